@@ -1,0 +1,62 @@
+// Package adminapi is the shape of what a member tells the operator over its
+// admin port (HTTPS, mutual TLS): GET /v1/status answers Status as JSON.
+package adminapi
+
+// Version of these shapes. A reader accepts its own and the previous one.
+const Version = 1
+
+// Status is what a member knows of itself.
+type Status struct {
+	Version       int         `json:"version"`
+	EngineVersion string      `json:"engineVersion"`
+	Instance      string      `json:"instance"` // namespace/name
+	Member        string      `json:"member"`   // pod name
+	Role          string      `json:"role"`     // leader | follower
+	Term          uint64      `json:"term"`
+	AppliedIndex  uint64      `json:"appliedIndex"`
+	Ready         bool        `json:"ready"`
+	Reason        string      `json:"reason,omitempty"` // why not Ready, or why writes are refused
+	Keys          int64       `json:"keys"`
+	Connections   int64       `json:"connections"`
+	Credentials   Credentials `json:"credentials"`
+	TLS           TLS         `json:"tls"`
+	Storage       Storage     `json:"storage"`
+}
+
+// Credentials says which credential generations the member accepts, and how
+// many live sessions authenticated with each.
+type Credentials struct {
+	// Revision of the users file that is in force (acl.File.Revision).
+	Revision string `json:"revision"`
+	Users    []User `json:"users"`
+	// Error is why the newest file was not taken up; empty when it was.
+	Error string `json:"error,omitempty"`
+}
+
+// User is one user's accepted generations and sessions.
+type User struct {
+	Name        string       `json:"name"`
+	Generations []Generation `json:"generations"`
+}
+
+// Generation is one credential of a user. A revoked one is listed while
+// sessions are left on it.
+type Generation struct {
+	Number   int64 `json:"number"`
+	Accepted bool  `json:"accepted"`
+	Sessions int64 `json:"sessions"`
+}
+
+// TLS is the certificate that the client port serves.
+type TLS struct {
+	Fingerprint string `json:"fingerprint"` // SHA-256 of the leaf's DER, lower-case hex
+	NotAfter    string `json:"notAfter"`    // RFC 3339
+	Error       string `json:"error,omitempty"`
+}
+
+// Storage is the volume's space and whether writes are refused for want of it.
+type Storage struct {
+	CapacityBytes  int64 `json:"capacityBytes"`
+	AvailableBytes int64 `json:"availableBytes"`
+	Full           bool  `json:"full"`
+}

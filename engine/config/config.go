@@ -1,0 +1,61 @@
+// Package config is the engine's start configuration: one struct that the
+// operator renders by marshalling it and the engine reads once at start.
+// Everything that changes while the engine runs (users, certificates) is read
+// from mounted files instead.
+package config
+
+// Version of the configuration file. The engine reads this one and the previous.
+const Version = 1
+
+// Durability says when a write is acknowledged.
+type Durability string
+
+// The durabilities.
+const (
+	// Always acknowledges after fsync.
+	Always Durability = "Always"
+	// EverySecond acknowledges after write(2), with an fsync every second.
+	EverySecond Durability = "EverySecond"
+)
+
+// Config is engine.json.
+type Config struct {
+	Version    int        `json:"version"`
+	Instance   string     `json:"instance"` // namespace/name
+	DataDir    string     `json:"dataDir"`
+	Durability Durability `json:"durability"`
+	Listen     Listen     `json:"listen"`
+	Files      Files      `json:"files"`
+	Limits     Limits     `json:"limits"`
+}
+
+// Listen holds host:port addresses; an empty host is every address.
+type Listen struct {
+	Keys    string `json:"keys"`    // RESP in TLS, :6379
+	Admin   string `json:"admin"`   // HTTPS with mutual TLS, :9443
+	Metrics string `json:"metrics"` // HTTPS: /metrics /healthz /readyz, :9090
+}
+
+// Files are the mounted directories. A TLS directory holds tls.crt, tls.key
+// and ca.crt as cert-manager writes them.
+type Files struct {
+	Users     string `json:"users"`     // users.json
+	ClientTLS string `json:"clientTLS"` // what the key port serves
+	AdminTLS  string `json:"adminTLS"`  // what admin and metrics ports serve; its ca.crt signs the operator's certificate
+	// OperatorName is the DNS name in the operator's client certificate.
+	OperatorName string `json:"operatorName"`
+}
+
+// Limits bound what clients can make the engine do.
+type Limits struct {
+	MaxClients                int   `json:"maxClients"`
+	MaxUnauthenticated        int   `json:"maxUnauthenticated"`
+	MaxUnauthenticatedPerHost int   `json:"maxUnauthenticatedPerHost"`
+	HandshakeSeconds          int   `json:"handshakeSeconds"`
+	AuthenticateSeconds       int   `json:"authenticateSeconds"`
+	MaxBulkBytes              int64 `json:"maxBulkBytes"`
+	MaxRequestBytes           int64 `json:"maxRequestBytes"`
+	MaxArrayLength            int   `json:"maxArrayLength"`
+	MaxOutputBytes            int64 `json:"maxOutputBytes"`
+	MaxKeyBytes               int   `json:"maxKeyBytes"`
+}

@@ -1,0 +1,80 @@
+// Package reply is the value that a command answers with, independent of the
+// protocol that carries it. Codecs render it; the machine produces it.
+package reply
+
+// Kind says which RESP3 type a Reply is. A codec for an older protocol
+// renders the kinds it lacks as the nearest one it has.
+type Kind uint8
+
+// The kinds, named as in the RESP3 specification
+// (https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md).
+const (
+	KindNull Kind = iota
+	KindNullArray
+	KindSimple
+	KindError
+	KindInteger
+	KindBulk
+	KindVerbatim
+	KindDouble
+	KindBool
+	KindArray
+	KindSet
+	KindMap
+	KindPush
+)
+
+// Reply is one answer. Str holds the text of Simple, Error, Bulk and Verbatim
+// (Verbatim without its three-letter format, which is always "txt"); Int the
+// value of Integer and Bool (0 or 1); Float that of Double; Items the elements
+// of Array, Set, Push, and of Map as key, value, key, value.
+type Reply struct {
+	Kind  Kind
+	Int   int64
+	Float float64
+	Str   []byte
+	Items []Reply
+}
+
+var (
+	// OK is the simple string that acknowledges a write.
+	OK = Simple("OK")
+	// Null is the absent value: `$-1` in RESP2, `_` in RESP3.
+	Null = Reply{Kind: KindNull}
+	// NullArray is the absent array: `*-1` in RESP2, `_` in RESP3.
+	NullArray = Reply{Kind: KindNullArray}
+)
+
+// Simple is a status line; it must not contain CR or LF.
+func Simple(s string) Reply { return Reply{Kind: KindSimple, Str: []byte(s)} }
+
+// Error is an error line. It starts with its code in capitals ("ERR …",
+// "WRONGTYPE …") and must not contain CR or LF.
+func Error(s string) Reply { return Reply{Kind: KindError, Str: []byte(s)} }
+
+// Integer is a signed 64-bit number.
+func Integer(n int64) Reply { return Reply{Kind: KindInteger, Int: n} }
+
+// Bulk is a binary-safe string.
+func Bulk(b []byte) Reply { return Reply{Kind: KindBulk, Str: b} }
+
+// BulkString is Bulk for a Go string.
+func BulkString(s string) Reply { return Reply{Kind: KindBulk, Str: []byte(s)} }
+
+// Verbatim is human-readable text: a bulk string in RESP2.
+func Verbatim(s string) Reply { return Reply{Kind: KindVerbatim, Str: []byte(s)} }
+
+// Double is a floating-point number: a bulk string in RESP2.
+func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
+
+// Array is an ordered list.
+func Array(items ...Reply) Reply { return Reply{Kind: KindArray, Items: items} }
+
+// Set is an unordered list without duplicates: an array in RESP2.
+func Set(items ...Reply) Reply { return Reply{Kind: KindSet, Items: items} }
+
+// Map is key, value, key, value …: a flat array in RESP2.
+func Map(pairs ...Reply) Reply { return Reply{Kind: KindMap, Items: pairs} }
+
+// IsError reports whether the reply is an error.
+func (r Reply) IsError() bool { return r.Kind == KindError }
