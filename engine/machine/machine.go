@@ -1,12 +1,41 @@
 // Package machine is the deterministic core: the state that every member
 // computes alike from the same log. It reads no clock and no randomness; both
 // arrive in the batch.
+//
+// # Batch, format version 1
+//
+// A log entry carries one batch: commands of all connections, as the clients
+// sent them. Integers are uvarint as in encoding/binary, but for the fixed
+// ones, which are little-endian. Checksums are the log's business.
+//
+//	+-----------+--------------+--------+---------+-----------+--------------+
+//	| format 1B | semantics 2B | now 8B | seed 8B | n uvarint | n × command  |
+//	+-----------+--------------+--------+---------+-----------+--------------+
+//	command: arguments uvarint, then per argument: length uvarint, bytes
+//
+// format is the layout; semantics is what commands mean: it rises with every
+// change that lets the same batch lead to another state, so that members of
+// two versions never compute differently. now is the leader's clock in ms.
+//
+// # Snapshot, format version 1
+//
+//	+-----------+-----------+--------------+----------+-------------+--------------+
+//	| "CFMS" 4B | format 2B | semantics 2B | index 8B | last now 8B | store stream |
+//	+-----------+-----------+--------------+----------+-------------+--------------+
+//
+// Fixed integers are little-endian; the store's stream is described in package
+// store.
 package machine
 
 import (
+	"fmt"
+
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
 )
+
+// Semantics is the version of what commands mean.
+const Semantics = 1
 
 // Op is one parsed command. Apply runs it against the state and answers; it
 // must be a function of the Op and the Tx alone.
@@ -20,7 +49,7 @@ type Op interface {
 type Tx struct {
 	Store *store.Store
 	Now   int64  // milliseconds since the Unix epoch
-	Seed  uint64 // random, one per batch
+	Seed  uint64 // random, another for every command
 }
 
 // Parse turns a command's arguments (its name first) into an Op. It is how the
@@ -34,4 +63,96 @@ type Item struct {
 	Argv  [][]byte
 	Write bool
 	Reply reply.Reply
+}
+
+// Machine is the state of one group. It is not safe for concurrent use; the
+// group's lock guards it.
+type Machine struct {
+	store   *store.Store
+	parse   Parse
+	index   uint64 // the last log entry applied
+	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
+}
+
+// New makes an empty machine.
+func New(parse Parse) *Machine {
+	return &Machine{store: store.New(), parse: parse}
+}
+
+// Index is the log index of the last entry applied.
+func (m *Machine) Index() uint64 { return m.index }
+
+// Keys is the number of keys, Expiring how many of them have a deadline, and
+// Bytes about what they take in memory.
+func (m *Machine) Keys() int { return m.store.Len() }
+
+// Expiring is the number of keys with a deadline.
+func (m *Machine) Expiring() int { return m.store.Expiring() }
+
+// Bytes approximates the memory of the keyspace.
+func (m *Machine) Bytes() int64 { return m.store.Bytes() }
+
+// Read evaluates items that write nothing and fills their replies.
+func (m *Machine) Read(items []Item, now int64) {
+	tx := Tx{Store: m.store, Now: max(now, m.lastNow)}
+	for i := range items {
+		items[i].Reply = items[i].Op.Apply(&tx)
+	}
+}
+
+// Apply runs a committed batch on the member that proposed it and fills the
+// replies. The writes among items are the batch's commands, in this order; the
+// reads are evaluated at their place.
+func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
+	tx := m.begin(index, now)
+	for i := range items {
+		if items[i].Write {
+			seed = step(seed)
+			tx.Seed = mix(seed)
+		}
+		items[i].Reply = items[i].Op.Apply(&tx)
+	}
+}
+
+// Replay runs a committed batch from its encoding. An empty one only moves the
+// index: the log has entries of its own.
+func (m *Machine) Replay(index uint64, data []byte) error {
+	if len(data) == 0 {
+		m.index = index
+		return nil
+	}
+	batch, err := DecodeBatch(data)
+	if err != nil {
+		return fmt.Errorf("machine: entry %d: %w", index, err)
+	}
+	ops := make([]Op, len(batch.Commands))
+	for i, argv := range batch.Commands {
+		if ops[i], err = m.parseLogged(argv); err != nil {
+			return fmt.Errorf("machine: entry %d: command %d: %w", index, i, err)
+		}
+	}
+	tx := m.begin(index, batch.Now)
+	seed := batch.Seed
+	for _, op := range ops {
+		seed = step(seed)
+		tx.Seed = mix(seed)
+		op.Apply(&tx)
+	}
+	return nil
+}
+
+func (m *Machine) begin(index uint64, now int64) Tx {
+	m.index = index
+	m.lastNow = max(m.lastNow, now)
+	return Tx{Store: m.store, Now: m.lastNow}
+}
+
+// step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command
+// out of the one of the batch.
+func step(seed uint64) uint64 { return seed + 0x9e3779b97f4a7c15 }
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
 }

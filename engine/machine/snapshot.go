@@ -1,0 +1,92 @@
+package machine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+// SnapshotFormat is the version of the snapshot's header that is written and read.
+const SnapshotFormat = 1
+
+const (
+	snapshotMagic  = "CFMS"
+	snapshotHeader = 4 + 2 + 2 + 8 + 8
+)
+
+var (
+	// ErrSnapshotCorrupt is returned when a snapshot's header makes no sense.
+	ErrSnapshotCorrupt = errors.New("machine: snapshot is corrupt")
+	// ErrSnapshotVersion is returned for the snapshot of a newer engine.
+	ErrSnapshotVersion = errors.New("machine: snapshot is of a newer engine")
+)
+
+// Snapshot is the machine's state as of Index, pulled in small steps while
+// writes go on. Its methods need the group's lock; the chunks do not.
+type Snapshot struct {
+	Index  uint64
+	header []byte
+	store  *store.Snapshot
+}
+
+// BeginSnapshot starts a snapshot of the present state. One can run at a time:
+// store.ErrSnapshotRunning.
+func (m *Machine) BeginSnapshot() (*Snapshot, error) {
+	s, err := m.store.BeginSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	h := append(make([]byte, 0, snapshotHeader), snapshotMagic...)
+	h = binary.LittleEndian.AppendUint16(h, SnapshotFormat)
+	h = binary.LittleEndian.AppendUint16(h, Semantics)
+	h = binary.LittleEndian.AppendUint64(h, m.index)
+	h = binary.LittleEndian.AppendUint64(h, uint64(m.lastNow))
+	return &Snapshot{Index: m.index, header: h, store: s}, nil
+}
+
+// Next returns the snapshot's next bytes, at most limit, and whether they are
+// the last. The caller owns the chunk.
+func (s *Snapshot) Next(limit int) (chunk []byte, done bool) {
+	if n := min(limit, len(s.header)); n > 0 {
+		chunk, s.header = s.header[:n:n], s.header[n:]
+		return chunk, false
+	}
+	return s.store.Next(limit)
+}
+
+// Close abandons the snapshot; after the last chunk it does nothing.
+func (s *Snapshot) Close() { s.store.Close() }
+
+// Restore replaces the machine's state by a snapshot's. On an error the state
+// stays as it was.
+func (m *Machine) Restore(r io.Reader) error {
+	var h [snapshotHeader]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return fmt.Errorf("%w: header: %w", ErrSnapshotCorrupt, err)
+	}
+	if string(h[:4]) != snapshotMagic {
+		return fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
+	}
+	format, semantics := binary.LittleEndian.Uint16(h[4:]), binary.LittleEndian.Uint16(h[6:])
+	if format > SnapshotFormat || semantics > Semantics {
+		return fmt.Errorf("%w: format %d and semantics %d, this engine reads up to %d and %d",
+			ErrSnapshotVersion, format, semantics, SnapshotFormat, Semantics)
+	}
+	s, err := store.Restore(r)
+	if err != nil {
+		return fmt.Errorf("machine: %w", err)
+	}
+	m.store = s
+	m.index = binary.LittleEndian.Uint64(h[8:])
+	m.lastNow = int64(binary.LittleEndian.Uint64(h[16:]))
+	return nil
+}
+
+// Hash is a digest of the state that is equal on members that applied the same
+// log. It costs a pass over all keys.
+func (m *Machine) Hash() uint64 {
+	return m.store.Hash() ^ mix(uint64(m.lastNow)) ^ mix(m.index)
+}

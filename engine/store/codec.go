@@ -1,0 +1,86 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+)
+
+var errTruncated = errors.New("truncated")
+
+func appendUint(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
+
+func appendBytes[T ~[]byte | ~string](dst []byte, b T) []byte {
+	return append(appendUint(dst, uint64(len(b))), b...)
+}
+
+// decoder reads the pieces of a slot payload; after the first error it yields
+// zeros and keeps that error.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+func (d *decoder) fail(why string) { d.err = errors.New(why) }
+
+func (d *decoder) uint() uint64 {
+	if d.err != nil {
+		return 0
+	}
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		d.err = errTruncated
+		return 0
+	}
+	d.rest = d.rest[size:]
+	return n
+}
+
+// count reads a number of elements of at least minSize bytes each, which
+// bounds it by what is left.
+func (d *decoder) count(minSize int) int {
+	n := d.uint()
+	if n > uint64(len(d.rest)/minSize) {
+		d.err = errTruncated
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.count(1)
+	if d.err != nil {
+		return nil
+	}
+	b := d.rest[:n:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *decoder) kind() Kind {
+	if d.err == nil && len(d.rest) == 0 {
+		d.err = errTruncated
+	}
+	if d.err != nil {
+		return 0
+	}
+	k := Kind(d.rest[0])
+	d.rest = d.rest[1:]
+	return k
+}
+
+// value reads kind and value; the value shares no memory with the payload.
+func (d *decoder) value() Value {
+	switch kind := d.kind(); {
+	case d.err != nil:
+		return nil
+	case kind == KindString:
+		return String(bytes.Clone(d.bytes()))
+	case kind == KindSet:
+		return decodeSet(d)
+	case kind == KindStream:
+		return decodeStream(d)
+	}
+	d.fail("unknown kind of value")
+	return nil
+}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"math"
+	"slices"
+	"sort"
+)
+
+// A node is a run of entries; trimming "about" a length drops whole nodes, as
+// redis-server does with its own (stream-node-max-entries, -max-bytes).
+const (
+	nodeEntries = 100
+	nodeBytes   = 4096
+)
+
+// entryOverhead approximates the bytes of a stream entry beside its fields.
+const entryOverhead = 40
+
+// ID is the identifier of a stream entry.
+type ID struct {
+	Ms, Seq uint64
+}
+
+// MaxID is the greatest ID.
+var MaxID = ID{math.MaxUint64, math.MaxUint64}
+
+// Less orders IDs.
+func (id ID) Less(o ID) bool {
+	return id.Ms < o.Ms || id.Ms == o.Ms && id.Seq < o.Seq
+}
+
+// Next is the ID right behind; ok is false when there is none.
+func (id ID) Next() (next ID, ok bool) {
+	switch {
+	case id.Seq < math.MaxUint64:
+		return ID{id.Ms, id.Seq + 1}, true
+	case id.Ms < math.MaxUint64:
+		return ID{id.Ms + 1, 0}, true
+	}
+	return ID{}, false
+}
+
+// Previous is the ID right before; ok is false when there is none.
+func (id ID) Previous() (previous ID, ok bool) {
+	switch {
+	case id.Seq > 0:
+		return ID{id.Ms, id.Seq - 1}, true
+	case id.Ms > 0:
+		return ID{id.Ms - 1, math.MaxUint64}, true
+	}
+	return ID{}, false
+}
+
+// StreamEntry is one entry: its fields and values in turn, never changed.
+type StreamEntry struct {
+	ID     ID
+	Fields [][]byte
+}
+
+func (e *StreamEntry) size() int64 {
+	n := int64(entryOverhead)
+	for _, f := range e.Fields {
+		n += int64(len(f)) + 24
+	}
+	return n
+}
+
+type streamNode struct {
+	entries []StreamEntry
+	deleted int   // entries deleted from it, which still count towards nodeEntries
+	bytes   int64 // about what the entries' fields take in a packed node
+}
+
+// Stream is an append-only log of entries with ascending IDs. The zero value
+// is an empty stream.
+type Stream struct {
+	nodes      []*streamNode
+	length     int
+	size       int64
+	lastID     ID
+	maxDeleted ID
+	added      uint64
+}
+
+// Kind implements Value.
+func (*Stream) Kind() Kind { return KindStream }
+
+// Size implements Value.
+func (s *Stream) Size() int64 { return s.size + int64(len(s.nodes))*72 + 120 }
+
+func (*Stream) vanished() bool { return false }
+
+// Len is the number of entries.
+func (s *Stream) Len() int { return s.length }
+
+// LastID is the ID of the entry added last, deleted or not.
+func (s *Stream) LastID() ID { return s.lastID }
+
+// Add appends an entry; its ID must be greater than LastID. The stream owns
+// the fields then.
+func (s *Stream) Add(e StreamEntry) {
+	packed := int64(8)
+	for _, f := range e.Fields {
+		packed += int64(len(f)) + 2
+	}
+	var node *streamNode
+	if n := len(s.nodes); n > 0 {
+		node = s.nodes[n-1]
+	}
+	if node == nil || len(node.entries)+node.deleted >= nodeEntries || node.bytes+packed >= nodeBytes {
+		node = &streamNode{}
+		s.nodes = append(s.nodes, node)
+	}
+	node.entries = append(node.entries, e)
+	node.bytes += packed
+	s.lastID = e.ID
+	s.length++
+	s.added++
+	s.size += e.size()
+}
+
+// Delete removes the entry with an ID and reports whether there was one.
+func (s *Stream) Delete(id ID) bool {
+	n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].last().Less(id) })
+	if n == len(s.nodes) {
+		return false
+	}
+	node := s.nodes[n]
+	i := node.search(id)
+	if i == len(node.entries) || node.entries[i].ID != id {
+		return false
+	}
+	s.dropped(&node.entries[i])
+	node.entries = slices.Delete(node.entries, i, i+1)
+	node.deleted++
+	if len(node.entries) == 0 {
+		s.nodes = slices.Delete(s.nodes, n, n+1)
+	}
+	return true
+}
+
+func (s *Stream) dropped(e *StreamEntry) {
+	s.length--
+	s.size -= e.size()
+	if s.maxDeleted.Less(e.ID) {
+		s.maxDeleted = e.ID
+	}
+}
+
+func (n *streamNode) last() ID { return n.entries[len(n.entries)-1].ID }
+
+// search is the position of the first entry not before id.
+func (n *streamNode) search(id ID) int {
+	return sort.Search(len(n.entries), func(i int) bool { return !n.entries[i].ID.Less(id) })
+}
+
+// Trim says how far to trim a stream: to MaxLen entries, or with ByID to the
+// entries from MinID on. Approximate drops whole nodes only, and at most Limit
+// entries when that is not 0.
+type Trim struct {
+	ByID        bool
+	MaxLen      int64
+	MinID       ID
+	Approximate bool
+	Limit       int64
+}
+
+// Trim drops entries from the beginning and returns how many.
+func (s *Stream) Trim(t Trim) int64 {
+	var dropped int64
+	for len(s.nodes) > 0 {
+		node := s.nodes[0]
+		excess := len(node.entries)
+		if t.ByID {
+			excess = node.search(t.MinID)
+		} else {
+			excess = int(min(int64(excess), max(int64(s.length)-t.MaxLen, 0)))
+		}
+		whole := excess == len(node.entries)
+		if t.Limit != 0 && dropped+int64(len(node.entries)) > t.Limit || excess == 0 || !whole && t.Approximate {
+			break
+		}
+		for i := range node.entries[:excess] {
+			s.dropped(&node.entries[i])
+		}
+		dropped += int64(excess)
+		if !whole {
+			node.entries = slices.Delete(node.entries, 0, excess)
+			node.deleted += excess
+			break
+		}
+		s.nodes = slices.Delete(s.nodes, 0, 1)
+	}
+	return dropped
+}
+
+// Range visits entries from first to last inclusive, in ascending order or
+// with reverse in descending order, until visit answers false.
+func (s *Stream) Range(first, last ID, reverse bool, visit func(*StreamEntry) bool) {
+	if last.Less(first) || s.length == 0 {
+		return
+	}
+	if reverse {
+		s.descend(first, last, visit)
+		return
+	}
+	n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].last().Less(first) })
+	for ; n < len(s.nodes); n++ {
+		node := s.nodes[n]
+		for i := node.search(first); i < len(node.entries); i++ {
+			if last.Less(node.entries[i].ID) || !visit(&node.entries[i]) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Stream) descend(first, last ID, visit func(*StreamEntry) bool) {
+	n := sort.Search(len(s.nodes), func(i int) bool { return last.Less(s.nodes[i].entries[0].ID) })
+	for n--; n >= 0; n-- {
+		node := s.nodes[n]
+		i := sort.Search(len(node.entries), func(i int) bool { return last.Less(node.entries[i].ID) })
+		for i--; i >= 0; i-- {
+			if node.entries[i].ID.Less(first) || !visit(&node.entries[i]) {
+				return
+			}
+		}
+	}
+}
+
+func appendID(dst []byte, id ID) []byte { return appendUint(appendUint(dst, id.Ms), id.Seq) }
+
+func (s *Stream) appendTo(dst []byte) []byte {
+	dst = appendID(appendID(dst, s.lastID), s.maxDeleted)
+	dst = appendUint(appendUint(dst, s.added), uint64(len(s.nodes)))
+	for _, node := range s.nodes {
+		dst = appendUint(appendUint(dst, uint64(node.deleted)), uint64(len(node.entries)))
+		for _, e := range node.entries {
+			dst = appendUint(appendID(dst, e.ID), uint64(len(e.Fields)))
+			for _, f := range e.Fields {
+				dst = appendBytes(dst, f)
+			}
+		}
+	}
+	return dst
+}
+
+func (d *decoder) id() ID { return ID{d.uint(), d.uint()} }
+
+func decodeStream(d *decoder) *Stream {
+	s := &Stream{}
+	lastID, maxDeleted, added := d.id(), d.id(), d.uint()
+	var previous ID
+	for nodes := d.count(2); nodes > 0 && d.err == nil; nodes-- {
+		node := &streamNode{deleted: int(min(d.uint(), nodeEntries))}
+		for n := d.count(3); n > 0 && d.err == nil; n-- {
+			e := StreamEntry{ID: d.id()}
+			fields := d.count(1)
+			e.Fields = make([][]byte, 0, min(fields, 64))
+			for ; fields > 0 && d.err == nil; fields-- {
+				e.Fields = append(e.Fields, slices.Clone(d.bytes()))
+			}
+			if !previous.Less(e.ID) && d.err == nil {
+				d.fail("stream IDs do not ascend")
+			}
+			previous = e.ID
+			s.adopt(node, e)
+		}
+		if len(node.entries) == 0 && d.err == nil {
+			d.fail("empty stream node")
+		}
+		s.nodes = append(s.nodes, node)
+	}
+	if lastID.Less(previous) && d.err == nil {
+		d.fail("stream entry behind the last ID")
+	}
+	s.lastID, s.maxDeleted, s.added = lastID, maxDeleted, added
+	return s
+}
+
+// adopt puts a decoded entry into its node.
+func (s *Stream) adopt(node *streamNode, e StreamEntry) {
+	node.entries = append(node.entries, e)
+	for _, f := range e.Fields {
+		node.bytes += int64(len(f)) + 2
+	}
+	node.bytes += 8
+	s.length++
+	s.size += e.size()
+}
