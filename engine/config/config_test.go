@@ -1,0 +1,107 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func valid() Config {
+	c := Default()
+	c.Instance = "shop/sessions"
+	c.Files.OperatorName = "operator.sessions.shop.coffer.dev"
+	return c
+}
+
+func TestMarshalLoadRoundTrip(t *testing.T) {
+	want := valid()
+	want.Limits.MaxClients = 77
+	want.Durability = EverySecond
+	data, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "engine.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseKeepsDefaultsOfWhatIsLeftOut(t *testing.T) {
+	got, err := Parse([]byte(`{"version":1,"instance":"a/b","files":{"operatorName":"op"},"limits":{"maxClients":5}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Instance, want.Files.OperatorName, want.Limits.MaxClients = "a/b", "op", 5
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := []struct {
+		name, in string
+		want     error
+		says     string
+	}{
+		{"newer version", `{"version":7,"shiny":true}`, ErrNewerVersion, "version 7, this engine reads up to 1"},
+		{"no version", `{"instance":"a/b"}`, ErrInvalid, "version: missing"},
+		{"older version", `{"version":0}`, ErrInvalid, "version: 0, must be 1"},
+		{"typo", `{"version":1,"limits":{"maxClient":5}}`, ErrInvalid, `unknown field "maxClient", did you mean "maxClients"?`},
+		{"stranger", `{"version":1,"replicationFactor":5}`, ErrInvalid, `unknown field "replicationFactor"`},
+		{"wrong type", `{"version":1,"dataDir":5}`, ErrInvalid, "dataDir"},
+		{"trailing", `{"version":1,"instance":"a/b"} {}`, ErrInvalid, "after top-level value"},
+		{"not JSON", `limits: 5`, ErrInvalid, "invalid character"},
+		{"too large", strings.Repeat(" ", maxFileBytes+1), ErrInvalid, "larger than"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse([]byte(tt.in))
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v, want %v saying %q", err, tt.want, tt.says)
+			}
+		})
+	}
+}
+
+func TestValidateNamesFieldValueAndRange(t *testing.T) {
+	tests := []struct {
+		change func(*Config)
+		says   string
+	}{
+		{func(c *Config) { c.Instance = "shop" }, `instance: "shop", must be namespace/name`},
+		{func(c *Config) { c.DataDir = "data" }, `dataDir: "data", must be an absolute path`},
+		{func(c *Config) { c.Durability = "Never" }, `durability: "Never", must be "Always" or "EverySecond"`},
+		{func(c *Config) { c.Listen.Keys = "6379" }, `listen.keys: "6379"`},
+		{func(c *Config) { c.Listen.Admin = ":70000" }, `listen.admin: ":70000"`},
+		{func(c *Config) { c.Files.Users = "" }, "files.users"},
+		{func(c *Config) { c.Files.OperatorName = "*.x" }, "files.operatorName"},
+		{func(c *Config) { c.Limits.MaxClients = 0 }, "limits.maxClients: 0, must be from 1 to 100000"},
+		{func(c *Config) { c.Limits.HandshakeSeconds = 301 }, "limits.handshakeSeconds: 301, must be from 1 to 300"},
+		{func(c *Config) { c.Limits.MaxBulkBytes = 1 << 30 }, "limits.maxBulkBytes: 1073741824, must be from 1024 to 536870912"},
+		{func(c *Config) { c.Limits.MaxKeyBytes = -1 }, "limits.maxKeyBytes: -1"},
+	}
+	for _, tt := range tests {
+		c := valid()
+		tt.change(&c)
+		if err := c.Validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("got %v, want it to say %q", err, tt.says)
+		}
+	}
+	c := valid()
+	c.Limits.MaxClients, c.DataDir = 0, "x"
+	if err := c.Validate(); !strings.Contains(err.Error(), "maxClients") || !strings.Contains(err.Error(), "dataDir") {
+		t.Errorf("got %v, want every problem at once", err)
+	}
+}

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Validate names every field that is out of its range, with its value and the
+// range.
+func (c Config) Validate() error {
+	problems := []error{
+		within("version", int64(c.Version), Version, Version),
+		c.validateInstance(),
+		absolute("dataDir", c.DataDir),
+		c.validateDurability(),
+		address("listen.keys", c.Listen.Keys),
+		address("listen.admin", c.Listen.Admin),
+		address("listen.metrics", c.Listen.Metrics),
+		absolute("files.users", c.Files.Users),
+		absolute("files.clientTLS", c.Files.ClientTLS),
+		absolute("files.adminTLS", c.Files.AdminTLS),
+		dnsName("files.operatorName", c.Files.OperatorName),
+	}
+	problems = append(problems, c.Limits.validate()...)
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+func (l Limits) validate() []error {
+	return []error{
+		within("limits.maxClients", int64(l.MaxClients), 1, 100_000),
+		within("limits.maxUnauthenticated", int64(l.MaxUnauthenticated), 1, 100_000),
+		within("limits.maxUnauthenticatedPerHost", int64(l.MaxUnauthenticatedPerHost), 1, 100_000),
+		within("limits.handshakeSeconds", int64(l.HandshakeSeconds), 1, 300),
+		within("limits.authenticateSeconds", int64(l.AuthenticateSeconds), 1, 300),
+		within("limits.maxBulkBytes", l.MaxBulkBytes, 1<<10, 512<<20),
+		within("limits.maxRequestBytes", l.MaxRequestBytes, 1<<10, 1<<30),
+		within("limits.maxArrayLength", int64(l.MaxArrayLength), 16, 1<<20),
+		within("limits.maxOutputBytes", l.MaxOutputBytes, 64<<10, 1<<30),
+		within("limits.maxKeyBytes", int64(l.MaxKeyBytes), 1, 1<<20),
+	}
+}
+
+func (c Config) validateInstance() error {
+	namespace, name, ok := strings.Cut(c.Instance, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") || len(c.Instance) > 317 {
+		return fmt.Errorf("instance: %q, must be namespace/name", c.Instance)
+	}
+	return nil
+}
+
+func (c Config) validateDurability() error {
+	switch c.Durability {
+	case Always, EverySecond:
+		return nil
+	}
+	return fmt.Errorf("durability: %q, must be %q or %q", c.Durability, Always, EverySecond)
+}
+
+func within(field string, value, low, high int64) error {
+	if value >= low && value <= high {
+		return nil
+	}
+	if low == high {
+		return fmt.Errorf("%s: %d, must be %d", field, value, low)
+	}
+	return fmt.Errorf("%s: %d, must be from %d to %d", field, value, low, high)
+}
+
+func absolute(field, path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("%s: %q, must be an absolute path", field, path)
+	}
+	return nil
+}
+
+func address(field, value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		var n uint64
+		if n, err = strconv.ParseUint(port, 10, 16); err == nil && n <= 65535 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %q, must be host:port with a port from 0 to 65535 (0: any free one)", field, value)
+}
+
+func dnsName(field, value string) error {
+	if value == "" || len(value) > 253 || strings.ContainsAny(value, "*/: \t\r\n") {
+		return fmt.Errorf("%s: %q, must be one exact DNS name of at most 253 characters", field, value)
+	}
+	return nil
+}
