@@ -1,0 +1,82 @@
+# Coffer's two commands are `make demo` and `make test`; the rest are their parts.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+TOOL := $(GO) tool -modfile=hack/tools/go.mod
+CLUSTER_CLI := $(GO) -C hack/cluster run .
+export GOFLAGS := -buildvcs=false
+GINKGO_TIMEOUT ?= 30m
+
+##@ Main
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make <target>\n"} \
+		/^[a-zA-Z0-9_-]+:.*?##/ {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## A local Kubernetes, the operator in it, a database, a client, two rotations under load (root)
+	@hack/preflight demo
+	@$(GO) run ./hack/demo up
+
+.PHONY: demo-down
+demo-down: ## Remove all that `make demo` started: processes, mounts, namespace, interfaces, rules
+	@$(GO) run ./hack/demo down
+
+.PHONY: test
+test: test-unit test-integration test-conformance test-e2e ## Every layer; leaves nothing running (root)
+
+##@ Test layers
+.PHONY: test-unit
+test-unit: ## Packages on their own, with the race detector
+	@hack/preflight unit
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance)
+
+.PHONY: test-integration
+test-integration: assets ## API rules and controllers against a real kube-apiserver and etcd
+	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GO) test -race -timeout 15m ./test/integration/...
+
+.PHONY: test-conformance
+test-conformance: ## The engine beside redis-server, under redis-cli, redis-benchmark and ioredis
+	@hack/preflight conformance
+	$(GO) test -race -timeout 15m ./test/conformance/...
+
+.PHONY: test-e2e
+test-e2e: assets ## The product on a real local cluster, installed by its chart (root)
+	@hack/preflight e2e
+	@hack/e2e
+
+##@ Build
+.PHONY: build
+build: ## Both programs into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/coffer .
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/coffer-engine ./engine
+
+.PHONY: image
+image: ## Image archives into dist/ (no docker needed)
+	$(GO) run ./hack/image
+
+.PHONY: assets
+assets: ## The local cluster's programs, built from pinned modules into the user's cache (long the first time)
+	@hack/preflight cluster
+	@$(CLUSTER_CLI) build
+
+##@ Keep
+.PHONY: generate
+generate: ## Deep copies, CRDs, RBAC, the chart's copies of them
+	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=coffer-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	$(GO) run ./hack/chart
+
+.PHONY: lint
+lint: ## golangci-lint, pinned in hack/tools
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: verify
+verify: generate lint ## Regenerate, lint, lint the chart; the tree must be unchanged by it
+	@hack/verify
+
+.PHONY: bench-wal
+bench-wal: ## The log beside etcd's own WAL package, in one run
+	$(GO) -C test/bench/wal run .
