@@ -1,6 +1,13 @@
 // Package command is the command table: for every command its name, arity,
 // keys and permissions, a parser that makes a machine.Op of its arguments, and
 // the Op's handler. One file holds one command family.
+//
+// Replies, errors included, are those of redis-server 7.0, byte for byte;
+// where a command came with 7.2 (CLIENT SETINFO, CLIENT NO-TOUCH), those of
+// 7.2. The reference of every command is its page under
+// https://redis.io/docs/latest/commands/. What redis-server checks before it
+// looks at the keyspace is checked by the parser, the rest by the handler, so
+// that of two errors the same one is answered.
 package command
 
 import (
@@ -19,16 +26,17 @@ const (
 	ReadOnly
 	DenyOOM
 	Admin
-	NoAuth // allowed before authentication
-	Fast
+	NoScript
 	Loading
 	Stale
-	NoScript
+	Fast
+	NoAuth // allowed before authentication
+	AllowBusy
 )
 
 // Command is one row of the table.
 type Command struct {
-	Name       string // lower case
+	Name       string // lower case; "container|sub" for a subcommand
 	Arity      int    // as redis-server: counts the name; negative is a minimum
 	Flags      Flag
 	FirstKey   int      // index of the first key in argv, 0 for none
@@ -43,6 +51,8 @@ type Command struct {
 	// Run serves commands of the connection (AUTH, HELLO, CLIENT, …), which
 	// never reach the log. Nil for commands of the keyspace.
 	Run func(s Session, argv [][]byte) reply.Reply
+	// Subcommands of a container (CLIENT, COMMAND).
+	Subcommands []*Command
 }
 
 // Session is what a command of the connection may see and change. The server
@@ -72,12 +82,74 @@ func register(cmds ...*Command) {
 	}
 }
 
+// Where a command's keys stand: first, last, step.
+var (
+	noKey    = [3]int{0, 0, 0}
+	oneKey   = [3]int{1, 1, 1}
+	twoKeys  = [3]int{1, 2, 1}
+	allKeys  = [3]int{1, -1, 1}
+	keyPairs = [3]int{1, -1, 2}
+)
+
+type parser = func(argv [][]byte) (machine.Op, error)
+
+// row makes the row of a command of the keyspace.
+func row(name string, arity int, flags Flag, keys [3]int, categories string, parse parser) *Command {
+	return &Command{
+		Name: name, Arity: arity, Flags: flags,
+		FirstKey: keys[0], LastKey: keys[1], KeyStep: keys[2],
+		Categories: strings.Fields(categories), Parse: parse,
+	}
+}
+
 // Lookup finds a command by its name in any case; nil if there is none.
 func Lookup(name []byte) *Command {
 	if c, ok := table[string(name)]; ok {
 		return c
 	}
 	return table[strings.ToLower(string(name))]
+}
+
+// Resolve finds the command that argv calls and checks its arity. Of a
+// container it is the subcommand. An error's text is the reply's.
+func Resolve(argv [][]byte) (*Command, error) {
+	c := Lookup(argv[0])
+	if c == nil {
+		return nil, errUnknown(argv)
+	}
+	if len(argv) > 1 && c.Subcommands != nil {
+		sub := c.subcommand(argv[1])
+		if sub == nil {
+			return nil, errorf("ERR unknown subcommand '%.128s'. Try %s HELP.", cstring(argv[1]), strings.ToUpper(c.Name))
+		}
+		c = sub
+	}
+	if c.Arity > 0 && len(argv) != c.Arity || len(argv) < -c.Arity {
+		return nil, errArity(c.Name)
+	}
+	return c, nil
+}
+
+// Parse is Resolve and the row's Parse in one: the machine.Parse of the log.
+func Parse(argv [][]byte) (machine.Op, error) {
+	c, err := Resolve(argv)
+	if err != nil {
+		return nil, err
+	}
+	if c.Parse == nil {
+		return nil, errorf("ERR '%s' is not a command of the keyspace", c.Name)
+	}
+	return c.Parse(argv)
+}
+
+func (c *Command) subcommand(name []byte) *Command {
+	full := c.Name + "|" + strings.ToLower(string(name))
+	for _, sub := range c.Subcommands {
+		if sub.Name == full {
+			return sub
+		}
+	}
+	return nil
 }
 
 // Keys lists the keys among argv.
@@ -94,4 +166,18 @@ func (c *Command) Keys(argv [][]byte) [][]byte {
 		keys = append(keys, argv[i])
 	}
 	return keys
+}
+
+// argvOp is the Op of commands whose arguments need no parsing.
+type argvOp struct {
+	argv [][]byte
+	run  func(tx *machine.Tx, argv [][]byte) reply.Reply
+}
+
+// Apply implements machine.Op.
+func (o argvOp) Apply(tx *machine.Tx) reply.Reply { return o.run(tx, o.argv) }
+
+// plain makes a parser that passes argv through to its handler.
+func plain(run func(tx *machine.Tx, argv [][]byte) reply.Reply) parser {
+	return func(argv [][]byte) (machine.Op, error) { return argvOp{argv, run}, nil }
 }

@@ -131,6 +131,9 @@ func (s *Stream) Delete(id ID) bool {
 		return false
 	}
 	s.dropped(&node.entries[i])
+	if s.maxDeleted.Less(id) {
+		s.maxDeleted = id
+	}
 	node.entries = slices.Delete(node.entries, i, i+1)
 	node.deleted++
 	if len(node.entries) == 0 {
@@ -142,9 +145,6 @@ func (s *Stream) Delete(id ID) bool {
 func (s *Stream) dropped(e *StreamEntry) {
 	s.length--
 	s.size -= e.size()
-	if s.maxDeleted.Less(e.ID) {
-		s.maxDeleted = e.ID
-	}
 }
 
 func (n *streamNode) last() ID { return n.entries[len(n.entries)-1].ID }

@@ -1,0 +1,277 @@
+package command
+
+import (
+	"strings"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+// RedisVersion is the version of Redis whose behaviour clients may count on.
+const RedisVersion = "7.2.4"
+
+const (
+	errAuth       = textError("WRONGPASS invalid username-password pair or user is disabled.")
+	errProto      = textError("NOPROTO unsupported protocol version")
+	errNotAuth    = textError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+	errClientName = textError("ERR Client names cannot contain spaces, newlines or special characters.")
+)
+
+func init() {
+	before := NoScript | Loading | Stale | Fast | NoAuth | AllowBusy
+	register(
+		connection("auth", -2, before, "fast connection", auth),
+		connection("hello", -1, before, "fast connection", hello),
+		connection("ping", -1, Fast, "fast connection", ping),
+		connection("select", 2, Loading|Stale|Fast, "fast connection", selectDB),
+		connection("quit", -1, before, "fast connection", quit),
+		connection("reset", 1, before, "fast connection", reset),
+		connection("info", -1, Loading|Stale, "slow dangerous", info),
+		row("echo", 2, Loading|Stale|Fast, noKey, "fast connection", plain(echo)),
+		container("client", -2, 0, "slow", clientCommands()...),
+	)
+}
+
+type runner = func(s Session, argv [][]byte) reply.Reply
+
+// connection makes the row of a command of the connection.
+func connection(name string, arity int, flags Flag, categories string, run runner) *Command {
+	c := row(name, arity, flags, noKey, categories, nil)
+	c.Run = run
+	return c
+}
+
+// container makes the row of a command with subcommands; called without one it
+// answers that an argument is missing.
+func container(name string, arity int, flags Flag, categories string, subs ...*Command) *Command {
+	c := connection(name, arity, flags, categories, func(s Session, argv [][]byte) reply.Reply {
+		sub, err := Resolve(argv)
+		if err != nil {
+			return fail(err)
+		}
+		return sub.Run(s, argv)
+	})
+	c.Subcommands = subs
+	return c
+}
+
+func clientCommands() []*Command {
+	flags := NoScript | Loading | Stale
+	return []*Command{
+		connection("client|id", 2, flags, "slow connection", clientID),
+		connection("client|setname", 3, flags, "slow connection", clientSetName),
+		connection("client|getname", 2, flags, "slow connection", clientGetName),
+		connection("client|setinfo", 4, flags, "slow connection", clientSetInfo),
+		connection("client|info", 2, flags, "slow connection", clientInfo),
+		connection("client|no-evict", 3, Admin|flags, "admin slow dangerous connection", clientOnOff),
+		connection("client|no-touch", 3, flags, "slow connection", clientOnOff),
+		connection("client|help", 2, Loading|Stale, "slow connection", help(
+			"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+			"GETNAME",
+			"    Return the name of the current connection.",
+			"ID",
+			"    Return the ID of the current connection.",
+			"INFO",
+			"    Return information about the current client connection.",
+			"SETINFO <option> <value>",
+			"    Set client meta attr. Options are:",
+			"    * LIB-NAME: the client lib name.",
+			"    * LIB-VER: the client lib version.",
+			"SETNAME <name>",
+			"    Assign the name <name> to the current connection.",
+			"NO-EVICT (ON|OFF)",
+			"    Protect current client connection from eviction.",
+			"NO-TOUCH (ON|OFF)",
+			"    Will not touch LRU/LFU stats when this mode is on.",
+		)),
+	}
+}
+
+// help answers lines of text and, last, how to read them again.
+func help(lines ...string) runner {
+	lines = append(lines, "HELP", "    Prints this help.")
+	return func(Session, [][]byte) reply.Reply {
+		items := make([]reply.Reply, 0, len(lines))
+		for _, line := range lines {
+			items = append(items, reply.Simple(line))
+		}
+		return reply.Array(items...)
+	}
+}
+
+func auth(s Session, argv [][]byte) reply.Reply {
+	if len(argv) > 3 {
+		return fail(errSyntax)
+	}
+	user := "default"
+	if len(argv) == 3 {
+		user = string(argv[1])
+	}
+	if !s.Authenticate(user, string(argv[len(argv)-1])) {
+		return fail(errAuth)
+	}
+	return reply.OK
+}
+
+// helloOptions are what follows HELLO; a pair of credentials is given or not.
+type helloOptions struct {
+	proto          int // 0 leaves it
+	user, password []byte
+	authGiven      bool
+	name           []byte
+	nameGiven      bool
+}
+
+func (o *helloOptions) parse(argv [][]byte) error {
+	if len(argv) > 1 {
+		proto, ok := parseInt(argv[1])
+		if !ok {
+			return textError("ERR Protocol version is not an integer or out of range")
+		}
+		if proto < 2 || proto > 3 {
+			return errProto
+		}
+		o.proto = int(proto)
+	}
+	for i := 2; i < len(argv); i++ {
+		more := len(argv) - 1 - i
+		switch {
+		case is(argv[i], "AUTH") && more >= 2:
+			o.user, o.password, o.authGiven = argv[i+1], argv[i+2], true
+			i += 2
+		case is(argv[i], "SETNAME") && more >= 1:
+			if o.name = argv[i+1]; !printable(o.name) {
+				return errClientName
+			}
+			o.nameGiven = true
+			i++
+		default:
+			return errorf("ERR Syntax error in HELLO option '%s'", cstring(argv[i]))
+		}
+	}
+	return nil
+}
+
+func hello(s Session, argv [][]byte) reply.Reply {
+	var o helloOptions
+	if err := o.parse(argv); err != nil {
+		return fail(err)
+	}
+	if o.authGiven && !s.Authenticate(string(o.user), string(o.password)) {
+		return fail(errAuth)
+	}
+	if s.User() == "" {
+		return fail(errNotAuth)
+	}
+	if o.nameGiven {
+		s.SetName(string(o.name))
+	}
+	if o.proto != 0 {
+		s.SetProto(o.proto)
+	}
+	return reply.Map(
+		reply.BulkString("server"), reply.BulkString("redis"),
+		reply.BulkString("version"), reply.BulkString(RedisVersion),
+		reply.BulkString("proto"), reply.Integer(int64(s.Proto())),
+		reply.BulkString("id"), reply.Integer(s.ID()),
+		reply.BulkString("mode"), reply.BulkString("standalone"),
+		reply.BulkString("role"), reply.BulkString("master"),
+		reply.BulkString("modules"), reply.Array(),
+	)
+}
+
+// printable reports whether text may name a connection or library.
+func printable(text []byte) bool {
+	for _, c := range text {
+		if c < '!' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func ping(_ Session, argv [][]byte) reply.Reply {
+	switch len(argv) {
+	case 1:
+		return reply.Simple("PONG")
+	case 2:
+		return reply.Bulk(argv[1])
+	}
+	return fail(errArity("ping"))
+}
+
+func echo(_ *machine.Tx, argv [][]byte) reply.Reply { return reply.Bulk(argv[1]) }
+
+// selectDB serves SELECT: there is database 0 only.
+func selectDB(_ Session, argv [][]byte) reply.Reply {
+	n, err := integer(argv[1])
+	switch {
+	case err != nil || n != int64(int32(n)):
+		return fail(errNotInteger)
+	case n != 0:
+		return fail(textError("ERR DB index is out of range"))
+	}
+	return reply.OK
+}
+
+func quit(s Session, _ [][]byte) reply.Reply {
+	s.CloseAfterReply()
+	return reply.OK
+}
+
+func reset(s Session, _ [][]byte) reply.Reply {
+	s.Reset()
+	return reply.Simple("RESET")
+}
+
+func info(s Session, argv [][]byte) reply.Reply {
+	sections := make([]string, 0, len(argv)-1)
+	for _, arg := range argv[1:] {
+		sections = append(sections, strings.ToLower(string(arg)))
+	}
+	return reply.Verbatim(s.Info(sections))
+}
+
+func clientID(s Session, _ [][]byte) reply.Reply { return reply.Integer(s.ID()) }
+
+func clientSetName(s Session, argv [][]byte) reply.Reply {
+	if !printable(argv[2]) {
+		return fail(errClientName)
+	}
+	s.SetName(string(argv[2]))
+	return reply.OK
+}
+
+func clientGetName(s Session, _ [][]byte) reply.Reply {
+	if s.Name() == "" {
+		return reply.Null
+	}
+	return reply.BulkString(s.Name())
+}
+
+func clientSetInfo(s Session, argv [][]byte) reply.Reply {
+	name, version := string(argv[3]), ""
+	switch {
+	case is(argv[2], "LIB-VER"):
+		name, version = "", name
+	case !is(argv[2], "LIB-NAME"):
+		return fail(errorf("ERR Unrecognized option '%s'", cstring(argv[2])))
+	}
+	if !printable(argv[3]) {
+		return fail(errorf("ERR %s cannot contain spaces, newlines or special characters.", cstring(argv[2])))
+	}
+	s.SetLib(name, version)
+	return reply.OK
+}
+
+func clientInfo(s Session, _ [][]byte) reply.Reply {
+	return reply.Verbatim(strings.TrimSuffix(s.Describe(), "\n") + "\n")
+}
+
+// clientOnOff serves the modes that concern eviction, of which there is none.
+func clientOnOff(_ Session, argv [][]byte) reply.Reply {
+	if !is(argv[2], "ON") && !is(argv[2], "OFF") {
+		return fail(errSyntax)
+	}
+	return reply.OK
+}

@@ -1,0 +1,76 @@
+package command
+
+// match reports whether a string matches a glob pattern as redis-server's
+// stringmatchlen: * ? [a-z] [^a] and \ to take the next byte as it is. It goes
+// back to the last star only, so its work is at most pattern × string.
+func match(pattern, s []byte) bool {
+	if string(pattern) == "*" {
+		return true
+	}
+	if len(s) == 0 {
+		return len(pattern) == 0
+	}
+	p, i := 0, 0
+	star, resume := -1, 0 // behind the last star; where its next try begins
+	for i < len(s) {
+		if p < len(pattern) && pattern[p] == '*' {
+			p++
+			star, resume = p, i
+			continue
+		}
+		if p < len(pattern) {
+			if next, ok := matchOne(pattern, p, s[i]); ok {
+				p, i = next, i+1
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		resume++
+		p, i = star, resume
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+// matchOne matches one byte against the pattern's element at p and returns
+// where the next element begins.
+func matchOne(pattern []byte, p int, c byte) (next int, ok bool) {
+	switch pattern[p] {
+	case '?':
+		return p + 1, true
+	case '[':
+		return matchClass(pattern, p+1, c)
+	case '\\':
+		if p+1 < len(pattern) {
+			p++
+		}
+	}
+	return p + 1, pattern[p] == c
+}
+
+// matchClass matches the class whose content begins at p. A class that is not
+// closed ends with the pattern.
+func matchClass(pattern []byte, p int, c byte) (next int, ok bool) {
+	not := p < len(pattern) && pattern[p] == '^'
+	if not {
+		p++
+	}
+	for ; p < len(pattern) && pattern[p] != ']'; p++ {
+		switch rest := pattern[p:]; {
+		case rest[0] == '\\' && len(rest) >= 2:
+			p++
+			ok = ok || pattern[p] == c
+		case len(rest) >= 3 && rest[1] == '-':
+			low, high := min(rest[0], rest[2]), max(rest[0], rest[2])
+			ok = ok || low <= c && c <= high
+			p += 2
+		default:
+			ok = ok || rest[0] == c
+		}
+	}
+	return min(p+1, len(pattern)), ok != not
+}

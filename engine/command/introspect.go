@@ -1,0 +1,202 @@
+package command
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+func init() {
+	flags := Loading | Stale
+	register(container("command", -1, flags, "slow connection",
+		connection("command|count", 2, flags, "slow connection", commandCount),
+		connection("command|list", 2, flags, "slow connection", commandList),
+		connection("command|info", -2, flags, "slow connection", commandInfo),
+		connection("command|docs", -2, flags, "slow connection", commandDocs),
+		connection("command|getkeys", -4, flags, "slow connection", commandGetKeys),
+		connection("command|help", 2, flags, "slow connection", help(
+			"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+			"(no subcommand)",
+			"    Return details about all commands.",
+			"COUNT",
+			"    Return the total number of commands in this server.",
+			"LIST",
+			"    Return a list of all commands in this server.",
+			"INFO [<command-name> ...]",
+			"    Return details about multiple commands.",
+			"    If no command names are given, details for all commands are returned.",
+			"DOCS [<command-name> ...]",
+			"    Return documentation details about multiple commands.",
+			"    If no command names are given, documentation details for all",
+			"    commands are returned.",
+			"GETKEYS <full-command>",
+			"    Return the keys from a full command.",
+		)),
+	))
+	bare := table["command"].Run
+	table["command"].Run = func(s Session, argv [][]byte) reply.Reply {
+		if len(argv) == 1 {
+			return commandInfo(s, argv)
+		}
+		return bare(s, argv)
+	}
+}
+
+// All are the commands of the table in the order of their names.
+func All() []*Command {
+	all := make([]*Command, 0, len(table))
+	for _, c := range table {
+		all = append(all, c)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+// find looks up "name" or "container|sub".
+func find(name []byte) *Command {
+	parent, sub, isSub := strings.Cut(strings.ToLower(string(name)), "|")
+	c := table[parent]
+	if c == nil || !isSub {
+		return c
+	}
+	return c.subcommand([]byte(sub))
+}
+
+func commandCount(Session, [][]byte) reply.Reply { return reply.Integer(int64(len(table))) }
+
+func commandList(Session, [][]byte) reply.Reply {
+	var names []reply.Reply
+	for _, c := range All() {
+		names = append(names, reply.BulkString(c.Name))
+	}
+	return reply.Array(names...)
+}
+
+// commandInfo serves COMMAND and COMMAND INFO.
+func commandInfo(_ Session, argv [][]byte) reply.Reply {
+	rows := []reply.Reply{}
+	if len(argv) <= 2 {
+		for _, c := range All() {
+			rows = append(rows, c.describe())
+		}
+		return reply.Array(rows...)
+	}
+	for _, name := range argv[2:] {
+		if c := find(name); c != nil {
+			rows = append(rows, c.describe())
+		} else {
+			rows = append(rows, reply.NullArray)
+		}
+	}
+	return reply.Array(rows...)
+}
+
+// flagNames are in the order in which redis-server lists them.
+var flagNames = []struct {
+	flag Flag
+	name string
+}{
+	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
+	{NoScript, "noscript"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"},
+	{NoAuth, "no_auth"}, {AllowBusy, "allow_busy"},
+}
+
+// describe is the command's entry in COMMAND's reply: name, arity, flags,
+// first key, last key, step, categories, tips, key specifications,
+// subcommands. Tips and key specifications, which are for clients of a
+// cluster, are empty.
+func (c *Command) describe() reply.Reply {
+	flags, categories, subs := []reply.Reply{}, []reply.Reply{}, []reply.Reply{}
+	for _, f := range flagNames {
+		if c.Flags&f.flag != 0 {
+			flags = append(flags, reply.Simple(f.name))
+		}
+	}
+	for _, name := range c.Categories {
+		categories = append(categories, reply.Simple("@"+name))
+	}
+	for _, sub := range c.Subcommands {
+		subs = append(subs, sub.describe())
+	}
+	return reply.Array(
+		reply.BulkString(c.Name), reply.Integer(int64(c.Arity)), reply.Set(flags...),
+		reply.Integer(int64(c.FirstKey)), reply.Integer(int64(c.LastKey)), reply.Integer(int64(c.KeyStep)),
+		reply.Set(categories...), reply.Array(), reply.Array(), reply.Array(subs...),
+	)
+}
+
+// commandDocs answers, for the commands asked for that exist, what they do.
+func commandDocs(_ Session, argv [][]byte) reply.Reply {
+	var asked []*Command
+	if len(argv) == 2 {
+		asked = All()
+	}
+	for _, name := range argv[2:] {
+		if c := find(name); c != nil {
+			asked = append(asked, c)
+		}
+	}
+	pairs := []reply.Reply{}
+	for _, c := range asked {
+		pairs = append(pairs, reply.BulkString(c.Name), c.docs())
+	}
+	return reply.Map(pairs...)
+}
+
+func (c *Command) docs() reply.Reply {
+	doc := docs[c.Name]
+	pairs := []reply.Reply{
+		reply.BulkString("summary"), reply.BulkString(doc.summary),
+		reply.BulkString("since"), reply.BulkString(doc.since),
+		reply.BulkString("group"), reply.BulkString(c.group()),
+		reply.BulkString("complexity"), reply.BulkString(doc.complexity),
+	}
+	if len(c.Subcommands) > 0 {
+		var subs []reply.Reply
+		for _, sub := range c.Subcommands {
+			subs = append(subs, reply.BulkString(sub.Name), sub.docs())
+		}
+		pairs = append(pairs, reply.BulkString("subcommands"), reply.Map(subs...))
+	}
+	return reply.Map(pairs...)
+}
+
+// group is the chapter of the command reference.
+func (c *Command) group() string {
+	for _, category := range c.Categories {
+		switch category {
+		case "string", "set", "stream":
+			return category
+		case "keyspace":
+			if strings.HasPrefix(c.Name, "flush") || c.Name == "dbsize" {
+				return "server"
+			}
+			return "generic"
+		}
+	}
+	switch name, _, _ := strings.Cut(c.Name, "|"); name {
+	case "info", "time", "command":
+		return "server"
+	}
+	return "connection"
+}
+
+// commandGetKeys lists the keys of a whole command.
+func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
+	called := argv[2:]
+	c := Lookup(called[0])
+	switch {
+	case c == nil:
+		return fail(textError("ERR Invalid command specified"))
+	case c.FirstKey == 0:
+		return fail(textError("ERR The command has no key arguments"))
+	case c.Arity > 0 && len(called) != c.Arity || len(called) < -c.Arity:
+		return fail(textError("ERR Invalid number of arguments specified for command"))
+	}
+	var keys []reply.Reply
+	for _, key := range c.Keys(called) {
+		keys = append(keys, reply.Bulk(key))
+	}
+	return reply.Array(keys...)
+}

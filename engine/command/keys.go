@@ -1,0 +1,272 @@
+package command
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+func init() {
+	register(
+		row("del", -2, Write, allKeys, "keyspace write slow", plain(del)),
+		row("unlink", -2, Write|Fast, allKeys, "keyspace write fast", plain(del)),
+		row("exists", -2, ReadOnly|Fast, allKeys, "keyspace read fast", plain(exists)),
+		row("touch", -2, ReadOnly|Fast, allKeys, "keyspace read fast", plain(exists)),
+		row("type", 2, ReadOnly|Fast, oneKey, "keyspace read fast", plain(typeOf)),
+		row("rename", 3, Write, twoKeys, "keyspace write slow", plain(rename)),
+		row("renamenx", 3, Write|Fast, twoKeys, "keyspace write fast", plain(renamenx)),
+		row("expire", -3, Write|Fast, oneKey, "keyspace write fast", parseExpire("expire", 1000, false)),
+		row("pexpire", -3, Write|Fast, oneKey, "keyspace write fast", parseExpire("pexpire", 1, false)),
+		row("expireat", -3, Write|Fast, oneKey, "keyspace write fast", parseExpire("expireat", 1000, true)),
+		row("pexpireat", -3, Write|Fast, oneKey, "keyspace write fast", parseExpire("pexpireat", 1, true)),
+		row("ttl", 2, ReadOnly|Fast, oneKey, "keyspace read fast", plain(ttl(1000, false))),
+		row("pttl", 2, ReadOnly|Fast, oneKey, "keyspace read fast", plain(ttl(1, false))),
+		row("expiretime", 2, ReadOnly|Fast, oneKey, "keyspace read fast", plain(ttl(1000, true))),
+		row("pexpiretime", 2, ReadOnly|Fast, oneKey, "keyspace read fast", plain(ttl(1, true))),
+		row("persist", 2, Write|Fast, oneKey, "keyspace write fast", plain(persist)),
+		row("keys", 2, ReadOnly, noKey, "keyspace read slow dangerous", plain(keys)),
+		row("scan", -2, ReadOnly, noKey, "keyspace read slow", parseScan),
+		row("dbsize", 1, ReadOnly|Fast, noKey, "keyspace read fast", plain(dbsize)),
+		row("flushall", -1, Write, noKey, "keyspace write slow dangerous", parseFlush),
+		row("flushdb", -1, Write, noKey, "keyspace write slow dangerous", parseFlush),
+		row("time", 1, Loading|Stale|Fast, noKey, "fast", plain(now)),
+	)
+}
+
+func del(tx *machine.Tx, argv [][]byte) reply.Reply {
+	var n int64
+	for _, key := range argv[1:] {
+		if tx.Store.Delete(key, tx.Now) {
+			n++
+		}
+	}
+	return reply.Integer(n)
+}
+
+func exists(tx *machine.Tx, argv [][]byte) reply.Reply {
+	var n int64
+	for _, key := range argv[1:] {
+		if tx.Store.Exists(key, tx.Now) {
+			n++
+		}
+	}
+	return reply.Integer(n)
+}
+
+func typeOf(tx *machine.Tx, argv [][]byte) reply.Reply {
+	v := tx.Store.Get(argv[1], tx.Now)
+	if v == nil {
+		return reply.Simple("none")
+	}
+	return reply.Simple(v.Kind().String())
+}
+
+func rename(tx *machine.Tx, argv [][]byte) reply.Reply {
+	if !tx.Store.Exists(argv[1], tx.Now) {
+		return fail(errNoKey)
+	}
+	tx.Store.Rename(argv[1], argv[2])
+	return reply.OK
+}
+
+func renamenx(tx *machine.Tx, argv [][]byte) reply.Reply {
+	if !tx.Store.Exists(argv[1], tx.Now) {
+		return fail(errNoKey)
+	}
+	if tx.Store.Exists(argv[2], tx.Now) {
+		return reply.Integer(0)
+	}
+	tx.Store.Rename(argv[1], argv[2])
+	return reply.Integer(1)
+}
+
+type expire struct {
+	key            []byte
+	name           string
+	when           int64 // ms
+	absolute       bool
+	nx, xx, gt, lt bool
+}
+
+// parseExpire serves EXPIRE and its variants in ms and in absolute time.
+func parseExpire(name string, unit int64, absolute bool) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		op := &expire{key: argv[1], name: name, absolute: absolute}
+		if err := op.options(argv[3:]); err != nil {
+			return nil, err
+		}
+		n, err := integer(argv[2])
+		if err != nil {
+			return nil, err
+		}
+		if n > math.MaxInt64/unit || n < math.MinInt64/unit {
+			return nil, errExpireTime(name)
+		}
+		op.when = n * unit
+		return op, nil
+	}
+}
+
+func (op *expire) options(args [][]byte) error {
+	for _, arg := range args {
+		switch {
+		case is(arg, "NX"):
+			op.nx = true
+		case is(arg, "XX"):
+			op.xx = true
+		case is(arg, "GT"):
+			op.gt = true
+		case is(arg, "LT"):
+			op.lt = true
+		default:
+			return errorf("ERR Unsupported option %s", cstring(arg))
+		}
+	}
+	if op.nx && (op.xx || op.gt || op.lt) {
+		return textError("ERR NX and XX, GT or LT options at the same time are not compatible")
+	}
+	if op.gt && op.lt {
+		return textError("ERR GT and LT options at the same time are not compatible")
+	}
+	return nil
+}
+
+// Apply implements machine.Op.
+func (op *expire) Apply(tx *machine.Tx) reply.Reply {
+	when := op.when
+	if !op.absolute {
+		if when > math.MaxInt64-tx.Now {
+			return fail(errExpireTime(op.name))
+		}
+		when += tx.Now
+	}
+	old, found := tx.Store.Deadline(op.key, tx.Now)
+	forever := old == 0
+	if !found ||
+		op.nx && !forever || op.xx && forever ||
+		op.gt && (forever || when <= old) || op.lt && !forever && when >= old {
+		return reply.Integer(0)
+	}
+	expireKey(tx, op.key, when)
+	return reply.Integer(1)
+}
+
+// ttl answers how long a key lives or, with absolute, until when, in units of
+// ms, rounded to the nearest.
+func ttl(unit int64, absolute bool) func(tx *machine.Tx, argv [][]byte) reply.Reply {
+	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
+		deadline, found := tx.Store.Deadline(argv[1], tx.Now)
+		switch {
+		case !found:
+			return reply.Integer(-2)
+		case deadline == 0:
+			return reply.Integer(-1)
+		case !absolute:
+			deadline -= tx.Now
+		}
+		return reply.Integer((deadline + unit/2) / unit)
+	}
+}
+
+func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
+	deadline, _ := tx.Store.Deadline(argv[1], tx.Now)
+	if deadline == 0 {
+		return reply.Integer(0)
+	}
+	tx.Store.SetDeadline(argv[1], 0)
+	return reply.Integer(1)
+}
+
+func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
+	found := []reply.Reply{}
+	tx.Store.Each(tx.Now, func(key string, _ store.Value) {
+		if match(argv[1], []byte(key)) {
+			found = append(found, reply.BulkString(key))
+		}
+	})
+	return reply.Array(found...)
+}
+
+type scan struct {
+	cursor  uint64
+	count   int64
+	pattern []byte // nil for all
+	kind    string // "" for all
+}
+
+func parseScan(argv [][]byte) (machine.Op, error) {
+	op := &scan{count: 10}
+	if len(argv[1]) > 0 {
+		cursor, ok := parseUnsigned(string(argv[1]))
+		if !ok || strings.ContainsRune(" \t\n\v\f\r", rune(argv[1][0])) {
+			return nil, textError("ERR invalid cursor")
+		}
+		op.cursor = cursor
+	}
+	for i := 2; i < len(argv); i += 2 {
+		if i+1 == len(argv) {
+			return nil, errSyntax
+		}
+		value := argv[i+1]
+		switch {
+		case is(argv[i], "COUNT"):
+			n, err := integer(value)
+			if err != nil {
+				return nil, err
+			}
+			if n < 1 {
+				return nil, errSyntax
+			}
+			op.count = n
+		case is(argv[i], "MATCH"):
+			op.pattern = value
+		case is(argv[i], "TYPE"):
+			op.kind = strings.ToLower(string(value))
+		default:
+			return nil, errSyntax
+		}
+	}
+	return op, nil
+}
+
+// Apply implements machine.Op.
+func (op *scan) Apply(tx *machine.Tx) reply.Reply {
+	found := []reply.Reply{}
+	count := int(min(op.count, math.MaxInt32))
+	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, v store.Value) {
+		if (op.pattern == nil || match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String()) {
+			found = append(found, reply.BulkString(key))
+		}
+	})
+	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found...))
+}
+
+func dbsize(tx *machine.Tx, _ [][]byte) reply.Reply {
+	return reply.Integer(int64(tx.Store.Len()))
+}
+
+// parseFlush serves FLUSHALL and FLUSHDB: there is one database. SYNC and
+// ASYNC are accepted and mean the same, since flushing takes no time.
+func parseFlush(argv [][]byte) (machine.Op, error) {
+	if len(argv) > 2 || len(argv) == 2 && !is(argv[1], "SYNC") && !is(argv[1], "ASYNC") {
+		return nil, errSyntax
+	}
+	return argvOp{argv, flush}, nil
+}
+
+func flush(tx *machine.Tx, _ [][]byte) reply.Reply {
+	tx.Store.Flush()
+	return reply.OK
+}
+
+// now answers the leader's clock: seconds, and microseconds of the present one.
+func now(tx *machine.Tx, _ [][]byte) reply.Reply {
+	return reply.Array(
+		reply.BulkString(strconv.FormatInt(tx.Now/1000, 10)),
+		reply.BulkString(strconv.FormatInt(tx.Now%1000*1000, 10)),
+	)
+}
