@@ -1,0 +1,45 @@
+package v1alpha1
+
+// Annotations on a KVDatabase that ask for something once. Each new value is
+// carried out once and copied to status.lastHandled.
+const (
+	// AnnotationRotateCredentials starts a rotation of the password.
+	AnnotationRotateCredentials = GroupName + "/rotate-credentials"
+	// AnnotationRotateComplete ends the running overlap now.
+	AnnotationRotateComplete = GroupName + "/rotate-complete"
+	// AnnotationRotateTLS renews the leaf certificates.
+	AnnotationRotateTLS = GroupName + "/rotate-tls"
+)
+
+// Annotations that the operator writes on objects of its own.
+const (
+	// AnnotationSwitchedAt on the connection secret: when it got its password (RFC 3339).
+	AnnotationSwitchedAt = GroupName + "/switched-at"
+	// AnnotationRotationTrigger on pending and connection secrets: the value of
+	// rotate-credentials that started the rotation.
+	AnnotationRotationTrigger = GroupName + "/rotation-trigger"
+	// AnnotationUsersRevision on a pod: the users file it should have; a change
+	// makes the kubelet deliver mounted secrets at once.
+	AnnotationUsersRevision = GroupName + "/users-revision"
+	// AnnotationPodSpecHash on a pod: what the user asked of the pod, as a hash.
+	// A pod whose hash differs is rolled.
+	AnnotationPodSpecHash = GroupName + "/pod-spec-hash"
+)
+
+// Labels.
+const (
+	// LabelWatch with the value "true" marks the secrets that the operator
+	// reads; it keeps no other in memory.
+	LabelWatch = GroupName + "/watch"
+
+	// LabelName is the kind of thing that an object belongs to.
+	LabelName = "app.kubernetes.io/name"
+	// LabelInstance is the name of the instance that an object belongs to.
+	LabelInstance = "app.kubernetes.io/instance"
+	// LabelComponent is the object's part in the instance.
+	LabelComponent = "app.kubernetes.io/component"
+	// LabelPartOf is the product.
+	LabelPartOf = "app.kubernetes.io/part-of"
+	// LabelManagedBy is who writes the object.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+)

@@ -1,0 +1,99 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// KindKVDatabase is the kind's name.
+const KindKVDatabase = "KVDatabase"
+
+// KVDatabase is a key-value database that speaks the Redis protocol (RESP2 and
+// RESP3) over TLS 1.3 on port 6379; any Redis client works unmodified. An
+// application mounts the secret <name>-connection as a directory and reads
+// "uri" and "ca.crt" from it, again after a rotation.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=kvdatabases,scope=Namespaced,shortName=kvdb,categories=coffer
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether clients can read and write."
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.status`,description="What it does, or what is wrong and what to do."
+// +kubebuilder:printcolumn:name="Primary",type=string,JSONPath=`.status.primary`,description="The member that takes writes."
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.readyReplicas`,description="Ready members of all members."
+// +kubebuilder:printcolumn:name="Rotated",type=date,JSONPath=`.status.credentials.lastRotated`,description="Time since the credentials were switched."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Version",type=string,priority=1,JSONPath=`.status.members[0].version`,description="The engine's version."
+// +kubebuilder:printcolumn:name="TLS-Expires",type=string,priority=1,JSONPath=`.status.tls.notAfter`,description="When the served certificate ends."
+// +kubebuilder:printcolumn:name="Storage",type=string,priority=1,JSONPath=`.spec.storage.size`,description="Size of each member's volume."
+// +kubebuilder:printcolumn:name="Endpoint",type=string,priority=1,JSONPath=`.status.endpoint`,description="Host and port for clients in the cluster."
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="metadata.name must have at most 52 characters: the names of its pods, certificates and secrets are made from it"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be one DNS label that begins with a letter (a-z, 0-9 and '-', no dots): it becomes a Service's name"
+type KVDatabase struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the database as it should be.
+	// +required
+	Spec KVDatabaseSpec `json:"spec"`
+
+	// status is the database as it was last observed; written by the operator.
+	// +optional
+	Status KVDatabaseStatus `json:"status,omitzero"`
+}
+
+// KVDatabaseSpec is the database as it should be. Only storage.size is
+// required; every default is the secure one.
+type KVDatabaseSpec struct {
+	InstanceSpec `json:",inline"`
+
+	// limits bounds what one client can make the database do. A request over a
+	// limit gets an error that names it.
+	// +optional
+	// +kubebuilder:default={}
+	Limits *KVDatabaseLimits `json:"limits,omitempty"`
+}
+
+// KVDatabaseLimits bounds what clients can make a database do.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.maxKeyBytes) || !has(self.maxRequestBytes) || quantity(string(self.maxKeyBytes)).compareTo(quantity(string(self.maxRequestBytes))) <= 0",message="limits.maxKeyBytes must not exceed limits.maxRequestBytes: a key travels inside a request"
+type KVDatabaseLimits struct {
+	// maxClients is the number of connections open at one time; one more is
+	// refused with an error. Default 10000; from 1 to 100000.
+	// +optional
+	// +kubebuilder:default=10000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxClients *int32 `json:"maxClients,omitempty"`
+
+	// maxRequestBytes is the size of one command with all its arguments, in
+	// bytes. A larger one is refused and its connection closed. Default 256Mi;
+	// from 1Ki to 1Gi.
+	// +optional
+	// +kubebuilder:default="256Mi"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Gi')) <= 0",message="limits.maxRequestBytes must be from 1Ki to 1Gi"
+	MaxRequestBytes *resource.Quantity `json:"maxRequestBytes,omitempty"`
+
+	// maxKeyBytes is the length of one key, in bytes. Default 64Ki, or
+	// maxRequestBytes when that is smaller; from 1 to 1Mi.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1')) >= 0 && quantity(string(self)).compareTo(quantity('1Mi')) <= 0",message="limits.maxKeyBytes must be from 1 to 1Mi"
+	MaxKeyBytes *resource.Quantity `json:"maxKeyBytes,omitempty"`
+}
+
+// KVDatabaseStatus is the database as it was last observed.
+type KVDatabaseStatus struct {
+	InstanceStatus `json:",inline"`
+}
+
+// KVDatabaseList is a list of KVDatabases.
+//
+// +kubebuilder:object:root=true
+type KVDatabaseList struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// items are the databases.
+	Items []KVDatabase `json:"items"`
+}
