@@ -206,8 +206,10 @@ func echo(_ *machine.Tx, argv [][]byte) reply.Reply { return reply.Bulk(argv[1])
 func selectDB(_ Session, argv [][]byte) reply.Reply {
 	n, err := integer(argv[1])
 	switch {
-	case err != nil || n != int64(int32(n)):
-		return fail(errNotInteger)
+	case err != nil:
+		return fail(err)
+	case n != int64(int32(n)):
+		return fail(textError("ERR value is out of range, value must between -2147483648 and 2147483647"))
 	case n != 0:
 		return fail(textError("ERR DB index is out of range"))
 	}

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"slices"
 	"sort"
 	"strings"
 
@@ -11,7 +13,7 @@ func init() {
 	flags := Loading | Stale
 	register(container("command", -1, flags, "slow connection",
 		connection("command|count", 2, flags, "slow connection", commandCount),
-		connection("command|list", 2, flags, "slow connection", commandList),
+		connection("command|list", -2, flags, "slow connection", commandList),
 		connection("command|info", -2, flags, "slow connection", commandInfo),
 		connection("command|docs", -2, flags, "slow connection", commandDocs),
 		connection("command|getkeys", -4, flags, "slow connection", commandGetKeys),
@@ -21,7 +23,7 @@ func init() {
 			"    Return details about all commands.",
 			"COUNT",
 			"    Return the total number of commands in this server.",
-			"LIST",
+			"LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <value>]",
 			"    Return a list of all commands in this server.",
 			"INFO [<command-name> ...]",
 			"    Return details about multiple commands.",
@@ -65,10 +67,34 @@ func find(name []byte) *Command {
 
 func commandCount(Session, [][]byte) reply.Reply { return reply.Integer(int64(len(table))) }
 
-func commandList(Session, [][]byte) reply.Reply {
-	var names []reply.Reply
+// commandList lists all names, or those in a category or of a pattern.
+// Subcommands are listed when a filter is given.
+func commandList(_ Session, argv [][]byte) reply.Reply {
+	filter := func(*Command) bool { return true }
+	filtered := len(argv) == 5 && is(argv[2], "FILTERBY")
+	switch {
+	case len(argv) == 2:
+	case filtered && is(argv[3], "MODULE"):
+		filter = func(*Command) bool { return false } // there are none
+	case filtered && is(argv[3], "ACLCAT"):
+		category := strings.ToLower(string(argv[4]))
+		filter = func(c *Command) bool { return slices.Contains(c.Categories, category) }
+	case filtered && is(argv[3], "PATTERN"):
+		pattern := bytes.ToLower(argv[4])
+		filter = func(c *Command) bool { return match(pattern, []byte(c.Name)) }
+	default:
+		return fail(errSyntax)
+	}
+	names := []reply.Reply{}
 	for _, c := range All() {
-		names = append(names, reply.BulkString(c.Name))
+		if filter(c) {
+			names = append(names, reply.BulkString(c.Name))
+		}
+		for _, sub := range c.Subcommands {
+			if filtered && filter(sub) {
+				names = append(names, reply.BulkString(sub.Name))
+			}
+		}
 	}
 	return reply.Array(names...)
 }
@@ -86,7 +112,7 @@ func commandInfo(_ Session, argv [][]byte) reply.Reply {
 		if c := find(name); c != nil {
 			rows = append(rows, c.describe())
 		} else {
-			rows = append(rows, reply.NullArray)
+			rows = append(rows, reply.Null)
 		}
 	}
 	return reply.Array(rows...)

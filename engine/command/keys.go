@@ -168,7 +168,7 @@ func ttl(unit int64, absolute bool) func(tx *machine.Tx, argv [][]byte) reply.Re
 		case !absolute:
 			deadline -= tx.Now
 		}
-		return reply.Integer((deadline + unit/2) / unit)
+		return reply.Integer(int64(uint64(deadline+unit/2) / uint64(unit))) // the sum may pass MaxInt64
 	}
 }
 

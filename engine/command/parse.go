@@ -81,67 +81,61 @@ func parseUnsigned(s string) (n uint64, ok bool) {
 }
 
 // floatPrecision is the mantissa of x86-64's long double, in which
-// redis-server computes INCRBYFLOAT; floatExponent is its greatest exponent.
+// redis-server computes INCRBYFLOAT; the others are its exponents' bounds.
 const (
-	floatPrecision = 64
-	floatExponent  = 16384
+	floatPrecision   = 64
+	floatExponent    = 16384
+	floatMinExponent = -16444 // of the smallest denormal
 )
 
-// parseFloat reads a decimal number into the precision of a long double;
-// infinite ones are allowed, as by strtold. ok is false for anything else.
+// parseFloat reads a number as C's strtold does, in decimal or hexadecimal or
+// infinite, into the precision of a long double; ok is false for anything else
+// and for what a long double cannot hold.
 func parseFloat(b []byte) (f *big.Float, ok bool) {
-	s := string(b)
-	unsigned := strings.TrimLeft(s, "+-")
-	switch strings.ToLower(unsigned) {
-	case "inf", "infinity":
-		if len(s)-len(unsigned) > 1 {
-			return nil, false
-		}
-		return new(big.Float).SetInf(s[0] == '-'), true
-	}
-	if !decimal(s) {
+	const maxText = 5 << 10 // bytes
+	if len(b) >= maxText {
 		return nil, false
 	}
-	f, _, err := big.ParseFloat(s, 10, floatPrecision, big.ToNearestEven)
-	if err != nil || f.IsInf() || f.MantExp(nil) > floatExponent {
+	s, negative := string(b), false
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		s, negative = s[1:], s[0] == '-'
+	}
+	s = strings.ToLower(s)
+	if s == "inf" || s == "infinity" {
+		return new(big.Float).SetInf(negative), true
+	}
+	base, exponentMark, digits, maxExponent := 10, "e", "0123456789", uint64(5000)
+	if hex, found := strings.CutPrefix(s, "0x"); found {
+		s, base, exponentMark, digits, maxExponent = hex, 16, "p", digits+"abcdef", 20_000
+	}
+	if !literal(s, exponentMark, digits, maxExponent) {
 		return nil, false
+	}
+	f, _, err := big.ParseFloat(s, base, floatPrecision, big.ToNearestEven)
+	if err != nil || f.MantExp(nil) > floatExponent || f.Sign() != 0 && f.MantExp(nil) < floatMinExponent {
+		return nil, false
+	}
+	if negative {
+		f.Neg(f)
 	}
 	return f, true
 }
 
-// decimal reports whether s is a decimal floating-point literal that a long
-// double could hold; it bounds the work of reading it.
-func decimal(s string) bool {
-	const maxText, maxExponent = 5 << 10, 5000
-	if len(s) >= maxText {
-		return false
-	}
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		s = s[1:]
-	}
-	mantissa, exponent := s, ""
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		mantissa, exponent = s[:i], s[i+1:]
-		digits := strings.TrimPrefix(exponent, "-")
-		if len(digits) == len(exponent) {
-			digits = strings.TrimPrefix(exponent, "+")
+// literal reports whether s is a floating-point literal of those digits, with
+// an exponent within bounds, which bounds the work of reading it.
+func literal(s, exponentMark, digits string, maxExponent uint64) bool {
+	mantissa, exponent, found := strings.Cut(s, exponentMark)
+	if found {
+		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
+			exponent = exponent[1:]
 		}
-		n, ok := parseUnsigned(digits)
-		if !ok || n > maxExponent || !onlyDigits(digits) {
+		n, ok := parseUnsigned(exponent)
+		if !ok || n > maxExponent || strings.Trim(exponent, "0123456789") != "" {
 			return false
 		}
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	return len(whole)+len(fraction) > 0 && onlyDigits(whole) && onlyDigits(fraction)
-}
-
-func onlyDigits(s string) bool {
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	return len(whole)+len(fraction) > 0 && strings.Trim(whole+fraction, digits) == ""
 }
 
 // formatFloat writes a number as redis-server's ld2string in human form: 17

@@ -257,7 +257,11 @@ func (op *xadd) newID(last store.ID, now int64) (store.ID, error) {
 		if id = (store.ID{Ms: uint64(now)}); id.Ms <= last.Ms {
 			id, _ = last.Next()
 		}
-	case op.autoSeq && last.Ms == id.Ms && last.Seq < math.MaxUint64:
+	case op.autoSeq && last.Ms == id.Ms:
+		if last.Seq == math.MaxUint64 {
+			// What redis-server 7.0 answers, misleading as it is.
+			return id, textError("ERR Elements are too large to be stored")
+		}
 		id.Seq = last.Seq + 1
 	}
 	if !last.Less(id) {

@@ -1,0 +1,134 @@
+package differential
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// redis is a connection to a redis-server that belongs to the test.
+type redis struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// startRedis starts a redis-server with one database, reachable by a unix
+// socket only, and connects to it in the given protocol.
+func startRedis(t *testing.T, proto int) *redis {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("redis-server is not installed, and without it nothing can be compared; on Debian: apt-get install redis-server (%v)", err)
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	var log bytes.Buffer
+	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--databases", "1", "--dir", dir)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start redis-server: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	r := &redis{t: t}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if r.conn, err = net.Dial("unix", socket); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("redis-server did not start: %v\n%s", err, log.String())
+		}
+	}
+	t.Cleanup(func() { r.conn.Close() })
+	r.in = bufio.NewReaderSize(r.conn, 1<<16)
+	if proto == 3 {
+		r.do(args("HELLO", "3"))
+	}
+	return r
+}
+
+// do sends one command and returns the raw bytes of its reply.
+func (r *redis) do(argv [][]byte) []byte {
+	r.t.Helper()
+	out := []byte(fmt.Sprintf("*%d\r\n", len(argv)))
+	for _, arg := range argv {
+		out = append(out, fmt.Sprintf("$%d\r\n", len(arg))...)
+		out = append(append(out, arg...), "\r\n"...)
+	}
+	_ = r.conn.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := r.conn.Write(out); err != nil {
+		r.t.Fatalf("write %q: %v", argv, err)
+	}
+	raw, err := readRaw(r.in, nil)
+	if err != nil {
+		r.t.Fatalf("reply to %q: %v", argv, err)
+	}
+	return raw
+}
+
+// readRaw reads one value in RESP2 or RESP3 and appends its bytes to dst.
+func readRaw(in *bufio.Reader, dst []byte) ([]byte, error) {
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return nil, err
+	}
+	dst = append(dst, line...)
+	n, _ := strconv.Atoi(strings.TrimSpace(string(line[1:])))
+	switch line[0] {
+	case '$', '=':
+		if n < 0 {
+			return dst, nil
+		}
+		body := make([]byte, n+2)
+		_, err := io.ReadFull(in, body)
+		return append(dst, body...), err
+	case '*', '~', '%':
+		if line[0] == '%' {
+			n *= 2
+		}
+		for range max(n, 0) {
+			if dst, err = readRaw(in, dst); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return dst, nil
+}
+
+// elements splits an array or set into the raw bytes of its elements.
+func elements(raw []byte) []string {
+	in := bufio.NewReader(bytes.NewReader(raw))
+	line, _ := in.ReadString('\n')
+	if line == "" || !strings.ContainsRune("*~", rune(line[0])) {
+		return nil
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+	var out []string
+	for range max(n, 0) {
+		e, err := readRaw(in, nil)
+		if err != nil {
+			return nil
+		}
+		out = append(out, string(e))
+	}
+	return out
+}
+
+func args(words ...string) [][]byte {
+	argv := make([][]byte, len(words))
+	for i, w := range words {
+		argv[i] = []byte(w)
+	}
+	return argv
+}
