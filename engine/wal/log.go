@@ -1,0 +1,188 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// Options of a log.
+type Options struct {
+	FS          vfs.FS
+	Dir         string        // exists, and holds nothing else
+	SegmentSize int64         // bytes; DefaultSegmentSize when zero
+	Salt        func() uint64 // random; the runtime's generator when nil
+}
+
+// Mark is a place in the log.
+type Mark struct {
+	Index uint64
+	Term  uint64
+}
+
+// segment is a file of the log.
+type segment struct {
+	header
+	name string
+	size int64 // of the file
+	last uint64
+}
+
+// Log is an open log. The last of its segments is the one written to.
+type Log struct {
+	opts     Options
+	segments []segment
+	spares   []string // names, each of SegmentSize
+	file     vfs.File // of the last segment
+	seed     uint32   // of the last segment
+	end      int64    // where the next frame goes
+	durable  int64    // up to where the last segment is
+	buf      []byte
+	err      error // ErrFailed, once it happened
+}
+
+// Reserve makes sure that a batch whose entries hold that many bytes of data
+// can be appended without space being needed. It returns ErrFull when there is
+// none, and then nothing has changed.
+func (l *Log) Reserve(entries int, data int64) error {
+	if l.err != nil {
+		return l.err
+	}
+	payload := hardStateMax + entryMax*int64(entries) + data
+	if payload > MaxPayload {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, payload, MaxPayload)
+	}
+	return l.room(frameSize(payload) + slack)
+}
+
+// hardStateMax and entryMax bound what the encoding adds.
+const (
+	hardStateMax = 4 * 10
+	entryMax     = 1 + 2*10
+)
+
+// room makes the last segment have that many bytes left.
+func (l *Log) room(n int64) error {
+	if l.end+n <= l.segments[len(l.segments)-1].size {
+		return nil
+	}
+	// The next segment's header says where this one ends: it must be true.
+	if err := l.Sync(); err != nil {
+		return err
+	}
+	return l.next(n)
+}
+
+// Append writes one batch: entries that follow each other and the hard state
+// that goes with them, either of which may be missing. It is durable after the
+// next Sync. ErrFull means that nothing was written; after Reserve it does not
+// happen.
+func (l *Log) Append(entries []*raftpb.Entry, hs *raftpb.HardState) error {
+	if l.err != nil {
+		return l.err
+	}
+	if hs == nil {
+		hs = &raftpb.HardState{}
+	}
+	f := frame{kind: typeHardState, term: hs.GetTerm()}
+	b := append(l.buf[:0], make([]byte, frameHeader)...)
+	b = appendHardState(b, hs)
+	if n := len(entries); n > 0 {
+		f = frame{kind: typeEntries, term: entries[n-1].GetTerm(), index: entries[n-1].GetIndex()}
+		b = appendEntries(b, entries)
+	}
+	return l.write(b, f)
+}
+
+// MarkSnapshot notes that a snapshot at that place is durable: the log is not
+// opened again without one at least as new.
+func (l *Log) MarkSnapshot(m Mark) error {
+	if l.err != nil {
+		return l.err
+	}
+	b := append(l.buf[:0], make([]byte, frameHeader)...)
+	return l.write(b, frame{kind: typeSnapshot, term: m.Term, index: m.Index})
+}
+
+func (l *Log) write(b []byte, f frame) error {
+	if len(b)-frameHeader > MaxPayload {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(b)-frameHeader, MaxPayload)
+	}
+	if err := l.room(frameSize(int64(len(b) - frameHeader))); err != nil {
+		return err
+	}
+	f.durable = l.durable
+	b = sealFrame(b, l.seed, l.end, f)
+	l.buf = b
+	if cap(l.buf) > maxBuffer {
+		l.buf = nil
+	}
+	active := &l.segments[len(l.segments)-1]
+	if _, err := l.file.WriteAt(b, l.end); err != nil {
+		return l.fail(fmt.Errorf("write %s at offset %d: %w", active.name, l.end, err))
+	}
+	l.end += int64(len(b))
+	if f.kind == typeEntries {
+		active.last = max(active.last, f.index)
+	}
+	return nil
+}
+
+// maxBuffer is the largest buffer kept from one append to the next.
+const maxBuffer = 4 << 20
+
+// Sync makes all that was appended durable.
+func (l *Log) Sync() error {
+	if l.err != nil {
+		return l.err
+	}
+	if l.durable == l.end {
+		return nil
+	}
+	if err := l.file.SyncData(); err != nil {
+		return l.fail(fmt.Errorf("fsync %s: %w", l.segments[len(l.segments)-1].name, err))
+	}
+	l.durable = l.end
+	return nil
+}
+
+// fail ends the log.
+func (l *Log) fail(err error) error {
+	l.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	return l.err
+}
+
+// Bytes is what the log's files take on the volume, the spare ones included.
+func (l *Log) Bytes() int64 {
+	n := int64(len(l.spares)) * l.opts.SegmentSize
+	for _, s := range l.segments {
+		n += s.size
+	}
+	return n
+}
+
+// Close makes the log durable and closes it. Its last frame carries the mark
+// that what was written before is durable: damage to it will be told from a
+// torn tail.
+func (l *Log) Close() error {
+	defer func() { _ = l.file.Close() }()
+	if err := l.Sync(); err != nil {
+		return err
+	}
+	if l.room(frameHeader+hardStateMax) == nil {
+		if err := l.Append(nil, nil); err != nil {
+			return err
+		}
+	}
+	err := l.Sync()
+	l.err = fmt.Errorf("%w: it is closed", ErrFailed)
+	return err
+}
+
+// noSpace tells a full volume or quota from a broken one.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

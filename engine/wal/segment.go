@@ -1,0 +1,158 @@
+package wal
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	segmentSuffix = ".wal"
+	spareSuffix   = ".spare"
+	tempName      = "next.tmp"
+	category      = vfs.DiskWriteCategory("wal")
+)
+
+func fileName(number uint64, suffix string) string {
+	return fmt.Sprintf("%020d%s", number, suffix)
+}
+
+// parseName returns the number in a file's name.
+func parseName(name, suffix string) (uint64, bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return n, err == nil
+}
+
+func (l *Log) path(name string) string { return l.opts.FS.PathJoin(l.opts.Dir, name) }
+
+// next makes the next segment and writes to it from now on. It has room for
+// at least n bytes of frames. On ErrFull nothing has changed.
+func (l *Log) next(n int64) error {
+	h := header{number: 1, salt: l.opts.Salt()}
+	if len(l.segments) > 0 {
+		active := l.segments[len(l.segments)-1]
+		h.number, h.prevEnd, h.prevIndex = active.number+1, l.end, active.last
+	}
+	size := max(l.opts.SegmentSize, (segmentHeader+n+4095)&^4095)
+	file, err := l.makeSegment(h, size)
+	if err != nil {
+		return err
+	}
+	if l.file != nil {
+		_ = l.file.Close() // it is durable already
+	}
+	l.segments = append(l.segments, segment{header: h, name: fileName(h.number, segmentSuffix), size: size, last: h.prevIndex})
+	l.file, l.seed, l.end, l.durable = file, h.seed(), segmentHeader, segmentHeader
+	return nil
+}
+
+// makeSegment gives a file with that header, out of a spare one if it can. The
+// file gets its name when its content is durable: what has a segment's name is
+// a segment.
+func (l *Log) makeSegment(h header, size int64) (vfs.File, error) {
+	from := tempName
+	if size == l.opts.SegmentSize && len(l.spares) > 0 {
+		from = l.spares[0]
+	}
+	file, err := l.opts.FS.OpenReadWrite(l.path(from), category)
+	if err == nil {
+		if err = fill(file, h, size, from == tempName); err == nil {
+			err = file.Sync()
+		}
+		if err == nil {
+			err = l.opts.FS.Rename(l.path(from), l.path(fileName(h.number, segmentSuffix)))
+		}
+		if err != nil {
+			_ = file.Close()
+		}
+	}
+	if err != nil {
+		return nil, l.notMade(h.number, from, err)
+	}
+	if from != tempName {
+		l.spares = l.spares[1:]
+	}
+	if err := l.syncDir(); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// notMade tells a full volume, which leaves the log as it was, from a broken
+// one.
+func (l *Log) notMade(number uint64, from string, err error) error {
+	if !noSpace(err) {
+		return l.fail(fmt.Errorf("make segment %d: %w", number, err))
+	}
+	// Give back what a half-made file took. A spare keeps its name: nothing in
+	// it passes as a segment of the log.
+	if from == tempName {
+		_ = l.opts.FS.Remove(l.path(tempName))
+	}
+	return fmt.Errorf("%w: segment %d: %w", ErrFull, number, err)
+}
+
+// fill writes the header and, into a new file, zeros up to its size.
+func fill(file vfs.File, h header, size int64, zeros bool) error {
+	if zeros {
+		block := make([]byte, min(size, 1<<20))
+		for at := int64(0); at < size; at += int64(len(block)) {
+			if _, err := file.WriteAt(block[:min(int64(len(block)), size-at)], at); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := file.WriteAt(h.encode(), 0)
+	return err
+}
+
+// Release gives up the segments whose entries are all at or below index,
+// which a durable snapshot holds; the one written to stays. They are kept as
+// spare ones, up to a few.
+func (l *Log) Release(index uint64) error {
+	if l.err != nil {
+		return l.err
+	}
+	released := 0
+	for released < len(l.segments)-1 && l.segments[released].last <= index {
+		released++
+	}
+	if released == 0 {
+		return nil
+	}
+	for _, s := range l.segments[:released] {
+		var err error
+		if s.size == l.opts.SegmentSize && len(l.spares) < maxSpares {
+			name := fileName(s.number, spareSuffix)
+			err = l.opts.FS.Rename(l.path(s.name), l.path(name))
+			l.spares = append(l.spares, name)
+		} else {
+			err = l.opts.FS.Remove(l.path(s.name))
+		}
+		if err != nil {
+			return l.fail(fmt.Errorf("release %s: %w", s.name, err))
+		}
+	}
+	l.segments = append([]segment(nil), l.segments[released:]...)
+	// Before a spare is written to, its old name must be gone for good.
+	return l.syncDir()
+}
+
+func (l *Log) syncDir() error {
+	dir, err := l.opts.FS.OpenDir(l.opts.Dir)
+	if err == nil {
+		err = dir.Sync()
+		_ = dir.Close()
+	}
+	if err != nil {
+		return l.fail(fmt.Errorf("fsync directory %s: %w", l.opts.Dir, err))
+	}
+	return nil
+}
