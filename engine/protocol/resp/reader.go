@@ -12,6 +12,9 @@ import (
 const (
 	minBuffer = 4 << 10
 	maxBuffer = 64 << 10 // also the longest inline request, as in redis
+	// pipelineBuffer is what a client gets whose batches fill the buffer: the
+	// size of a TLS record.
+	pipelineBuffer = 16 << 10
 	// firstChunk is what a bulk string gets before any of its bytes have
 	// arrived; it doubles as they do, so that announcing costs a client more
 	// than it costs us.
@@ -42,6 +45,7 @@ type Reader struct {
 	limits     Limits
 	buf        []byte
 	start, end int
+	full       bool // the last read left no room: a larger buffer reads more at once
 
 	// The request that is being read.
 	want  int // bulk strings still to come
@@ -64,6 +68,7 @@ func (r *Reader) Fill(src io.Reader) error {
 	r.makeRoom()
 	n, err := src.Read(r.buf[r.end:])
 	r.end += n
+	r.full = r.end == len(r.buf)
 	if n > 0 {
 		return nil
 	}
@@ -82,13 +87,13 @@ func (r *Reader) makeRoom() {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	if r.end < len(r.buf) {
+	if r.end < len(r.buf) && (!r.full || len(r.buf) > pipelineBuffer) {
 		return
 	}
 	size := min(max(minBuffer, 2*len(r.buf)), maxBuffer)
 	grown := make([]byte, size+2) // an inline request of the full size has a line end, too
 	r.end = copy(grown, r.buf[r.start:r.end])
-	r.start, r.buf = 0, grown
+	r.start, r.buf, r.full = 0, grown, false
 }
 
 // Idle says that no request is in progress: neither parsed nor buffered.

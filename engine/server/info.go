@@ -1,0 +1,194 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/command"
+)
+
+// Facts are what INFO tells of the parts behind the server.
+type Facts struct {
+	EngineVersion string
+	RunID         string // 40 hexadecimal digits, new at every start
+	Member        string
+	Role          string // leader | follower
+	Term          uint64
+	AppliedIndex  uint64
+	Keys          int64
+	Durability    string
+	StorageFull   bool
+	MemoryLimit   int64 // bytes, 0 for none
+}
+
+type field struct {
+	name  string
+	value any
+}
+
+type section struct {
+	name   string
+	fields func(*Server, Facts) []field
+}
+
+// sections stand in redis-server's order; limits is ours.
+var sections = []section{
+	{"Server", (*Server).infoServer},
+	{"Clients", (*Server).infoClients},
+	{"Memory", (*Server).infoMemory},
+	{"Persistence", (*Server).infoPersistence},
+	{"Stats", (*Server).infoStats},
+	{"Replication", (*Server).infoReplication},
+	{"Keyspace", (*Server).infoKeyspace},
+	{"Limits", (*Server).infoLimits},
+}
+
+// info is the text of INFO; without names, all of it.
+func (s *Server) info(names []string) string {
+	facts := s.opts.Facts()
+	all := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool {
+		return n == "all" || n == "default" || n == "everything"
+	})
+	var b strings.Builder
+	for _, sec := range sections {
+		if !all && !slices.Contains(names, strings.ToLower(sec.name)) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		fmt.Fprintf(&b, "# %s\r\n", sec.name)
+		for _, f := range sec.fields(s, facts) {
+			fmt.Fprintf(&b, "%s:%v\r\n", f.name, f.value)
+		}
+	}
+	return b.String()
+}
+
+func (s *Server) infoServer(f Facts) []field {
+	uptime := time.Since(s.started)
+	return []field{
+		{"redis_version", command.RedisVersion},
+		{"redis_mode", "standalone"},
+		{"coffer_version", f.EngineVersion},
+		{"os", runtime.GOOS + " " + runtime.GOARCH},
+		{"arch_bits", 64},
+		{"process_id", os.Getpid()},
+		{"run_id", f.RunID},
+		{"tcp_port", 0}, // there is no plaintext port
+		{"uptime_in_seconds", int64(uptime.Seconds())},
+		{"uptime_in_days", int64(uptime.Hours() / 24)},
+	}
+}
+
+func (s *Server) infoClients(Facts) []field {
+	st := s.Stats()
+	return []field{
+		{"connected_clients", st.Connections},
+		{"unauthenticated_clients", st.Unauthenticated},
+		{"maxclients", s.opts.Limits.MaxClients},
+		{"blocked_clients", 0},
+	}
+}
+
+func (s *Server) infoMemory(f Facts) []field {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
+	metrics.Read(sample)
+	used, total := sample[0].Value.Uint64(), sample[1].Value.Uint64()
+	return []field{
+		{"used_memory", used},
+		{"used_memory_human", human(used)},
+		{"used_memory_rss", total},
+		{"maxmemory", 0},
+		{"maxmemory_policy", "noeviction"},
+		{"memory_limit", f.MemoryLimit},
+	}
+}
+
+// human is a size as redis-server prints it.
+func human(n uint64) string {
+	const kib = 1 << 10
+	switch {
+	case n < kib:
+		return fmt.Sprintf("%dB", n)
+	case n < kib<<10:
+		return fmt.Sprintf("%.2fK", float64(n)/kib)
+	case n < kib<<20:
+		return fmt.Sprintf("%.2fM", float64(n)/(kib<<10))
+	}
+	return fmt.Sprintf("%.2fG", float64(n)/(kib<<20))
+}
+
+func (s *Server) infoPersistence(f Facts) []field {
+	status := "ok"
+	if f.StorageFull {
+		status = "err"
+	}
+	return []field{
+		{"loading", 0},
+		{"durability", f.Durability},
+		{"aof_enabled", 1},
+		{"aof_last_write_status", status},
+	}
+}
+
+func (s *Server) infoStats(Facts) []field {
+	st := s.Stats()
+	return []field{
+		{"total_connections_received", st.Accepted},
+		{"total_commands_processed", st.Commands},
+		{"total_net_input_bytes", st.BytesIn},
+		{"total_net_output_bytes", st.BytesOut},
+		{"rejected_connections", st.Rejected},
+		{"acl_access_denied_auth", st.AuthFailures},
+		{"acl_access_denied_cmd", st.Denied},
+		{"tls_handshake_failures", st.HandshakeFailures},
+		{"protocol_errors", st.ProtocolErrors},
+		{"client_output_buffer_limit_disconnections", st.OutputExceeded},
+	}
+}
+
+func (s *Server) infoReplication(f Facts) []field {
+	role := "master"
+	if f.Role == "follower" {
+		role = "slave"
+	}
+	return []field{
+		{"role", role},
+		{"connected_slaves", 0},
+		{"coffer_member", f.Member},
+		{"coffer_term", f.Term},
+		{"coffer_applied_index", f.AppliedIndex},
+	}
+}
+
+func (s *Server) infoKeyspace(f Facts) []field {
+	if f.Keys == 0 {
+		return nil
+	}
+	return []field{{"db0", fmt.Sprintf("keys=%d", f.Keys)}}
+}
+
+func (s *Server) infoLimits(Facts) []field {
+	l := s.opts.Limits
+	return []field{
+		{"max_clients", l.MaxClients},
+		{"max_unauthenticated", l.MaxUnauthenticated},
+		{"max_unauthenticated_per_host", l.MaxUnauthenticatedPerHost},
+		{"handshake_seconds", l.HandshakeSeconds},
+		{"authenticate_seconds", l.AuthenticateSeconds},
+		{"max_bulk_bytes", l.MaxBulkBytes},
+		{"max_request_bytes", l.MaxRequestBytes},
+		{"max_array_length", l.MaxArrayLength},
+		{"max_output_bytes", l.MaxOutputBytes},
+		{"max_key_bytes", l.MaxKeyBytes},
+		{"early_bulk_bytes", earlyBulk},
+		{"early_array_length", earlyArray},
+		{"early_request_bytes", earlyRequest},
+	}
+}

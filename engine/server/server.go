@@ -1,0 +1,232 @@
+// Package server accepts TLS 1.3 connections on the key port, bounds what they
+// may cost, and takes each connection's commands from bytes to an Op and its
+// reply back to bytes. Durability and state are the executor's business.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/machine"
+)
+
+// Executor applies a connection's commands in order and fills their replies.
+// Its error means that it has stopped for good.
+type Executor interface {
+	Do(items []machine.Item) error
+}
+
+// Options are what a Server needs.
+type Options struct {
+	Limits      config.Limits
+	Credentials func() *credential.Snapshot
+	Executor    Executor
+	Facts       func() Facts // for INFO
+	Log         *slog.Logger
+}
+
+// Server is the key port.
+type Server struct {
+	opts      Options
+	tls       *tls.Config
+	admission admission
+	throttle  throttle
+	started   time.Time
+	nextID    atomic.Int64
+	counters  counters
+	draining  atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	listener net.Listener
+	wg       sync.WaitGroup // one for each connection
+}
+
+// counters only ever grow.
+type counters struct {
+	accepted, rejected, handshakeFailures, authFailures atomic.Int64
+	protocolErrors, denied, commands, outputExceeded    atomic.Int64
+	bytesIn, bytesOut                                   atomic.Int64
+}
+
+// New makes a Server; Serve starts it.
+func New(opts Options) *Server {
+	s := &Server{
+		opts:     opts,
+		started:  time.Now(),
+		sessions: map[*session]struct{}{},
+		admission: admission{
+			total: opts.Limits.MaxClients, unauthenticated: opts.Limits.MaxUnauthenticated,
+			perHost: opts.Limits.MaxUnauthenticatedPerHost, hosts: map[string]int{},
+		},
+		throttle: throttle{hosts: map[string]failures{}},
+	}
+	// Session tickets carry no certificate: with them a client could go on
+	// without having seen a renewed one.
+	s.tls = &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		SessionTicketsDisabled: true,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return &tls.Config{
+				MinVersion:                  tls.VersionTLS13,
+				SessionTicketsDisabled:      true,
+				DynamicRecordSizingDisabled: true,
+				Certificates:                []tls.Certificate{*s.opts.Credentials().Client.TLS},
+			}, nil
+		},
+	}
+	return s
+}
+
+// Serve accepts connections until Shutdown; it then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	s.listener = l
+	s.mu.Unlock()
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			s.admit(conn)
+		case s.draining.Load():
+			return nil
+		case isTemporary(err):
+			s.opts.Log.Warn("accepting connections", "error", err)
+			time.Sleep(50 * time.Millisecond)
+		default:
+			return fmt.Errorf("accept on the key port: %w", err)
+		}
+	}
+}
+
+// isTemporary finds the want of descriptors, which passes.
+func isTemporary(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && !errors.Is(err, net.ErrClosed)
+}
+
+func (s *Server) admit(conn net.Conn) {
+	host := hostOf(conn.RemoteAddr())
+	if !s.admission.enter(host) {
+		s.counters.rejected.Add(1)
+		conn.Close()
+		return
+	}
+	s.counters.accepted.Add(1)
+	c := newSession(s, conn, host)
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		s.admission.leave(host, true)
+		conn.Close()
+		return
+	}
+	s.sessions[c] = struct{}{}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		c.run()
+		s.mu.Lock()
+		delete(s.sessions, c)
+		s.mu.Unlock()
+		s.admission.leave(host, c.unauthenticated)
+	}()
+}
+
+// Shutdown refuses new connections, lets every connection finish the commands
+// it is at, and closes it; when the context ends it closes what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	for c := range s.sessions {
+		c.interrupt()
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	left := len(s.sessions)
+	for c := range s.sessions {
+		c.raw.Close()
+	}
+	s.mu.Unlock()
+	<-done
+	return fmt.Errorf("closed %d connections that did not drain: %w", left, ctx.Err())
+}
+
+// CredentialsChanged wakes the sessions whose credential is no longer accepted
+// so that they close: between two commands, idle ones at once.
+func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		if user, generation := c.bound(); user != "" && !snapshot.Users.Accepts(user, generation) {
+			c.interrupt()
+		}
+	}
+}
+
+// SessionKey is a user's credential.
+type SessionKey struct {
+	User       string
+	Generation int64
+}
+
+// Stats is what the server counted since it started, and what there is now.
+type Stats struct {
+	Connections, Unauthenticated                        int64
+	Sessions                                            map[SessionKey]int64
+	Accepted, Rejected, HandshakeFailures, AuthFailures int64
+	ProtocolErrors, Denied, Commands, OutputExceeded    int64
+	BytesIn, BytesOut                                   int64
+}
+
+// Stats counts.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Sessions: map[SessionKey]int64{},
+		Accepted: s.counters.accepted.Load(), Rejected: s.counters.rejected.Load(),
+		HandshakeFailures: s.counters.handshakeFailures.Load(), AuthFailures: s.counters.authFailures.Load(),
+		ProtocolErrors: s.counters.protocolErrors.Load(), Denied: s.counters.denied.Load(),
+		Commands: s.counters.commands.Load(), OutputExceeded: s.counters.outputExceeded.Load(),
+		BytesIn: s.counters.bytesIn.Load(), BytesOut: s.counters.bytesOut.Load(),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		st.Connections++
+		user, generation := c.bound()
+		if user == "" {
+			st.Unauthenticated++
+			continue
+		}
+		st.Sessions[SessionKey{user, generation}]++
+	}
+	return st
+}
+
+func hostOf(addr net.Addr) string {
+	host, _, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	return host
+}
