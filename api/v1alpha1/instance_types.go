@@ -219,19 +219,19 @@ type NetworkPolicy struct {
 
 	// clients are the peers that may connect to the client port, as in a
 	// NetworkPolicy's "from". A podSelector alone selects pods of the same
-	// namespace. Default: none. At most 64.
+	// namespace. Default: none. At most 30.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=30
 	// +kubebuilder:validation:items:XValidation:rule="has(self.ipBlock) ? !has(self.podSelector) && !has(self.namespaceSelector) : has(self.podSelector) || has(self.namespaceSelector)",message="a peer has an ipBlock, or a podSelector and/or a namespaceSelector ({} selects all)"
 	// +kubebuilder:validation:items:XValidation:rule="!has(self.ipBlock) || isCIDR(self.ipBlock.cidr)",message="ipBlock.cidr must be a CIDR such as 10.0.0.0/8 or 2001:db8::/32"
 	Clients []networkingv1.NetworkPolicyPeer `json:"clients,omitempty"`
 
 	// metricsFrom are the peers that may connect to the metrics port, 9090, and
-	// to no other. Default: none. At most 64.
+	// to no other. Default: none. At most 30.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=30
 	// +kubebuilder:validation:items:XValidation:rule="has(self.ipBlock) ? !has(self.podSelector) && !has(self.namespaceSelector) : has(self.podSelector) || has(self.namespaceSelector)",message="a peer has an ipBlock, or a podSelector and/or a namespaceSelector ({} selects all)"
 	// +kubebuilder:validation:items:XValidation:rule="!has(self.ipBlock) || isCIDR(self.ipBlock.cidr)",message="ipBlock.cidr must be a CIDR such as 10.0.0.0/8 or 2001:db8::/32"
 	MetricsFrom []networkingv1.NetworkPolicyPeer `json:"metricsFrom,omitempty"`

@@ -1,0 +1,240 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+// database is the smallest one, with further spec lines (two spaces deep).
+func database(t *testing.T, name, size, more string) *unstructured.Unstructured {
+	t.Helper()
+	text := fmt.Sprintf("apiVersion: coffer.dev/v1alpha1\nkind: KVDatabase\nmetadata: {name: %s, namespace: %s}\nspec:\n  storage: {size: %s}\n%s",
+		name, namespace, size, more)
+	object := &unstructured.Unstructured{}
+	if err := yaml.UnmarshalStrict([]byte(text), &object.Object); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return object
+}
+
+func create(t *testing.T, object *unstructured.Unstructured) error {
+	t.Helper()
+	err := server.client.Create(context.Background(), object, client.FieldValidation("Strict"))
+	if err == nil {
+		t.Cleanup(func() {
+			if err := server.client.Delete(context.Background(), object); err != nil {
+				t.Errorf("delete %s: %v", object.GetName(), err)
+			}
+		})
+	}
+	return err
+}
+
+// refused asserts that the server refuses with this text, which is what the
+// user reads.
+func refused(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Fatalf("accepted, want refused with %q", want)
+	case !apierrors.IsInvalid(err):
+		t.Fatalf("%v: want Invalid", err)
+	case !strings.Contains(err.Error(), want):
+		t.Fatalf("refused with\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	object := database(t, "smallest", "1Gi", "")
+	if err := create(t, object); err != nil {
+		t.Fatal(err)
+	}
+	var got v1alpha1.KVDatabase
+	if err := server.client.Get(context.Background(), client.ObjectKeyFromObject(object), &got); err != nil {
+		t.Fatal(err)
+	}
+	s := got.Spec
+	for _, field := range []struct{ name, got, want string }{
+		{"durability", string(s.Durability), "Always"},
+		{"deletionPolicy", string(s.DeletionPolicy), "Retain"},
+		{"tls.duration", s.TLS.Duration.Duration.String(), "2160h0m0s"},
+		{"tls.renewBefore", s.TLS.RenewBeforeOrDefault().String(), "720h0m0s"},
+		{"rotation.overlap", s.Rotation.Overlap.Duration.String(), "10m0s"},
+		{"networkPolicy.mode", string(s.NetworkPolicy.Mode), "Managed"},
+		{"service.type", string(s.Service.Type), "ClusterIP"},
+		{"limits.maxClients", fmt.Sprint(*s.Limits.MaxClients), "10000"},
+		{"limits.maxRequestBytes", s.Limits.MaxRequestBytes.String(), "256Mi"},
+	} {
+		if field.got != field.want {
+			t.Errorf("%s = %q, want %q", field.name, field.got, field.want)
+		}
+	}
+	// What Go writes back, the rules accept: durations and quantities survive.
+	got.Spec.Durability = v1alpha1.DurabilityEverySecond
+	if err := server.client.Update(context.Background(), &got); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for name, more := range map[string]string{
+		"cluster issuer":  "  tls: {issuerRef: {name: corp, kind: ClusterIssuer}, duration: 24h, renewBefore: 8h30m}\n",
+		"foreign issuer":  "  tls: {issuerRef: {name: corp, kind: VaultIssuer, group: issuers.example.com}}\n",
+		"short duration":  "  tls: {duration: 1h}\n",
+		"longest overlap": "  rotation: {overlap: 24h}\n",
+		"clients":         "  networkPolicy: {clients: [{podSelector: {matchLabels: {app: web}}}, {namespaceSelector: {}, podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}], metricsFrom: [{namespaceSelector: {}}]}\n",
+		"load balancer":   "  service: {type: LoadBalancer, loadBalancerSourceRanges: [203.0.113.0/24, '2001:db8::/32'], hostnames: [db.example.com, x]}\n",
+		"no policy":       "  networkPolicy: {mode: Disabled}\n",
+		"own secret":      "  credentials: {secretRef: {name: my.own-secret}}\n",
+		"limits":          "  limits: {maxClients: 1, maxRequestBytes: 1024, maxKeyBytes: 512}\n",
+		"resources":       "  resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: '2', memory: 1Gi}}\n",
+		"scheduling":      "  scheduling: {nodeSelector: {disk: ssd}, tolerations: [{operator: Exists}], priorityClassName: high}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := create(t, database(t, strings.ReplaceAll("ok-"+name, " ", "-"), "1Gi", more)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if err := create(t, database(t, strings.Repeat("a", 52), "64Mi", "")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	peers := func(n int) string {
+		return strings.TrimSuffix(strings.Repeat("{podSelector: {}},", n), ",")
+	}
+	for _, c := range []struct{ name, database, size, more, want string }{
+		{"long name", strings.Repeat("a", 53), "1Gi", "", "metadata.name must have at most 52 characters"},
+		{"dotted name", "a.b", "1Gi", "", "metadata.name must be one DNS label that begins with a letter"},
+		{"digit name", "1a", "1Gi", "", "metadata.name must be one DNS label that begins with a letter"},
+		{"tiny", "x", "63Mi", "", "storage.size must be from 64Mi to 64Ti, not 63Mi"},
+		{"huge", "x", "65Ti", "", "storage.size must be from 64Mi to 64Ti, not 65Ti"},
+		{"plain bytes", "x", "1000", "", "storage.size must be from 64Mi to 64Ti, not 1000"},
+		{"no quantity", "x", "big", "", "spec.storage.size"},
+		{"durability", "x", "1Gi", "  durability: Never\n", `supported values: "Always", "EverySecond"`},
+		{"issuer kind", "x", "1Gi", "  tls: {issuerRef: {name: a, kind: Vault}}\n", "tls.issuerRef.kind must be Issuer or ClusterIssuer"},
+		{"issuer name", "x", "1Gi", "  tls: {issuerRef: {}}\n", "spec.tls.issuerRef.name: Required value"},
+		{"short certificate", "x", "1Gi", "  tls: {duration: 59m}\n", "tls.duration must be from 1h to 87600h"},
+		{"long certificate", "x", "1Gi", "  tls: {duration: 87601h}\n", "tls.duration must be from 1h to 87600h"},
+		{"duration in days", "x", "1Gi", "  tls: {duration: 90d}\n", "tls.duration must be from 1h to 87600h, written in h, m and s"},
+		{"renewal at once", "x", "1Gi", "  tls: {renewBefore: 4m}\n", "tls.renewBefore must be at least 5m"},
+		{"renewal after its end", "x", "1Gi", "  tls: {duration: 24h, renewBefore: 24h}\n", "tls.renewBefore must be shorter than tls.duration"},
+		{"short overlap", "x", "1Gi", "  rotation: {overlap: 4m59s}\n", "rotation.overlap must be from 5m to 24h"},
+		{"long overlap", "x", "1Gi", "  rotation: {overlap: 24h1s}\n", "rotation.overlap must be from 5m to 24h"},
+		{"empty peer", "x", "1Gi", "  networkPolicy: {clients: [{}]}\n", "a peer has an ipBlock, or a podSelector and/or a namespaceSelector"},
+		{"mixed peer", "x", "1Gi", "  networkPolicy: {metricsFrom: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}\n", "a peer has an ipBlock, or a podSelector and/or a namespaceSelector"},
+		{"peer's block", "x", "1Gi", "  networkPolicy: {clients: [{ipBlock: {cidr: 10.0.0.1}}]}\n", "ipBlock.cidr must be a CIDR"},
+		{"too many peers", "x", "1Gi", "  networkPolicy: {clients: [" + peers(31) + "]}\n", "must have at most 30 items"},
+		{"clients without policy", "x", "1Gi", "  networkPolicy: {mode: Disabled, clients: [{podSelector: {}}]}\n", "need networkPolicy.mode Managed"},
+		{"service type", "x", "1Gi", "  service: {type: ExternalName}\n", `supported values: "ClusterIP", "NodePort", "LoadBalancer"`},
+		{"ranges without balancer", "x", "1Gi", "  service: {loadBalancerSourceRanges: [10.0.0.0/8]}\n", "service.loadBalancerSourceRanges needs service.type LoadBalancer"},
+		{"no range", "x", "1Gi", "  service: {type: LoadBalancer, loadBalancerSourceRanges: [everyone]}\n", "must be CIDRs such as 203.0.113.0/24, not everyone"},
+		{"hostname", "x", "1Gi", "  service: {hostnames: [DB_1]}\n", "service.hostnames must be lower-case DNS names such as db.example.com, not DB_1"},
+		{"address as hostname", "x", "1Gi", "  service: {hostnames: [10.0.0.1]}\n", "service.hostnames must be lower-case DNS names"},
+		{"wildcard hostname", "x", "1Gi", "  service: {hostnames: ['*.example.com']}\n", "service.hostnames must be lower-case DNS names"},
+		{"hostname twice", "x", "1Gi", "  service: {hostnames: [a, a]}\n", "Duplicate value"},
+		{"secret's name", "x", "1Gi", "  credentials: {secretRef: {name: a/b}}\n", "credentials.secretRef.name must be the name of a Secret"},
+		{"deletion policy", "x", "1Gi", "  deletionPolicy: Keep\n", `supported values: "Retain", "Delete"`},
+		{"no clients", "x", "1Gi", "  limits: {maxClients: 0}\n", "should be greater than or equal to 1"},
+		{"small requests", "x", "1Gi", "  limits: {maxRequestBytes: 1023}\n", "limits.maxRequestBytes must be from 1Ki to 1Gi"},
+		{"large keys", "x", "1Gi", "  limits: {maxKeyBytes: 2Mi}\n", "limits.maxKeyBytes must be from 1 to 1Mi"},
+		{"keys over requests", "x", "1Gi", "  limits: {maxKeyBytes: 2Ki, maxRequestBytes: 1Ki}\n", "limits.maxKeyBytes must not exceed limits.maxRequestBytes"},
+		{"claims", "x", "1Gi", "  resources: {claims: [{name: gpu}]}\n", "resources.claims is not supported"},
+		{"memory", "x", "1Gi", "  resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}\n", "resources.requests.memory must not exceed resources.limits.memory"},
+		{"cpu", "x", "1Gi", "  resources: {requests: {cpu: 2}, limits: {cpu: 500m}}\n", "resources.requests.cpu must not exceed resources.limits.cpu"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			refused(t, create(t, database(t, c.database, c.size, c.more)), c.want)
+		})
+	}
+}
+
+func TestUnknownFieldIsRefused(t *testing.T) {
+	err := create(t, database(t, "x", "1Gi", "  replicas: 3\n"))
+	if err == nil || !strings.Contains(err.Error(), `unknown field "spec.replicas"`) {
+		t.Fatalf("%v: want the unknown field's name", err)
+	}
+}
+
+func TestTransitions(t *testing.T) {
+	for _, c := range []struct {
+		name, before, after string // the storage stanza
+		want                string // empty: accepted
+	}{
+		{"grow", "{size: 1Gi}", "{size: 2Gi}", ""},
+		{"same in another unit", "{size: 1Gi}", "{size: 1024Mi}", ""},
+		{"shrink", "{size: 10Gi}", "{size: 5Gi}", "spec.storage.size: Invalid value: \"5Gi\": storage can only grow (10Gi to 5Gi)"},
+		{"other class", "{size: 1Gi, storageClassName: a}", "{size: 1Gi, storageClassName: b}", "storage.storageClassName cannot change"},
+		{"add class", "{size: 1Gi}", "{size: 1Gi, storageClassName: b}", "storage.storageClassName cannot change"},
+		{"drop class", "{size: 1Gi, storageClassName: a}", "{size: 1Gi}", "storage.storageClassName cannot change"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			object := database(t, "moving", "1Gi", "")
+			setStorage(t, object, c.before)
+			if err := create(t, object); err != nil {
+				t.Fatal(err)
+			}
+			setStorage(t, object, c.after)
+			err := server.client.Update(context.Background(), object)
+			if c.want != "" {
+				refused(t, err, c.want)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func setStorage(t *testing.T, object *unstructured.Unstructured, stanza string) {
+	t.Helper()
+	var storage map[string]any
+	if err := yaml.Unmarshal([]byte(stanza), &storage); err != nil {
+		t.Fatal(err)
+	}
+	if err := unstructured.SetNestedMap(object.Object, storage, "spec", "storage"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What people type: short name, category, columns, explain.
+func TestKubectl(t *testing.T) {
+	if err := create(t, database(t, "typed", "1Gi", "")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"get", "kvdb"}, []string{"NAME", "READY", "STATUS", "PRIMARY", "REPLICAS", "ROTATED", "AGE", "typed"}},
+		{[]string{"get", "coffer"}, []string{"typed"}},
+		{[]string{"get", "kvdatabases", "-o", "wide"}, []string{"VERSION", "TLS-EXPIRES", "STORAGE", "ENDPOINT", "1Gi"}},
+		{[]string{"explain", "kvdatabase.spec"}, []string{"storage\t<Object> -required-", "deletionPolicy", "Default Retain", "enum: Always, EverySecond"}},
+		{[]string{"explain", "kvdatabase.spec.rotation.overlap"}, []string{"Default 10m; from 5m to 24h"}},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			kubectl := exec.Command(filepath.Join(server.assets, "kubectl"), append([]string{"--kubeconfig", server.config, "-n", namespace}, c.args...)...)
+			out, err := kubectl.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,86 @@
+// Package api holds the rules of the CRDs against a real kube-apiserver: what
+// it defaults, what it refuses, and in which words.
+package api
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+const namespace = "rules"
+
+// server is the API server that every test talks to.
+var server struct {
+	client client.Client
+	assets string
+	config string
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/integration/api:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	server.assets = os.Getenv("KUBEBUILDER_ASSETS")
+	if server.assets == "" {
+		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: it names the directory of kube-apiserver, etcd and kubectl; run `make test-integration`, which builds them and sets it")
+	}
+	for _, program := range []string{"kube-apiserver", "etcd", "kubectl"} {
+		if _, err := os.Stat(filepath.Join(server.assets, program)); err != nil {
+			return 1, fmt.Errorf("KUBEBUILDER_ASSETS: %w: run `make test-integration`, which builds it", err)
+		}
+	}
+	env := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := env.Start()
+	if err != nil {
+		return 1, fmt.Errorf("start kube-apiserver and etcd: %w", err)
+	}
+	defer func() {
+		if err := env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop kube-apiserver and etcd:", err)
+		}
+	}()
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return 1, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return 1, err
+	}
+	if server.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return 1, err
+	}
+	if err := server.client.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "coffer-api-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	server.config = filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(server.config, env.KubeConfig, 0o600); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
