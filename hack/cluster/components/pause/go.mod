@@ -1,0 +1,3 @@
+module github.com/coffer-dev/coffer/hack/cluster/components/pause
+
+go 1.26.0

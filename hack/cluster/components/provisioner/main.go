@@ -1,0 +1,191 @@
+// Program provisioner gives the local cluster dynamic volumes whose size is real: each is an ext4 image file of
+// the requested size, mounted through a loop device and published as a `local` volume. A full volume is therefore
+// full, fsGroup is honoured, and a claim that grows is grown online.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
+)
+
+// name is what the StorageClass calls this provisioner.
+const name = "local.coffer.dev/loop"
+
+// growEvery bounds how long a claim that asks for more waits.
+const growEvery = 2 * time.Second
+
+func main() {
+	kubeconfig := flag.String("kubeconfig", "", "kubeconfig of the cluster")
+	dir := flag.String("dir", "", "directory of the images and their mount points")
+	node := flag.String("node", "", "name of the node the volumes belong to")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		klog.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		klog.Fatal(err)
+	}
+	p := &provisioner{client: client, dir: *dir, node: *node}
+	go p.growLoop(ctx)
+	pc := controller.NewProvisionController(ctx, client, name, p,
+		controller.LeaderElection(false), controller.ResyncPeriod(time.Minute), controller.MetricsPort(0))
+	pc.Run(ctx)
+}
+
+type provisioner struct {
+	client kubernetes.Interface
+	dir    string
+	node   string
+}
+
+func (p *provisioner) image(pv string) string { return filepath.Join(p.dir, pv+".img") }
+func (p *provisioner) mount(pv string) string { return filepath.Join(p.dir, pv) }
+
+// Provision makes an image of the claim's size, mounts it and describes it as a volume of this node. It is safe
+// to repeat: a step that an interrupted attempt finished is not done again.
+func (p *provisioner) Provision(_ context.Context, o controller.ProvisionOptions) (*corev1.PersistentVolume, controller.ProvisioningState, error) {
+	size := o.PVC.Spec.Resources.Requests[corev1.ResourceStorage]
+	if o.SelectedNodeName != "" && o.SelectedNodeName != p.node {
+		return nil, controller.ProvisioningFinished, fmt.Errorf("node %q is not this provisioner's node %q", o.SelectedNodeName, p.node)
+	}
+	if err := p.makeVolume(o.PVName, size.Value()); err != nil {
+		return nil, controller.ProvisioningFinished, err
+	}
+	mode := corev1.PersistentVolumeFilesystem
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: o.PVName},
+		Spec: corev1.PersistentVolumeSpec{
+			PersistentVolumeReclaimPolicy: *o.StorageClass.ReclaimPolicy,
+			AccessModes:                   o.PVC.Spec.AccessModes,
+			VolumeMode:                    &mode,
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: size},
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.mount(o.PVName)}},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{
+					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{p.node},
+				}},
+			}}}},
+		},
+	}, controller.ProvisioningFinished, nil
+}
+
+// Delete unmounts and removes a volume; both may already be gone.
+func (p *provisioner) Delete(_ context.Context, pv *corev1.PersistentVolume) error {
+	if isMounted(p.mount(pv.Name)) {
+		if err := run("umount", p.mount(pv.Name)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.RemoveAll(p.mount(pv.Name)), os.RemoveAll(p.image(pv.Name)))
+}
+
+func (p *provisioner) makeVolume(pv string, size int64) error {
+	if isMounted(p.mount(pv)) {
+		return nil
+	}
+	if err := os.MkdirAll(p.mount(pv), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(p.image(pv), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		return err
+	}
+	// No reserved blocks (root would see more room than the pod), and lazy initialisation so that even a large
+	// volume is ready at once.
+	if err := run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", p.image(pv)); err != nil {
+		return err
+	}
+	if err := run("mount", "-o", "loop,nosuid,nodev", p.image(pv), p.mount(pv)); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(p.mount(pv), "lost+found"))
+}
+
+// growLoop plays the part of the external resizer: it compares what bound claims ask for with what their volumes have.
+func (p *provisioner) growLoop(ctx context.Context) {
+	tick := time.NewTicker(growEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		claims, err := p.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			klog.ErrorS(err, "listing claims")
+			continue
+		}
+		for i := range claims.Items {
+			if err := p.grow(ctx, &claims.Items[i]); err != nil {
+				klog.ErrorS(err, "growing", "claim", klog.KObj(&claims.Items[i]))
+			}
+		}
+	}
+}
+
+func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	want, have := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
+	pv := claim.Spec.VolumeName
+	if claim.Status.Phase != corev1.ClaimBound || want.Cmp(have) <= 0 || !isMounted(p.mount(pv)) {
+		return nil
+	}
+	if err := os.Truncate(p.image(pv), want.Value()); err != nil {
+		return err
+	}
+	out, err := exec.Command("losetup", "--noheadings", "--output", "NAME", "--associated", p.image(pv)).Output()
+	if err != nil {
+		return err
+	}
+	device := strings.TrimSpace(string(out))
+	if err := run("losetup", "--set-capacity", device); err != nil {
+		return err
+	}
+	if err := run("resize2fs", device); err != nil {
+		return err
+	}
+	capacity := `{"storage":` + strconv.Quote(want.String()) + `}`
+	if _, err := p.client.CoreV1().PersistentVolumes().Patch(ctx, pv, types.MergePatchType,
+		[]byte(`{"spec":{"capacity":`+capacity+`}}`), metav1.PatchOptions{}); err != nil {
+		return err
+	}
+	_, err = p.client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType,
+		[]byte(`{"status":{"capacity":`+capacity+`,"conditions":null}}`), metav1.PatchOptions{}, "status")
+	return err
+}
+
+// isMounted tells whether dir is itself a mount point.
+func isMounted(dir string) bool { return exec.Command("mountpoint", "-q", dir).Run() == nil }
+
+func run(command string, args ...string) error {
+	out, err := exec.Command(command, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", command, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

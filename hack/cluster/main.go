@@ -1,0 +1,131 @@
+// Program cluster builds, starts and removes a real Kubernetes on this machine, for the demo and for tests.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/coffer-dev/coffer/hack/cluster/build"
+	"github.com/coffer-dev/coffer/hack/cluster/local"
+	"github.com/coffer-dev/coffer/hack/cluster/progress"
+)
+
+const usage = `usage: cluster COMMAND [--name demo|test] [FILE…]
+  build         build the cluster's programs into the user's cache directory
+  up            install missing Debian packages, build, start the cluster afresh
+  down          remove the cluster and all it left
+  load-image    put images (docker-archive files) on the node
+  status        tell what runs
+`
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New(usage)
+	}
+	flags := flag.NewFlagSet("cluster "+args[0], flag.ContinueOnError)
+	name := flags.String("name", "test", "which cluster: demo or test")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	root, err := cloneRoot()
+	if err != nil {
+		return err
+	}
+	// Debian keeps these out of some users' PATH, also root's after a plain su.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
+		return err
+	}
+	cluster, err := local.New(root, *name)
+	if err != nil {
+		return err
+	}
+	return dispatch(ctx, args[0], cluster, flags.Args())
+}
+
+func dispatch(ctx context.Context, verb string, cluster *local.Cluster, files []string) error {
+	out := &progress.Printer{Out: os.Stdout}
+	if verb == "build" {
+		_, err := build.All(ctx, cluster.Root, out)
+		return err
+	}
+	if err := local.Check(runtime.GOOS); err != nil {
+		return err
+	}
+	switch verb {
+	case "up":
+		return up(ctx, cluster, out)
+	case "down":
+		return out.Run("removing cluster "+cluster.Name, func(*progress.Step) error { return cluster.Down(ctx) })
+	case "status":
+		return cluster.Status(os.Stdout)
+	case "load-image":
+		programs, err := build.All(ctx, cluster.Root, out)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if err := cluster.LoadImage(ctx, programs, file); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return errors.New(usage)
+}
+
+func up(ctx context.Context, cluster *local.Cluster, out *progress.Printer) error {
+	if missing := local.MissingPackages(); len(missing) > 0 {
+		err := out.Run("installing Debian packages "+strings.Join(missing, " "), func(*progress.Step) error {
+			return local.InstallPackages(ctx, missing)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	programs, err := build.All(ctx, cluster.Root, out)
+	if err != nil {
+		return err
+	}
+	if err := cluster.Up(ctx, programs, out); err != nil {
+		return err
+	}
+	fmt.Printf("kubeconfig: %s\nkubectl:    %s\n", cluster.Kubeconfig(), filepath.Join(cluster.Root, ".cluster", "bin", "kubectl"))
+	return nil
+}
+
+// cloneRoot finds the clone this program was started in.
+func cloneRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(data), "module github.com/coffer-dev/coffer\n") {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("start it inside a clone of the repository")
+		}
+		dir = parent
+	}
+}
