@@ -1,0 +1,151 @@
+// Command client is an application as Coffer's documentation wants one: it
+// mounts a connection secret as files, uses the database in five ways, keeps
+// writing and reading while the credentials rotate, and fails if one command
+// fails. Its retries are off, so nothing hides a failure.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/coffer-dev/coffer/hack/demo/client/connection"
+	"github.com/coffer-dev/coffer/hack/demo/client/load"
+	"github.com/coffer-dev/coffer/hack/demo/client/patterns"
+)
+
+// line is one line of output while the load runs; the last one has Done.
+type line struct {
+	Commands   int64  `json:"commands"`
+	Failed     int64  `json:"failed"`
+	Generation string `json:"generation"`
+	Rotations  int    `json:"rotations"`
+	Done       bool   `json:"done,omitempty"`
+}
+
+type flags struct {
+	secret, address, untilFile string
+	clients                    int
+	duration                   time.Duration
+}
+
+func main() {
+	var f flags
+	flag.StringVar(&f.secret, "secret", "/etc/coffer-connection", "directory of the mounted connection secret")
+	flag.StringVar(&f.address, "address", "", "host:port to dial instead of the uri's; the certificate is checked against the uri's host all the same")
+	flag.StringVar(&f.untilFile, "until-file", "", "end cleanly when this file exists")
+	flag.IntVar(&f.clients, "clients", 50, "workers that write and read, each with a connection")
+	flag.DurationVar(&f.duration, "duration", 0, "how long they work; 0 ends after the patterns unless --until-file is given, negative is until SIGTERM")
+	flag.Parse()
+	// go-redis would log each connection that waits for its AUTH.
+	logging.Disable()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, f, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "client:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags, out, warn io.Writer) error {
+	rotations := 0
+	changed := make(chan struct{}, 64)
+	source, err := connection.Open(f.secret, func(_ string, err error) {
+		if err != nil {
+			fmt.Fprintln(warn, "client: kept the last good secret:", err)
+			return
+		}
+		changed <- struct{}{}
+	})
+	if err != nil {
+		return err
+	}
+	watching, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
+	go func() { _ = source.Watch(watching) }()
+	db := redis.NewClient(source.Options(f.clients, f.address))
+	defer func() { _ = db.Close() }()
+
+	if err := runPatterns(context.WithoutCancel(ctx), db, out); err != nil {
+		return err
+	}
+	if f.duration == 0 && f.untilFile == "" {
+		return nil
+	}
+	ctx, cancel := until(ctx, f)
+	defer cancel()
+	work := &load.Load{DB: db, Workers: f.clients, Run: fmt.Sprintf("load:%d", time.Now().UnixNano())}
+	ended := make(chan struct{})
+	go func() { work.Until(ctx); close(ended) }()
+	report := func(last bool) error {
+		commands, failed := work.Counts()
+		return json.NewEncoder(out).Encode(line{commands, failed, source.Generation(), rotations, last})
+	}
+	for tick := time.NewTicker(time.Second); ; {
+		select {
+		case <-changed:
+			rotations++
+		case <-tick.C:
+			if err := report(false); err != nil {
+				return fmt.Errorf("writing the report: %w", err)
+			}
+		case <-ended:
+			return errors.Join(report(true), verdict(work))
+		}
+	}
+}
+
+func runPatterns(ctx context.Context, db *redis.Client, out io.Writer) error {
+	for _, p := range patterns.All {
+		if err := p.Run(ctx, db); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		fmt.Fprintln(out, p.Name, "ok")
+	}
+	return nil
+}
+
+// until ends with the duration or when the file appears, whichever is given.
+func until(ctx context.Context, f flags) (context.Context, context.CancelFunc) {
+	var cancel context.CancelFunc
+	if f.duration > 0 {
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	if f.untilFile == "" {
+		return ctx, cancel
+	}
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(f.untilFile); err == nil {
+				cancel()
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+	return ctx, cancel
+}
+
+func verdict(work *load.Load) error {
+	commands, failed := work.Counts()
+	if failed == 0 {
+		return nil
+	}
+	var texts []string
+	for _, err := range work.Errors() {
+		texts = append(texts, err.Error())
+	}
+	return fmt.Errorf("%d of %d commands failed, among them: %s", failed, commands, strings.Join(texts, "; "))
+}
