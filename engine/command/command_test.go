@@ -1,0 +1,253 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+func argv(words ...string) [][]byte {
+	out := make([][]byte, len(words))
+	for i, w := range words {
+		out[i] = []byte(w)
+	}
+	return out
+}
+
+func TestEveryRowIsWhole(t *testing.T) {
+	check := func(c *Command) {
+		if (c.Parse == nil) == (c.Run == nil) {
+			t.Errorf("%s: exactly one of Parse and Run must be there", c.Name)
+		}
+		if docs[c.Name].summary == "" || docs[c.Name].since == "" || docs[c.Name].complexity == "" {
+			t.Errorf("%s is not documented", c.Name)
+		}
+		if c.Arity == 0 || len(c.Categories) == 0 || c.Name != strings.ToLower(c.Name) {
+			t.Errorf("%s: arity, categories or name", c.Name)
+		}
+		if c.Flags&Write != 0 && (c.Flags&ReadOnly != 0 || c.Parse == nil) {
+			t.Errorf("%s: a write goes through the log and is no read", c.Name)
+		}
+	}
+	n := 0
+	for _, c := range All() {
+		check(c)
+		n++
+		for _, sub := range c.Subcommands {
+			check(sub)
+			n++
+		}
+	}
+	if n != len(docs) {
+		t.Errorf("%d commands, %d documented", n, len(docs))
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for _, tt := range []struct{ command, want string }{
+		{"GET k", "k"}, {"MSET a 1 b 2", "a b"}, {"del a b c", "a b c"}, {"RENAME a b", "a b"},
+		{"XADD s * f v", "s"}, {"SCAN 0", ""}, {"PING", ""}, {"SMISMEMBER s a b", "s"},
+	} {
+		call := argv(strings.Fields(tt.command)...)
+		if got := string(bytes.Join(Lookup(call[0]).Keys(call), []byte(" "))); got != tt.want {
+			t.Errorf("%s: keys %q, want %q", tt.command, got, tt.want)
+		}
+	}
+}
+
+func TestParseInt(t *testing.T) {
+	for in, want := range map[string]int64{"0": 0, "-1": -1, "9223372036854775807": 1<<63 - 1, "-9223372036854775808": -1 << 63} {
+		if got, ok := parseInt([]byte(in)); !ok || got != want {
+			t.Errorf("%q: %d, %v", in, got, ok)
+		}
+	}
+	for _, in := range []string{"", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "1_0"} {
+		if got, ok := parseInt([]byte(in)); ok {
+			t.Errorf("%q was read as %d", in, got)
+		}
+	}
+}
+
+func TestFloat(t *testing.T) {
+	for in, want := range map[string]string{
+		"1": "1", "-0": "0", ".5": "0.5", "5.": "5", "1e2": "100", "1E-2": "0.01", "+3.50": "3.5", "0x10": "16", "-0x1.8p1": "-3",
+		"1e17": "100000000000000000", "0.1": "0.1", "1e-30": "0",
+	} {
+		f, ok := parseFloat([]byte(in))
+		if !ok || string(formatFloat(f)) != want {
+			t.Errorf("%q: %v, %v; want %s", in, f, ok, want)
+		}
+	}
+	for _, in := range []string{"", "nan", "1 ", " 1", "1e", "e1", ".", "--1", "1_0", "1e5000", "1e-5000", "1e99999999999", "0x", "0xg", "1p5", "infinit", strings.Repeat("1", 6000)} {
+		if f, ok := parseFloat([]byte(in)); ok {
+			t.Errorf("%.20q was read as %v", in, f)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"*", "", true}, {"", "", true}, {"", "a", false}, {"a", "", false}, {"h?llo", "hello", true}, {"h?llo", "hllo", false},
+		{"h*llo", "heeeello", true}, {"h*llo", "hllo", true}, {"*a*b*c", "xxaxxbxxc", true}, {"*a*b*c", "xxaxxbxx", false},
+		{"h[ae]llo", "hallo", true}, {"h[^e]llo", "hello", false}, {"h[^e]llo", "hbllo", true}, {"h[a-c]llo", "hbllo", true},
+		{"h[c-a]llo", "hbllo", true}, {`h\*llo`, "h*llo", true}, {`h\*llo`, "hello", false}, {`[\]]`, "]", true}, {"[a", "a", true},
+		{`a\`, `a\`, true}, {"a**b", "ab", true}, {"a*", "b", false}, {"[]", "]", false}, {"[^]", "x", true}, {"sess:*", "sess:1", true},
+	} {
+		if got := match([]byte(tt.pattern), []byte(tt.s)); got != tt.want {
+			t.Errorf("match(%q, %q) = %v", tt.pattern, tt.s, got)
+		}
+	}
+}
+
+// TestMatchIsBounded would take longer than the universe with a matcher that
+// tries every star everywhere.
+func TestMatchIsBounded(t *testing.T) {
+	pattern, s := bytes.Repeat([]byte("*a"), 500), append(bytes.Repeat([]byte("a"), 5000), 'b')
+	if match(append(pattern, "*c"...), s) {
+		t.Error("matched")
+	}
+}
+
+// slowMatch is redis-server's recursion, to compare with.
+func slowMatch(p, s []byte) bool {
+	if len(p) == 0 || len(s) == 0 {
+		return len(p) == 0 && len(s) == 0
+	}
+	if p[0] != '*' {
+		next, ok := matchOne(p, 0, s[0])
+		return ok && (slowMatch(p[next:], s[1:]) || len(s) == 1 && len(bytes.Trim(p[next:], "*")) == 0)
+	}
+	for len(p) > 0 && p[0] == '*' {
+		p = p[1:]
+	}
+	for i := range s {
+		if slowMatch(p, s[i:]) {
+			return true
+		}
+	}
+	return len(p) == 0
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add("h[a-c]*?\\*", "hb llo")
+	f.Fuzz(func(t *testing.T, pattern, s string) {
+		got := match([]byte(pattern), []byte(s))
+		if len(pattern) <= 12 && len(s) <= 12 && pattern != "*" && got != slowMatch([]byte(pattern), []byte(s)) {
+			t.Errorf("match(%q, %q) = %v", pattern, s, got)
+		}
+	})
+}
+
+// run resolves, parses and applies one command as the server does.
+func run(m *machine.Machine, index *uint64, log *[][]byte, call [][]byte) (reply.Reply, bool) {
+	c, err := Resolve(call)
+	if err != nil {
+		return fail(err), false
+	}
+	if c.Run != nil {
+		return c.Run(&session{user: "default", proto: 2}, call), false
+	}
+	op, err := c.Parse(call)
+	if err != nil {
+		return fail(err), false
+	}
+	items := []machine.Item{{Op: op, Argv: call, Write: c.Flags&Write != 0}}
+	now := int64(*index)*3 + 1_000_000
+	if !items[0].Write {
+		m.Read(items, now)
+		return items[0].Reply, false
+	}
+	*index++
+	*log = append(*log, machine.AppendBatch(nil, items, now, *index))
+	m.Apply(*index, items, now, *index)
+	return items[0].Reply, true
+}
+
+func FuzzCommands(f *testing.F) {
+	for _, c := range All() {
+		words := []string{c.Name}
+		for i := 1; i < max(c.Arity, -c.Arity); i++ {
+			words = append(words, fmt.Sprint(i))
+		}
+		f.Add([]byte(strings.Join(words, " ") + "\nXADD s * f v\nSADD 1 a b\nSET 1 EX 5"))
+	}
+	f.Add([]byte("XADD s MAXLEN ~ 5 LIMIT 3 5-* f v\nXREVRANGE s + (4-1 COUNT 2\nINCRBYFLOAT f 0x1p3\nSET k v XX GET PXAT 12345678"))
+	f.Fuzz(func(t *testing.T, script []byte) {
+		live, index, log := machine.New(Parse), uint64(0), [][]byte(nil)
+		for _, line := range bytes.Split(script, []byte("\n")) {
+			call := bytes.Split(line, []byte(" "))
+			if len(call) > 3 && bytes.EqualFold(call[0], []byte("setrange")) {
+				call[2] = call[2][:min(len(call[2]), 6)] // half a GiB proves nothing
+			}
+			before := live.Hash()
+			r, wrote := run(live, &index, &log, call)
+			if r.IsError() && bytes.ContainsAny(r.Str, "\r\n") {
+				t.Fatalf("%q: an error of several lines: %q", call, r.Str)
+			}
+			if !wrote && live.Hash() != before {
+				t.Fatalf("%q is no write and changed the state", call)
+			}
+		}
+		replayed := machine.New(Parse)
+		for i, data := range log {
+			if err := replayed.Replay(uint64(i+1), data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if replayed.Hash() != live.Hash() {
+			t.Fatal("the replayed log leads to another state")
+		}
+	})
+}
+
+// TestSnapshotAndLogEqualLog restores a snapshot taken in the middle, replays
+// what came after, and must arrive where the live machine is.
+func TestSnapshotAndLogEqualLog(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	live, index, log := machine.New(Parse), uint64(0), [][]byte(nil)
+	random := func() {
+		key, n := fmt.Sprint(r.IntN(300)), fmt.Sprint(r.IntN(50))
+		calls := []string{"SADD s" + key + " " + n, "SREM s" + key + " " + n, "SET k" + key + " " + n + " PX " + n + "00", "INCR n" + key, "APPEND k" + key + " x",
+			"XADD x" + key + " MAXLEN ~ 20 * f " + n, "XDEL x" + key + " " + n, "DEL k" + key, "RENAME k" + key + " k" + n, "PEXPIRE s" + key + " " + n}
+		run(live, &index, &log, argv(strings.Fields(calls[r.IntN(len(calls))])...))
+	}
+	for range 3000 {
+		random()
+	}
+	snapshot, err := live.BeginSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stream []byte
+	for {
+		chunk, done := snapshot.Next(512)
+		stream = append(stream, chunk...)
+		if done {
+			break
+		}
+		random()
+	}
+	restored := machine.New(Parse)
+	if err := restored.Restore(bytes.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	if restored.Index() >= index {
+		t.Fatal("nothing was written while the snapshot ran")
+	}
+	for i := restored.Index(); i < index; i++ {
+		if err := restored.Replay(i+1, log[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if restored.Hash() != live.Hash() {
+		t.Fatal("snapshot and log lead to another state than the log")
+	}
+}
