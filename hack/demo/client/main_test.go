@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// oracle is a real redis-server with TLS and one user per credential
+// generation, so that CLIENT LIST tells which credential a connection is on.
+type oracle struct {
+	t     *testing.T
+	admin *redis.Client
+	ca    []byte
+	addr  string
+}
+
+func startOracle(t *testing.T) *oracle {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is missing; `make test-unit` installs it on Debian")
+	}
+	dir := t.TempDir()
+	ca := writeCertificate(t, dir)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	cmd := exec.Command(program, "--port", "0", "--tls-port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", dir,
+		"--tls-cert-file", filepath.Join(dir, "tls.crt"), "--tls-key-file", filepath.Join(dir, "tls.key"),
+		"--tls-ca-cert-file", filepath.Join(dir, "tls.crt"), "--tls-auth-clients", "no")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	o := &oracle{t: t, ca: ca, addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	o.admin = redis.NewClient(&redis.Options{Addr: o.addr, TLSConfig: &tls.Config{RootCAs: pool, ServerName: "sessions.shop.svc"}})
+	t.Cleanup(func() { _ = o.admin.Close() })
+	for end := time.Now().Add(10 * time.Second); o.admin.Ping(t.Context()).Err() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("redis-server does not answer")
+		}
+	}
+	return o
+}
+
+func (o *oracle) user(name, password string) {
+	o.t.Helper()
+	if err := o.admin.Do(o.t.Context(), "ACL", "SETUSER", name, "on", ">"+password, "~*", "&*", "+@all").Err(); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// revoke removes a user when no connection is left on it, as the operator
+// ends an overlap; redis-server then closes what is left.
+func (o *oracle) revoke(name string) {
+	o.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		list, err := o.admin.ClientList(o.t.Context()).Result()
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if !strings.Contains(list, "user="+name+" ") {
+			break
+		}
+		if time.Now().After(end) {
+			o.t.Fatalf("after 10 s connections are still on the old credential:\n%s", list)
+		}
+	}
+	if err := o.admin.Do(o.t.Context(), "ACL", "DELUSER", name).Err(); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// mount writes a connection secret as the kubelet does: a new directory, and
+// the link ..data swapped to it.
+func (o *oracle) mount(dir, user, password, generation string) {
+	o.t.Helper()
+	fresh := filepath.Join(dir, "..gen"+generation)
+	if err := os.Mkdir(fresh, 0o755); err != nil {
+		o.t.Fatal(err)
+	}
+	for name, text := range map[string]string{"uri": "rediss://" + user + ":" + password + "@sessions.shop.svc:6379", "username": user,
+		"password": password, "generation": generation, "ca.crt": string(o.ca)} {
+		if err := os.WriteFile(filepath.Join(fresh, name), []byte(text), 0o440); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "..data_tmp")
+	if err := os.Symlink(filepath.Base(fresh), link); err != nil {
+		o.t.Fatal(err)
+	}
+	if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func writeCertificate(t *testing.T, dir string) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"sessions.shop.svc"}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crt := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, b := range map[string][]byte{"tls.crt": crt, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return crt
+}
+
+func TestClientFollowsRotationsWithoutAFailedCommand(t *testing.T) {
+	o := startOracle(t)
+	dir := t.TempDir()
+	password := func(g int) string { return fmt.Sprintf("generation-%d-%s", g, strings.Repeat("s", 32)) }
+	o.user("g1", password(1))
+	o.mount(dir, "g1", password(1), "1")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var out, warn bytes.Buffer
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, flags{secret: dir, address: o.addr, clients: 20, duration: -1}, &out, &warn) }()
+	time.Sleep(1500 * time.Millisecond)
+	for g := 2; g <= 4; g++ {
+		o.user(fmt.Sprintf("g%d", g), password(g))
+		o.mount(dir, fmt.Sprintf("g%d", g), password(g), fmt.Sprint(g))
+		o.revoke(fmt.Sprintf("g%d", g-1))
+	}
+	time.Sleep(200 * time.Millisecond)
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatalf("%v\n%s", err, &warn)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var last line
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	if !last.Done || last.Failed != 0 || last.Rotations != 3 || last.Generation != "4" || last.Commands < 1000 {
+		t.Errorf("summary %+v; want done, 3 rotations to generation 4, no failure, at least 1000 commands", last)
+	}
+	for _, want := range []string{"session store ok", "refresh tokens ok", "login limiter ok", "retention ok", "audit ok"} {
+		if !strings.Contains(out.String(), want+"\n") {
+			t.Errorf("the output lacks %q", want)
+		}
+	}
+	for g := 1; g <= 4; g++ {
+		if strings.Contains(out.String()+warn.String(), password(g)) {
+			t.Errorf("the output holds the password of generation %d", g)
+		}
+	}
+}
+
+func TestClientFailsWhenACommandFails(t *testing.T) {
+	o := startOracle(t)
+	dir := t.TempDir()
+	secret := strings.Repeat("s", 32)
+	o.user("g1", secret)
+	o.mount(dir, "g1", secret, "1")
+	ended := make(chan error, 1)
+	var out, warn bytes.Buffer
+	go func() {
+		ended <- run(t.Context(), flags{secret: dir, address: o.addr, clients: 4, duration: 2 * time.Second}, &out, &warn)
+	}()
+	time.Sleep(time.Second)
+	if err := o.admin.Do(t.Context(), "ACL", "DELUSER", "g1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "commands failed") {
+		t.Errorf("got %v, want the count of failed commands", err)
+	}
+}
+
+func TestClientRefusesASecretThatCannotBe(t *testing.T) {
+	o := startOracle(t)
+	for _, c := range []struct{ file, text, want string }{
+		{"uri", "redis://default:hunter2hunter2@x:6379", "not rediss://"},
+		{"uri", "rediss://default@x:6379", "no password"},
+		{"uri", "rediss://:hunter2hunter2@%zz", "not a URI"},
+		{"password", "hunter2hunter2", "the file password is not the one in the file uri"},
+		{"ca.crt", "none", "no certificate"},
+	} {
+		dir := t.TempDir()
+		o.mount(dir, "g1", strings.Repeat("s", 32), "1")
+		path := filepath.Join(dir, "..data", c.file)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := run(t.Context(), flags{secret: dir, clients: 1}, &bytes.Buffer{}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s = %q: got %v, want %q and no secret", c.file, c.text, err, c.want)
+		}
+	}
+}
