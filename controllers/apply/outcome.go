@@ -1,0 +1,67 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Waiting is the outcome of a pass that is on its way: look again later.
+type Waiting struct {
+	After           time.Duration
+	Reason, Message string
+}
+
+func (w *Waiting) Error() string { return w.Reason + ": " + w.Message }
+
+// Stalled is the outcome of a pass that needs somebody to change something. It
+// is not retried as an error is: an event wakes it, or the slow look.
+type Stalled struct {
+	Reason string
+	Err    error
+}
+
+func (s *Stalled) Error() string { return s.Reason + ": " + s.Err.Error() }
+
+func (s *Stalled) Unwrap() error { return s.Err }
+
+// stalledLook is how often a stalled object is looked at again when nothing
+// that is watched changes.
+const stalledLook = 30 * time.Second
+
+// Result translates an outcome: nil rests until rest has passed, Waiting looks
+// again after its time, Stalled slowly, and anything else backs off.
+func Result(outcome error, rest time.Duration) (reconcile.Result, error) {
+	var waiting *Waiting
+	var stalled *Stalled
+	switch {
+	case outcome == nil:
+		return reconcile.Result{RequeueAfter: rest}, nil
+	case errors.As(outcome, &waiting):
+		return reconcile.Result{RequeueAfter: waiting.After}, nil
+	case errors.As(outcome, &stalled):
+		return reconcile.Result{RequeueAfter: stalledLook}, nil
+	case apierrors.IsConflict(outcome):
+		// The cache was behind: nothing is wrong, and the next look is soon.
+		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil
+	}
+	return reconcile.Result{}, outcome
+}
+
+// Status writes the object's status when it differs from before.
+func Status(ctx context.Context, c client.Client, before, after client.Object) error {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	err := c.Status().Update(ctx, after, client.FieldOwner(FieldOwner))
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("write status: %w", err)
+	}
+	return nil
+}

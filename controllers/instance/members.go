@@ -1,0 +1,150 @@
+// Package instance is what every kind that runs the engine does alike: it asks
+// members what they are, makes kubelets deliver secrets at once, replaces a pod
+// whose specification is out of date, and grows volumes. Observing is free of
+// writes; each act is one write, and a pass does at most one.
+package instance
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/coffer-dev/coffer/engine/adminapi"
+	engineclient "github.com/coffer-dev/coffer/engine/client"
+)
+
+// askTimeout bounds how long one member may take to answer: a member that is
+// gone must not hold up the others' reconciliation.
+const askTimeout = 2 * time.Second
+
+// Ports of a member.
+const (
+	keysPort  = 6379
+	adminPort = 9443
+)
+
+// Member is one member with all that is known of it.
+type Member struct {
+	Name string
+	// Pod is nil while it does not exist.
+	Pod *corev1.Pod
+	// Status is what the member says of itself; nil when Err says why not.
+	Status *adminapi.Status
+	Err    error
+	// Fingerprint is of the certificate that the client port served to a
+	// handshake just now; empty when HandshakeErr says why not.
+	Fingerprint  string
+	HandshakeErr error
+}
+
+// Names are the DNS names in members' certificates.
+type Names struct {
+	// Keys is in the client port's certificate.
+	Keys string
+	// Admin gives the name in a member's admin certificate.
+	Admin func(member string) string
+}
+
+// Identity is how the operator shows itself to an instance's members.
+type Identity struct {
+	Certificate tls.Certificate
+	Roots       *x509.CertPool
+}
+
+// ParseIdentity reads the TLS secret of the operator's client certificate.
+func ParseIdentity(s *corev1.Secret) (*Identity, error) {
+	if s == nil {
+		return nil, errors.New("the operator's client certificate has not been issued yet")
+	}
+	certificate, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", s.Name, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(s.Data["ca.crt"]) {
+		return nil, fmt.Errorf("secret %s has no certificate under ca.crt", s.Name)
+	}
+	return &Identity{Certificate: certificate, Roots: roots}, nil
+}
+
+// Observe asks the members that have an address, all at once.
+func Observe(ctx context.Context, members []string, pods []corev1.Pod, id *Identity, names Names) []Member {
+	out := make([]Member, len(members))
+	var wg sync.WaitGroup
+	for i, name := range members {
+		out[i].Name = name
+		for j := range pods {
+			if pods[j].Name == name {
+				out[i].Pod = &pods[j]
+			}
+		}
+		wg.Go(func() { ask(ctx, &out[i], id, names) })
+	}
+	wg.Wait()
+	return out
+}
+
+func ask(ctx context.Context, m *Member, id *Identity, names Names) {
+	switch {
+	case m.Pod == nil:
+		m.Err = errors.New("its pod does not exist")
+	case m.Pod.Status.PodIP == "" || m.Pod.Status.Phase != corev1.PodRunning:
+		m.Err = errors.New("its pod does not run yet")
+	case id == nil:
+		m.Err = errors.New("the operator's client certificate has not been issued yet")
+	}
+	if m.Err != nil {
+		m.HandshakeErr = m.Err
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	asker := engineclient.New(engineclient.Options{
+		Address: address(m.Pod, adminPort), ServerName: names.Admin(m.Name), Certificate: id.Certificate, Authorities: id.Roots,
+	})
+	defer asker.Close()
+	status, err := asker.Status(ctx)
+	if err != nil {
+		m.Err = fmt.Errorf("member %s: %w", m.Name, err)
+	} else {
+		m.Status = &status
+	}
+	m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, keysPort), names.Keys)
+}
+
+func address(p *corev1.Pod, port int) string {
+	return net.JoinHostPort(p.Status.PodIP, strconv.Itoa(port))
+}
+
+// Fingerprint is the SHA-256 of a certificate's DER, in lower-case hex.
+func Fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// Leaf is the first certificate of a TLS secret; nil when there is none.
+func Leaf(s *corev1.Secret) *x509.Certificate {
+	if s == nil {
+		return nil
+	}
+	block, _ := pem.Decode(s.Data[corev1.TLSCertKey])
+	if block == nil {
+		return nil
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return c
+}

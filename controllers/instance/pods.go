@@ -1,0 +1,147 @@
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+// AnnotationTLSRevision on a pod is the fingerprint of the certificate it should
+// serve; a change makes the kubelet deliver mounted secrets at once.
+const AnnotationTLSRevision = v1alpha1.GroupName + "/tls-revision"
+
+// Problem is what keeps a member from serving, with what to do about it.
+type Problem struct {
+	Reason, Message string
+	// Passing is true for what is expected to end by itself.
+	Passing bool
+}
+
+// PodProblem says why a pod does not run; nil when it runs and is ready.
+func PodProblem(name string, p *corev1.Pod) *Problem {
+	if p == nil {
+		return &Problem{Reason: v1alpha1.ReasonStarting, Message: "Pod " + name + " is being created", Passing: true}
+	}
+	if p.DeletionTimestamp != nil {
+		return &Problem{Reason: v1alpha1.ReasonRolling, Message: "Pod " + name + " is being replaced", Passing: true}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			if strings.Contains(c.Message, "PersistentVolumeClaim") {
+				return &Problem{Reason: v1alpha1.ReasonVolumePending,
+					Message: "no volume for pod " + name + ": " + c.Message + ": check spec.storage.storageClassName and the class's provisioner"}
+			}
+			return &Problem{Reason: v1alpha1.ReasonUnschedulable,
+				Message: "no node takes pod " + name + ": " + c.Message + ": check spec.resources, spec.scheduling and the nodes"}
+		}
+	}
+	for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		if problem := containerProblem(name, s); problem != nil {
+			return problem
+		}
+	}
+	if !Ready(p) {
+		return &Problem{Reason: v1alpha1.ReasonStarting, Message: "Pod " + name + " is starting", Passing: true}
+	}
+	return nil
+}
+
+func containerProblem(name string, s corev1.ContainerStatus) *Problem {
+	w := s.State.Waiting
+	if w == nil {
+		return nil
+	}
+	switch w.Reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
+		return &Problem{Reason: v1alpha1.ReasonImagePull,
+			Message: fmt.Sprintf("pod %s cannot get image %q: make it available to the node, or correct the operator's --image", name, s.Image)}
+	case "CrashLoopBackOff":
+		end := ""
+		if t := s.LastTerminationState.Terminated; t != nil {
+			end = fmt.Sprintf(" (exit code %d, %s)", t.ExitCode, t.Reason)
+		}
+		return &Problem{Reason: v1alpha1.ReasonCrashing,
+			Message: fmt.Sprintf("pod %s ends again and again%s: see `kubectl logs --previous %s`", name, end, name)}
+	case "CreateContainerConfigError", "CreateContainerError":
+		return &Problem{Reason: v1alpha1.ReasonCrashing, Message: fmt.Sprintf("pod %s cannot be started: %s", name, w.Message)}
+	}
+	return nil
+}
+
+// Ready is the pod's own condition.
+func Ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// Deliver makes the kubelets deliver mounted secrets now instead of within a
+// minute or two, by changing an annotation of the pods that lag.
+func Deliver(ctx context.Context, c client.Client, members []Member, usersRevision, tlsRevision string) error {
+	for _, m := range members {
+		if m.Pod == nil || m.Pod.DeletionTimestamp != nil {
+			continue
+		}
+		want := map[string]string{}
+		if m.Status != nil && usersRevision != "" && m.Status.Credentials.Revision != usersRevision {
+			want[v1alpha1.AnnotationUsersRevision] = usersRevision
+		}
+		if m.Fingerprint != "" && tlsRevision != "" && m.Fingerprint != tlsRevision {
+			want[AnnotationTLSRevision] = tlsRevision
+		}
+		for k, v := range want {
+			if m.Pod.Annotations[k] == v {
+				delete(want, k)
+			}
+		}
+		if len(want) == 0 {
+			continue
+		}
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": want, "uid": m.Pod.UID}})
+		if err != nil {
+			return fmt.Errorf("marshal patch: %w", err)
+		}
+		if err := c.Patch(ctx, m.Pod.DeepCopy(), client.RawPatch(types.MergePatchType, patch)); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("annotate pod %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// Roll replaces at most one pod whose hash of what the user asked for differs
+// from the template's. A template that differs only in what the operator itself
+// chose (its image, its defaults) rolls nothing. It returns the pod's name.
+func Roll(ctx context.Context, c client.Client, set *appsv1.StatefulSet, members []Member) (string, error) {
+	if set == nil || set.Status.ObservedGeneration != set.Generation {
+		return "", nil // the StatefulSet's controller would make the pod from the old template
+	}
+	want := set.Spec.Template.Annotations[v1alpha1.AnnotationPodSpecHash]
+	for _, m := range members {
+		if m.Pod != nil && m.Pod.DeletionTimestamp != nil {
+			return "", nil // one at a time
+		}
+	}
+	for _, m := range members {
+		if m.Pod == nil || want == "" || m.Pod.Annotations[v1alpha1.AnnotationPodSpecHash] == want {
+			continue
+		}
+		uid := m.Pod.UID
+		if err := c.Delete(ctx, m.Pod, client.Preconditions{UID: &uid}); err != nil && !apierrors.IsNotFound(err) {
+			return "", fmt.Errorf("replace pod %s: %w", m.Name, err)
+		}
+		return m.Name, nil
+	}
+	return "", nil
+}
