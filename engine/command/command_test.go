@@ -48,6 +48,14 @@ func TestEveryRowIsWhole(t *testing.T) {
 	}
 }
 
+func TestLookupIgnoresASCIICaseOnly(t *testing.T) {
+	for name, want := range map[string]bool{"get": true, "GET": true, "gEt": true, "\u212aeys": false, "": false, "get ": false, strings.Repeat("g", 99): false} {
+		if got := Lookup([]byte(name)) != nil; got != want {
+			t.Errorf("%q found: %v", name, got)
+		}
+	}
+}
+
 func TestKeys(t *testing.T) {
 	for _, tt := range []struct{ command, want string }{
 		{"GET k", "k"}, {"MSET a 1 b 2", "a b"}, {"del a b c", "a b c"}, {"RENAME a b", "a b"},
@@ -83,7 +91,7 @@ func TestFloat(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %s", in, f, ok, want)
 		}
 	}
-	for _, in := range []string{"", "nan", "1 ", " 1", "1e", "e1", ".", "--1", "1_0", "1e5000", "1e-5000", "1e99999999999", "0x", "0xg", "1p5", "infinit", strings.Repeat("1", 6000)} {
+	for _, in := range []string{"", "nan", "1 ", " 1", "1e", "e1", ".", "--1", "1_0", "1e5000", "1e-5000", "1e99999999999", "0x", "0xg", "1p5", "infinite", strings.Repeat("1", 6000)} {
 		if f, ok := parseFloat([]byte(in)); ok {
 			t.Errorf("%.20q was read as %v", in, f)
 		}

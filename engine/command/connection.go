@@ -229,7 +229,7 @@ func reset(s Session, _ [][]byte) reply.Reply {
 func info(s Session, argv [][]byte) reply.Reply {
 	sections := make([]string, 0, len(argv)-1)
 	for _, arg := range argv[1:] {
-		sections = append(sections, strings.ToLower(string(arg)))
+		sections = append(sections, lower(arg))
 	}
 	return reply.Verbatim(s.Info(sections))
 }

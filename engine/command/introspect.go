@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"slices"
 	"sort"
 	"strings"
@@ -57,7 +56,7 @@ func All() []*Command {
 
 // find looks up "name" or "container|sub".
 func find(name []byte) *Command {
-	parent, sub, isSub := strings.Cut(strings.ToLower(string(name)), "|")
+	parent, sub, isSub := strings.Cut(lower(name), "|")
 	c := table[parent]
 	if c == nil || !isSub {
 		return c
@@ -77,10 +76,10 @@ func commandList(_ Session, argv [][]byte) reply.Reply {
 	case filtered && is(argv[3], "MODULE"):
 		filter = func(*Command) bool { return false } // there are none
 	case filtered && is(argv[3], "ACLCAT"):
-		category := strings.ToLower(string(argv[4]))
+		category := lower(argv[4])
 		filter = func(c *Command) bool { return slices.Contains(c.Categories, category) }
 	case filtered && is(argv[3], "PATTERN"):
-		pattern := bytes.ToLower(argv[4])
+		pattern := appendLower(nil, argv[4])
 		filter = func(c *Command) bool { return match(pattern, []byte(c.Name)) }
 	default:
 		return fail(errSyntax)

@@ -225,7 +225,7 @@ func parseScan(argv [][]byte) (machine.Op, error) {
 		case is(argv[i], "MATCH"):
 			op.pattern = value
 		case is(argv[i], "TYPE"):
-			op.kind = strings.ToLower(string(value))
+			op.kind = lower(value)
 		default:
 			return nil, errSyntax
 		}

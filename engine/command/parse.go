@@ -6,10 +6,35 @@ import (
 	"strings"
 )
 
-// is compares an argument with an option's name, in any case.
+// is compares an argument with an option's name in capitals, in any case.
 func is(arg []byte, upper string) bool {
-	return len(arg) == len(upper) && strings.EqualFold(string(arg), upper)
+	if len(arg) != len(upper) {
+		return false
+	}
+	for i, c := range arg {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != upper[i] {
+			return false
+		}
+	}
+	return true
 }
+
+// appendLower appends b with its ASCII letters in lower case; other scripts
+// have letters whose lower case is ASCII, which name no command.
+func appendLower(dst, b []byte) []byte {
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func lower(b []byte) string { return string(appendLower(nil, b)) }
 
 // parseInt reads an integer as redis-server's string2ll: decimal, 64 bits, no
 // plus, no blanks, no leading zeros.

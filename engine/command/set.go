@@ -33,11 +33,14 @@ func (e expiration) deadline(now int64, command string) (int64, error) {
 	return n + now, nil
 }
 
-var expireOptions = map[string]expiration{
-	"EX":   {unit: 1000},
-	"PX":   {unit: 1},
-	"EXAT": {unit: 1000, absolute: true},
-	"PXAT": {unit: 1, absolute: true},
+var expireOptions = []struct {
+	name string
+	expiration
+}{
+	{"EX", expiration{unit: 1000}},
+	{"PX", expiration{unit: 1}},
+	{"EXAT", expiration{unit: 1000, absolute: true}},
+	{"PXAT", expiration{unit: 1, absolute: true}},
 }
 
 // stringOptions are the options of SET and GETEX.
@@ -74,10 +77,10 @@ func (o *stringOptions) parse(args [][]byte, set bool) error {
 
 // expiration takes an expire option; a second one must be of the same name.
 func (o *stringOptions) expiration(arg, value []byte) bool {
-	for name, e := range expireOptions {
-		if is(arg, name) && (o.expireName == "" || o.expireName == name) {
-			e.arg = value
-			o.expire, o.expireName = e, name
+	for _, e := range expireOptions {
+		if is(arg, e.name) && (o.expireName == "" || o.expireName == e.name) {
+			o.expire, o.expireName = e.expiration, e.name
+			o.expire.arg = value
 			return true
 		}
 	}

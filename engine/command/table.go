@@ -102,12 +102,19 @@ func row(name string, arity int, flags Flag, keys [3]int, categories string, par
 	}
 }
 
+// maxName bounds the length of a command's name, in bytes.
+const maxName = 32
+
 // Lookup finds a command by its name in any case; nil if there is none.
 func Lookup(name []byte) *Command {
 	if c, ok := table[string(name)]; ok {
 		return c
 	}
-	return table[strings.ToLower(string(name))]
+	if len(name) > maxName {
+		return nil
+	}
+	var buf [maxName]byte
+	return table[string(appendLower(buf[:0], name))]
 }
 
 // Resolve finds the command that argv calls and checks its arity. Of a
@@ -143,7 +150,7 @@ func Parse(argv [][]byte) (machine.Op, error) {
 }
 
 func (c *Command) subcommand(name []byte) *Command {
-	full := c.Name + "|" + strings.ToLower(string(name))
+	full := c.Name + "|" + lower(name)
 	for _, sub := range c.Subcommands {
 		if sub.Name == full {
 			return sub

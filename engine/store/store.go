@@ -12,7 +12,7 @@ const Slots = 16384
 
 // keyOverhead approximates the bytes that a key costs beside its name and
 // value: map cell, entry, allocation rounding.
-const keyOverhead = 72
+const keyOverhead = 96
 
 // deadlineOverhead approximates the bytes of an entry in the expiry index.
 const deadlineOverhead = 40
@@ -21,6 +21,7 @@ const deadlineOverhead = 40
 var ErrWrongType = errors.New("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 type entry struct {
+	key      string // the map's, which the expiry index shares
 	value    Value
 	deadline int64 // ms since the epoch; 0 is never
 }
@@ -117,7 +118,7 @@ func Edit[T Value](s *Store, key []byte, fn func(T)) {
 	fn(e.value.(T))
 	s.bytes += e.value.Size() - before
 	if e.value.vanished() {
-		s.remove(slot, string(key), e)
+		s.remove(slot, e)
 	}
 }
 
@@ -133,15 +134,15 @@ func (s *Store) Put(key []byte, value Value, deadline int64) {
 			m = make(map[string]*entry)
 			s.slots[slot] = m
 		}
-		e = &entry{value: value}
-		m[string(key)] = e
+		e = &entry{key: string(key), value: value}
+		m[e.key] = e
 		s.keys++
 		s.bytes += int64(len(key)) + keyOverhead + value.Size()
 	} else {
 		s.bytes += value.Size() - e.value.Size()
 		e.value = value
 	}
-	s.index(string(key), e, deadline)
+	s.index(e, deadline)
 }
 
 // Deadline is when a present key expires, in ms since the epoch, 0 for never.
@@ -163,20 +164,20 @@ func (s *Store) SetDeadline(key []byte, deadline int64) {
 		return
 	}
 	s.beforeWrite(slot)
-	s.index(string(key), e, deadline)
+	s.index(e, deadline)
 }
 
-func (s *Store) index(key string, e *entry, deadline int64) {
+func (s *Store) index(e *entry, deadline int64) {
 	if e.deadline == deadline {
 		return
 	}
 	if e.deadline != 0 {
-		s.expiries.Delete(expiry{e.deadline, key})
+		s.expiries.Delete(expiry{e.deadline, e.key})
 		s.bytes -= deadlineOverhead
 	}
 	e.deadline = deadline
 	if deadline != 0 {
-		s.expiries.Set(expiry{deadline, key})
+		s.expiries.Set(expiry{deadline, e.key})
 		s.bytes += deadlineOverhead
 	}
 }
@@ -190,7 +191,7 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	}
 	present := !e.expired(now)
 	s.beforeWrite(slot)
-	s.remove(slot, string(key), e)
+	s.remove(slot, e)
 	return present
 }
 
@@ -204,16 +205,16 @@ func (s *Store) Rename(from, to []byte) {
 	}
 	value, deadline := e.value, e.deadline
 	s.beforeWrite(slot)
-	s.remove(slot, string(from), e)
+	s.remove(slot, e)
 	s.Put(to, value, deadline)
 }
 
-func (s *Store) remove(slot uint16, key string, e *entry) {
-	s.index(key, e, 0)
-	s.bytes -= int64(len(key)) + keyOverhead + e.value.Size()
+func (s *Store) remove(slot uint16, e *entry) {
+	s.index(e, 0)
+	s.bytes -= int64(len(e.key)) + keyOverhead + e.value.Size()
 	s.keys--
 	m := s.slots[slot]
-	delete(m, key)
+	delete(m, e.key)
 	if len(m) == 0 {
 		s.slots[slot] = nil
 	}
@@ -239,7 +240,7 @@ func (s *Store) Sweep(now int64, limit int) int {
 		first, _ := s.expiries.Min()
 		slot := Slot([]byte(first.key))
 		s.beforeWrite(slot)
-		s.remove(slot, first.key, s.slots[slot][first.key])
+		s.remove(slot, s.slots[slot][first.key])
 	}
 	return n
 }
