@@ -168,30 +168,35 @@ type Trim struct {
 // Trim drops entries from the beginning and returns how many.
 func (s *Stream) Trim(t Trim) int64 {
 	var dropped int64
-	for len(s.nodes) > 0 {
-		node := s.nodes[0]
-		excess := len(node.entries)
-		if t.ByID {
-			excess = node.search(t.MinID)
-		} else {
-			excess = int(min(int64(excess), max(int64(s.length)-t.MaxLen, 0)))
-		}
-		whole := excess == len(node.entries)
-		if t.Limit != 0 && dropped+int64(len(node.entries)) > t.Limit || excess == 0 || !whole && t.Approximate {
+	whole := 0 // nodes
+	for whole < len(s.nodes) {
+		node := s.nodes[whole]
+		excess := s.excess(node, t)
+		all := excess == len(node.entries)
+		if t.Limit != 0 && dropped+int64(len(node.entries)) > t.Limit || excess == 0 || !all && t.Approximate {
 			break
 		}
 		for i := range node.entries[:excess] {
 			s.dropped(&node.entries[i])
 		}
 		dropped += int64(excess)
-		if !whole {
+		if !all {
 			node.entries = slices.Delete(node.entries, 0, excess)
 			node.deleted += excess
 			break
 		}
-		s.nodes = slices.Delete(s.nodes, 0, 1)
+		whole++
 	}
+	s.nodes = slices.Delete(s.nodes, 0, whole)
 	return dropped
+}
+
+// excess is how many of the first node's entries are to go.
+func (s *Stream) excess(node *streamNode, t Trim) int {
+	if t.ByID {
+		return node.search(t.MinID)
+	}
+	return int(min(int64(len(node.entries)), max(int64(s.length)-t.MaxLen, 0)))
 }
 
 // Range visits entries from first to last inclusive, in ascending order or
