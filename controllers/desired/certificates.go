@@ -1,0 +1,147 @@
+package desired
+
+import (
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmv1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
+	cmmetav1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+// caDuration is the lifetime of an instance's CA. cert-manager renews it well
+// before; its key stays (rotationPolicy Never), so that leaves and trust
+// bundles stay good.
+const caDuration = 10 * 365 * 24 * time.Hour
+
+// Certificates builds the instance's own CA and the certificates that it signs.
+// Only the client port's may come from somebody else's issuer: whoever controls
+// that one must not be able to pass for the operator.
+func Certificates(in Inputs) []Object {
+	return []Object{
+		selfSignedIssuer(in),
+		caCertificate(in),
+		caIssuer(in),
+		serverCertificate(in),
+		adminCertificate(in),
+		operatorCertificate(in),
+	}
+}
+
+// CertificateSecretOwners gives the secrets that cert-manager wrote an owner:
+// cert-manager leaves them behind otherwise. The CA's follows deletionPolicy,
+// because clients trust it: a database that returns is to come back with it.
+func CertificateSecretOwners(in Inputs) []Object {
+	names := NamesOf(in.Database)
+	var objects []Object
+	for _, name := range in.IssuedSecrets {
+		// The type is written too, so that a secret that vanished meanwhile is
+		// refused (a TLS secret needs its keys) and not made empty.
+		secret := corev1ac.Secret(name, in.Database.Namespace).WithType(corev1.SecretTypeTLS)
+		if name != names.CA() || !in.Database.Spec.Retains() {
+			secret.WithOwnerReferences(plainOwner(in))
+		}
+		objects = append(objects, secret)
+	}
+	return objects
+}
+
+func selfSignedIssuer(in Inputs) Object {
+	return issuer(in, NamesOf(in.Database).SelfSignedIssuer(),
+		cmv1ac.IssuerSpec().WithSelfSigned(cmv1ac.SelfSignedIssuer()))
+}
+
+func caIssuer(in Inputs) Object {
+	names := NamesOf(in.Database)
+	return issuer(in, names.CA(), cmv1ac.IssuerSpec().WithCA(cmv1ac.CAIssuer().WithSecretName(names.CA())))
+}
+
+func issuer(in Inputs, name string, spec *cmv1ac.IssuerSpecApplyConfiguration) Object {
+	return cmv1ac.Issuer(name, in.Database.Namespace).
+		WithLabels(Labels(in)).
+		WithOwnerReferences(owner(in)).
+		WithSpec(spec)
+}
+
+func caCertificate(in Inputs) Object {
+	names := NamesOf(in.Database)
+	return certificate(in, names.CA(), certificateSpec(in, names.CA(), v1alpha1.IssuerRef{Name: names.SelfSignedIssuer()}).
+		WithIsCA(true).
+		WithCommonName("coffer CA "+in.Database.Name).
+		WithDuration(metav1.Duration{Duration: caDuration}).
+		WithPrivateKey(privateKey(cmv1.RotationPolicyNever)).
+		WithUsages(cmv1.UsageCertSign, cmv1.UsageCRLSign))
+}
+
+func serverCertificate(in Inputs) Object {
+	names := NamesOf(in.Database)
+	ref := v1alpha1.IssuerRef{Name: names.CA()}
+	if given := in.Database.Spec.TLS.IssuerRef; given != nil {
+		ref = *given
+	}
+	return certificate(in, names.ServerCertificate(),
+		leafSpec(in, names.ServerTLS(), ref, cmv1.UsageServerAuth).WithDNSNames(clientNames(in)...))
+}
+
+// clientNames are the names under which clients may connect. An issuer of
+// somebody else's is not asked for names without a namespace, which mean
+// something different in each.
+func clientNames(in Inputs) []string {
+	name, namespace := in.Database.Name, in.Database.Namespace
+	host := NamesOf(in.Database).Host()
+	list := []string{host, host + ".cluster.local"}
+	if in.Database.Spec.TLS.IssuerRef == nil {
+		list = append(list, name, name+"."+namespace)
+	}
+	return append(list, in.Database.Spec.Service.Hostnames...)
+}
+
+func adminCertificate(in Inputs) Object {
+	names := NamesOf(in.Database)
+	return certificate(in, names.AdminCertificate(),
+		leafSpec(in, names.AdminTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageServerAuth).
+			WithDNSNames(names.MemberHost(0), "*."+names.MembersService()+"."+in.Database.Namespace+".svc"))
+}
+
+func operatorCertificate(in Inputs) Object {
+	names := NamesOf(in.Database)
+	return certificate(in, names.OperatorCertificate(),
+		leafSpec(in, names.OperatorTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageClientAuth).
+			WithDNSNames(names.OperatorHost()))
+}
+
+func leafSpec(in Inputs, secret string, ref v1alpha1.IssuerRef, usage cmv1.KeyUsage) *cmv1ac.CertificateSpecApplyConfiguration {
+	tls := in.Database.Spec.TLS
+	return certificateSpec(in, secret, ref).
+		WithDuration(metav1.Duration{Duration: tls.DurationOrDefault()}).
+		WithRenewBefore(metav1.Duration{Duration: tls.RenewBeforeOrDefault()}).
+		WithPrivateKey(privateKey(cmv1.RotationPolicyAlways)).
+		WithUsages(cmv1.UsageDigitalSignature, usage)
+}
+
+func certificateSpec(in Inputs, secret string, ref v1alpha1.IssuerRef) *cmv1ac.CertificateSpecApplyConfiguration {
+	ref = ref.WithDefaults()
+	return cmv1ac.CertificateSpec().
+		WithSecretName(secret).
+		WithSecretTemplate(cmv1ac.CertificateSecretTemplate().WithLabels(watched(in))).
+		WithIssuerRef(cmmetav1ac.IssuerReference().WithName(ref.Name).WithKind(ref.Kind).WithGroup(ref.Group)).
+		WithRevisionHistoryLimit(1)
+}
+
+func privateKey(policy cmv1.PrivateKeyRotationPolicy) *cmv1ac.CertificatePrivateKeyApplyConfiguration {
+	return cmv1ac.CertificatePrivateKey().
+		WithAlgorithm(cmv1.ECDSAKeyAlgorithm).
+		WithSize(256).
+		WithRotationPolicy(policy)
+}
+
+func certificate(in Inputs, name string, spec *cmv1ac.CertificateSpecApplyConfiguration) Object {
+	return cmv1ac.Certificate(name, in.Database.Namespace).
+		WithLabels(Labels(in)).
+		WithOwnerReferences(owner(in)).
+		WithSpec(spec)
+}

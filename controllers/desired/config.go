@@ -1,0 +1,85 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/engine/config"
+)
+
+// KeyEngineConfig in the ConfigMap is the engine's start configuration.
+const KeyEngineConfig = "engine.json"
+
+// EngineConfig is what the engine reads at its start. Ports, paths and limits
+// that the API does not have are the engine's own defaults.
+func EngineConfig(in Inputs) config.Config {
+	names := NamesOf(in.Database)
+	c := config.Default()
+	c.Instance = names.Instance()
+	c.Files.OperatorName = names.OperatorHost()
+	if in.Database.Spec.Durability == v1alpha1.DurabilityEverySecond {
+		c.Durability = config.EverySecond
+	}
+	c.Limits = engineLimits(in.Database.Spec.Limits, c.Limits)
+	return c
+}
+
+// engineLimits puts the user's limits over the defaults, and draws in those
+// that would exceed them.
+func engineLimits(user *v1alpha1.KVDatabaseLimits, l config.Limits) config.Limits {
+	if user == nil {
+		return l
+	}
+	if user.MaxClients != nil {
+		l.MaxClients = int(*user.MaxClients)
+	}
+	if user.MaxRequestBytes != nil {
+		l.MaxRequestBytes = user.MaxRequestBytes.Value()
+	}
+	l.MaxUnauthenticated = min(l.MaxUnauthenticated, l.MaxClients)
+	l.MaxUnauthenticatedPerHost = min(l.MaxUnauthenticatedPerHost, l.MaxUnauthenticated)
+	l.MaxBulkBytes = min(l.MaxBulkBytes, l.MaxRequestBytes)
+	if user.MaxKeyBytes != nil {
+		l.MaxKeyBytes = int(user.MaxKeyBytes.Value())
+	}
+	l.MaxKeyBytes = int(min(int64(l.MaxKeyBytes), l.MaxRequestBytes))
+	return l
+}
+
+// EngineConfigMap holds the engine's configuration. It is immutable and named
+// after its content: a pod that restarts reads what its own revision read.
+func EngineConfigMap(in Inputs) Object {
+	return corev1ac.ConfigMap(EngineConfigName(in), in.Database.Namespace).
+		WithLabels(Labels(in)).
+		WithOwnerReferences(owner(in)).
+		WithImmutable(true).
+		WithData(map[string]string{KeyEngineConfig: string(engineJSON(in))})
+}
+
+// EngineConfigName is the name of the ConfigMap with this content.
+func EngineConfigName(in Inputs) string {
+	sum := sha256.Sum256(engineJSON(in))
+	return in.Database.Name + "-config-" + hex.EncodeToString(sum[:5])
+}
+
+func engineJSON(in Inputs) []byte {
+	text, err := json.MarshalIndent(EngineConfig(in), "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("marshal the engine's configuration: %v", err)) // a struct of strings and numbers
+	}
+	return append(text, '\n')
+}
+
+// mustJSON marshals structs of strings, numbers, lists and maps, which cannot fail.
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("marshal %T: %v", v, err))
+	}
+	return text
+}

@@ -1,0 +1,112 @@
+// Package desired says what the objects of an instance should look like: one
+// pure function for each, from values to an apply configuration. No client,
+// clock, environment or randomness; what differs from pass to pass (secrets,
+// what was observed) comes in Inputs. Golden YAML lies in testdata.
+//
+// Which secrets there are and when each is written is for the rotation machine
+// to say: a secret whose content is not in Inputs is not built.
+package desired
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/engine/acl"
+)
+
+// Object is what is handed to server-side apply.
+type Object = runtime.ApplyConfiguration
+
+// Inputs is everything that the objects depend on.
+type Inputs struct {
+	// Database is the user's object: its name, namespace, UID and spec.
+	Database *v1alpha1.KVDatabase
+
+	// Image runs the engine: a reference with tag or digest.
+	Image string
+
+	// OperatorNamespace and OperatorLabels select the operator's pods, which the
+	// NetworkPolicy lets in. An empty namespace (an operator outside the
+	// cluster) lets in nobody.
+	OperatorNamespace string
+	OperatorLabels    map[string]string
+
+	// ClaimSize is the size in the live StatefulSet's claim template, which
+	// cannot change; nil when there is none yet. Volumes grow by their claims.
+	ClaimSize *resource.Quantity
+
+	// IssuedSecrets are the secrets among CertificateSecrets that exist. Only
+	// these can be given an owner: writing one that does not exist would make
+	// it, and cert-manager is to do that.
+	IssuedSecrets []string
+
+	// Each of these is nil when the secret is not to be written in this pass.
+	Pending    *Pending
+	Server     *Server
+	Metrics    *Metrics
+	Connection *Connection
+}
+
+// Pending is a password that no member has proven yet.
+type Pending struct {
+	Password    string
+	Generation  int64
+	Annotations map[string]string
+}
+
+// Server is what members accept: verifiers, never a password.
+type Server struct {
+	// Verifiers of the user "default", oldest first.
+	Verifiers []acl.Verifier
+	// MetricsTokens are the verifiers of the scraping token.
+	MetricsTokens []acl.Verifier
+	Annotations   map[string]string
+}
+
+// Metrics is what a monitor needs to scrape.
+type Metrics struct {
+	Token string
+	// CA is the certificate, in PEM, that signs the metrics port's.
+	CA []byte
+}
+
+// Connection is what an application needs to connect.
+type Connection struct {
+	Password   string
+	Generation int64
+	// CA is the certificate, in PEM, that the client port's chain ends in;
+	// empty when the issuer tells none and the system's roots are to be used.
+	CA []byte
+	// NotAfter is when the served certificate ends; zero when not yet known.
+	NotAfter    time.Time
+	Annotations map[string]string
+}
+
+// All builds every object in the order in which they are to be applied: what
+// another needs comes first, the network is closed before a pod runs, members
+// learn a password before an application does.
+func All(in Inputs) []Object {
+	objects := Certificates(in)
+	objects = append(objects, CertificateSecretOwners(in)...)
+	if in.Pending != nil {
+		objects = append(objects, PendingSecret(in))
+	}
+	if in.Server != nil {
+		objects = append(objects, ServerSecret(in))
+	}
+	if in.Metrics != nil {
+		objects = append(objects, MetricsSecret(in))
+	}
+	objects = append(objects, EngineConfigMap(in))
+	if in.Database.Spec.NetworkPolicy.Managed() {
+		objects = append(objects, NetworkPolicy(in))
+	}
+	objects = append(objects, MembersService(in), ClientService(in), StatefulSet(in))
+	if in.Connection != nil {
+		objects = append(objects, ConnectionSecret(in))
+	}
+	return objects
+}

@@ -1,0 +1,90 @@
+package desired
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+// Names are the names of an instance's objects.
+type Names struct{ namespace, name string }
+
+// NamesOf the instance's objects.
+func NamesOf(db *v1alpha1.KVDatabase) Names { return Names{db.Namespace, db.Name} }
+
+// Instance is the instance as members know it: namespace/name.
+func (n Names) Instance() string { return n.namespace + "/" + n.name }
+
+// StatefulSet is also the prefix of its pods.
+func (n Names) StatefulSet() string { return n.name }
+
+// Member is a member's pod.
+func (n Names) Member(ordinal int) string { return n.name + "-" + strconv.Itoa(ordinal) }
+
+// ClientService is what applications connect to.
+func (n Names) ClientService() string { return n.name }
+
+// MembersService is the headless one.
+func (n Names) MembersService() string { return n.name + "-members" }
+
+// NetworkPolicy of the members.
+func (n Names) NetworkPolicy() string { return n.name }
+
+// ConnectionSecret is what applications mount.
+func (n Names) ConnectionSecret() string { return n.name + "-connection" }
+
+// ServerSecret is the users file that members mount.
+func (n Names) ServerSecret() string { return n.name + "-server" }
+
+// MetricsSecret is what a monitor needs.
+func (n Names) MetricsSecret() string { return n.name + "-metrics" }
+
+// PendingSecret exists while a new password is being made known to members.
+func (n Names) PendingSecret() string { return n.name + "-pending" }
+
+// SelfSignedIssuer signs the instance's own CA.
+func (n Names) SelfSignedIssuer() string { return n.name + "-selfsigned" }
+
+// CA is the CA's Certificate, Issuer and secret.
+func (n Names) CA() string { return n.name + "-ca" }
+
+// ServerCertificate is what the client port serves.
+func (n Names) ServerCertificate() string { return n.name + "-server" }
+
+// ServerTLS is its secret.
+func (n Names) ServerTLS() string { return n.name + "-server-tls" }
+
+// AdminCertificate is what admin and metrics ports serve.
+func (n Names) AdminCertificate() string { return n.name + "-admin" }
+
+// AdminTLS is its secret.
+func (n Names) AdminTLS() string { return n.name + "-admin-tls" }
+
+// OperatorCertificate is what the operator shows to the admin port.
+func (n Names) OperatorCertificate() string { return n.name + "-operator" }
+
+// OperatorTLS is its secret.
+func (n Names) OperatorTLS() string { return n.name + "-operator-tls" }
+
+// CertificateSecrets are the secrets that cert-manager writes for the instance.
+func (n Names) CertificateSecrets() []string {
+	return []string{n.CA(), n.ServerTLS(), n.AdminTLS(), n.OperatorTLS()}
+}
+
+// Host is the name under which applications connect.
+func (n Names) Host() string { return fmt.Sprintf("%s.%s.svc", n.name, n.namespace) }
+
+// Endpoint is Host with the port.
+func (n Names) Endpoint() string { return n.Host() + ":" + strconv.Itoa(PortKeys) }
+
+// MemberHost is the DNS name in the admin port's certificate.
+func (n Names) MemberHost(ordinal int) string {
+	return fmt.Sprintf("%s.%s.%s.svc", n.Member(ordinal), n.MembersService(), n.namespace)
+}
+
+// OperatorHost is the DNS name in the operator's client certificate, the only
+// one that the instance's admin port lets in.
+func (n Names) OperatorHost() string {
+	return fmt.Sprintf("operator.%s.%s.%s", n.name, n.namespace, v1alpha1.GroupName)
+}

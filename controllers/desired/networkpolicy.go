@@ -1,0 +1,65 @@
+package desired
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+)
+
+const portDNS = 53
+
+// NetworkPolicy closes the members' pods in both directions but for: listed
+// clients and the operator to the client port, the operator to the admin port,
+// monitors to the metrics port, and DNS. The kubelet's probes come from the
+// pod's own node, which no NetworkPolicy keeps out.
+func NetworkPolicy(in Inputs) Object {
+	policy := in.Database.Spec.NetworkPolicy
+	spec := networkingv1ac.NetworkPolicySpec().
+		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
+		WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
+		// DNS servers are not always pods of kube-system: port 53 anywhere.
+		WithEgress(networkingv1ac.NetworkPolicyEgressRule().
+			WithPorts(policyPort(corev1.ProtocolUDP, portDNS), policyPort(corev1.ProtocolTCP, portDNS)))
+	if in.OperatorNamespace != "" {
+		spec.WithIngress(ingress([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration{operatorPeer(in)}, PortKeys, PortAdmin))
+	}
+	// A rule without peers would let in everybody: no peers, no rule.
+	if len(policy.Clients) > 0 {
+		spec.WithIngress(ingress(peers(policy.Clients), PortKeys))
+	}
+	if len(policy.MetricsFrom) > 0 {
+		spec.WithIngress(ingress(peers(policy.MetricsFrom), PortMetrics))
+	}
+	return networkingv1ac.NetworkPolicy(NamesOf(in.Database).NetworkPolicy(), in.Database.Namespace).
+		WithLabels(Labels(in)).
+		WithOwnerReferences(owner(in)).
+		WithSpec(spec)
+}
+
+func operatorPeer(in Inputs) *networkingv1ac.NetworkPolicyPeerApplyConfiguration {
+	return networkingv1ac.NetworkPolicyPeer().
+		WithNamespaceSelector(metav1ac.LabelSelector().WithMatchLabels(map[string]string{corev1.LabelMetadataName: in.OperatorNamespace})).
+		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(in.OperatorLabels))
+}
+
+func peers(list []networkingv1.NetworkPolicyPeer) []*networkingv1ac.NetworkPolicyPeerApplyConfiguration {
+	out := make([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration, len(list))
+	for i := range list {
+		out[i] = as[networkingv1ac.NetworkPolicyPeerApplyConfiguration](list[i])
+	}
+	return out
+}
+
+func ingress(from []*networkingv1ac.NetworkPolicyPeerApplyConfiguration, ports ...int32) *networkingv1ac.NetworkPolicyIngressRuleApplyConfiguration {
+	rule := networkingv1ac.NetworkPolicyIngressRule().WithFrom(from...)
+	for _, p := range ports {
+		rule.WithPorts(policyPort(corev1.ProtocolTCP, p))
+	}
+	return rule
+}
+
+func policyPort(protocol corev1.Protocol, port int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
+	return networkingv1ac.NetworkPolicyPort().WithProtocol(protocol).WithPort(intstr.FromInt32(port))
+}

@@ -1,0 +1,139 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+)
+
+// Keys of the secrets' data.
+const (
+	// KeyUsers in the server's secret is the engine's users file.
+	KeyUsers = "users.json"
+	// KeyPassword in connection, pending and a user's own secret.
+	KeyPassword = "password"
+	// KeyGeneration in connection and pending: decimal.
+	KeyGeneration = "generation"
+	// KeyToken in the metrics secret.
+	KeyToken = "token"
+	// KeyCA in connection and metrics: PEM.
+	KeyCA = "ca.crt"
+	// KeyNotAfter in connection: RFC 3339.
+	KeyNotAfter = "notAfter"
+)
+
+// ConnectionType is the connection secret's type, as servicebinding.io has it.
+const ConnectionType corev1.SecretType = "servicebinding.io/redis"
+
+// ConnectionUser is the user of the connection secret. Clients that send only
+// a password log in as this one.
+const ConnectionUser = "default"
+
+// UsersFile is the engine's users file for these verifiers. Its revision names
+// its content: the same verifiers give the same one.
+func UsersFile(s Server) acl.File {
+	file := acl.File{
+		Version: acl.FileVersion,
+		Users: []acl.User{{
+			Name:      ConnectionUser,
+			Verifiers: s.Verifiers,
+			Commands:  []string{"@all"},
+			Keys:      []string{"*"},
+		}},
+		MetricsTokens: s.MetricsTokens,
+	}
+	file.Revision = UsersRevision(file)
+	return file
+}
+
+// UsersRevision is the revision that a users file of this content has; another
+// one in the file means that it was edited.
+func UsersRevision(file acl.File) string {
+	file.Revision = ""
+	sum := sha256.Sum256(mustJSON(file))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Verifier accepts one secret, without telling it.
+func Verifier(generation int64, secret string) acl.Verifier {
+	sum := sha256.Sum256([]byte(secret))
+	return acl.Verifier{Generation: generation, SHA256: hex.EncodeToString(sum[:])}
+}
+
+// ServerSecret holds the users file that members mount.
+func ServerSecret(in Inputs) Object {
+	data := map[string][]byte{KeyUsers: mustJSON(UsersFile(*in.Server))}
+	return kept(in, secret(in, NamesOf(in.Database).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
+}
+
+// PendingSecret holds a new password until applications may have it. It never
+// outlives its database.
+func PendingSecret(in Inputs) Object {
+	data := map[string][]byte{
+		KeyPassword:   []byte(in.Pending.Password),
+		KeyGeneration: decimal(in.Pending.Generation),
+	}
+	return secret(in, NamesOf(in.Database).PendingSecret(), corev1.SecretTypeOpaque, data, in.Pending.Annotations).
+		WithOwnerReferences(owner(in))
+}
+
+// MetricsSecret holds what a monitor needs to scrape.
+func MetricsSecret(in Inputs) Object {
+	data := map[string][]byte{KeyToken: []byte(in.Metrics.Token), KeyCA: in.Metrics.CA}
+	return kept(in, secret(in, NamesOf(in.Database).MetricsSecret(), corev1.SecretTypeOpaque, data, nil))
+}
+
+// ConnectionSecret holds what an application needs to connect, in the shape of
+// servicebinding.io.
+func ConnectionSecret(in Inputs) Object {
+	names, c := NamesOf(in.Database), in.Connection
+	port := strconv.Itoa(PortKeys)
+	// A password of the user's own may have any character: the URI is escaped.
+	uri := url.URL{Scheme: "rediss", User: url.UserPassword(ConnectionUser, c.Password), Host: net.JoinHostPort(names.Host(), port)}
+	data := map[string][]byte{
+		"type":        []byte("redis"),
+		"provider":    []byte(product),
+		"host":        []byte(names.Host()),
+		"port":        []byte(port),
+		"username":    []byte(ConnectionUser),
+		KeyPassword:   []byte(c.Password),
+		"uri":         []byte(uri.String()),
+		KeyGeneration: decimal(c.Generation),
+	}
+	if len(c.CA) > 0 {
+		data[KeyCA] = c.CA
+	}
+	if !c.NotAfter.IsZero() {
+		data[KeyNotAfter] = []byte(c.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return kept(in, secret(in, names.ConnectionSecret(), ConnectionType, data, c.Annotations))
+}
+
+func secret(in Inputs, name string, kind corev1.SecretType, data map[string][]byte, notes map[string]string) *corev1ac.SecretApplyConfiguration {
+	s := corev1ac.Secret(name, in.Database.Namespace).
+		WithLabels(watched(in)).
+		WithType(kind).
+		WithData(data)
+	if len(notes) > 0 {
+		s.WithAnnotations(annotations(notes))
+	}
+	return s
+}
+
+// kept leaves out the owner of what outlives its database.
+func kept(in Inputs, s *corev1ac.SecretApplyConfiguration) Object {
+	if !in.Database.Spec.Retains() {
+		s.WithOwnerReferences(owner(in))
+	}
+	return s
+}
+
+func decimal(n int64) []byte { return strconv.AppendInt(nil, n, 10) }

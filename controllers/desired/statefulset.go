@@ -1,0 +1,209 @@
+package desired
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+)
+
+const (
+	// ContainerEngine is the engine's container in a member's pod.
+	ContainerEngine = "engine"
+	// VolumeData is the claim template; a member's claim is data-<pod>.
+	VolumeData = "data"
+	// Members of an instance.
+	Members = 1
+
+	nonRoot         = 65532
+	readableByGroup = 0o440
+	// graceSeconds lets a member finish what it acknowledged and write its state.
+	graceSeconds = 60
+
+	configMount = "/etc/coffer/config"
+)
+
+// StatefulSet runs the members. Parallel and OnDelete, which cannot be changed
+// later: who is replaced, and when, is for the operator to say, one at a time.
+func StatefulSet(in Inputs) Object {
+	names := NamesOf(in.Database)
+	whenDeleted := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+	if !in.Database.Spec.Retains() {
+		whenDeleted = appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+	}
+	return appsv1ac.StatefulSet(names.StatefulSet(), in.Database.Namespace).
+		WithLabels(Labels(in)).
+		WithOwnerReferences(owner(in)).
+		WithSpec(appsv1ac.StatefulSetSpec().
+			WithReplicas(Members).
+			WithServiceName(names.MembersService()).
+			WithPodManagementPolicy(appsv1.ParallelPodManagement).
+			WithUpdateStrategy(appsv1ac.StatefulSetUpdateStrategy().WithType(appsv1.OnDeleteStatefulSetStrategyType)).
+			WithRevisionHistoryLimit(2).
+			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
+				WithWhenDeleted(whenDeleted).
+				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
+			WithTemplate(podTemplate(in)).
+			WithVolumeClaimTemplates(claimTemplate(in)))
+}
+
+func claimTemplate(in Inputs) *corev1ac.PersistentVolumeClaimApplyConfiguration {
+	storage := in.Database.Spec.Storage
+	size := storage.Size
+	if in.ClaimSize != nil {
+		size = *in.ClaimSize
+	}
+	spec := corev1ac.PersistentVolumeClaimSpec().
+		WithAccessModes(corev1.ReadWriteOnce).
+		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: size}))
+	if storage.StorageClassName != nil {
+		spec.WithStorageClassName(*storage.StorageClassName)
+	}
+	// No namespace and no kind: the StatefulSet's controller fills them in.
+	claim := &corev1ac.PersistentVolumeClaimApplyConfiguration{}
+	return claim.WithName(VolumeData).WithLabels(Labels(in)).WithSpec(spec)
+}
+
+func podTemplate(in Inputs) *corev1ac.PodTemplateSpecApplyConfiguration {
+	spec := corev1ac.PodSpec().
+		WithAutomountServiceAccountToken(false).
+		WithEnableServiceLinks(false).
+		WithTerminationGracePeriodSeconds(graceSeconds).
+		WithSecurityContext(corev1ac.PodSecurityContext().
+			WithRunAsNonRoot(true).
+			WithRunAsUser(nonRoot).
+			WithRunAsGroup(nonRoot).
+			WithFSGroup(nonRoot).
+			WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch).
+			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
+		WithContainers(engineContainer(in)).
+		WithVolumes(podVolumes(in)...)
+	if s := in.Database.Spec.Scheduling; s != nil {
+		schedule(spec, s)
+	}
+	return corev1ac.PodTemplateSpec().
+		WithLabels(Labels(in)).
+		WithAnnotations(map[string]string{v1alpha1.AnnotationPodSpecHash: PodSpecHash(in)}).
+		WithSpec(spec)
+}
+
+func schedule(spec *corev1ac.PodSpecApplyConfiguration, s *v1alpha1.Scheduling) {
+	if len(s.NodeSelector) > 0 {
+		spec.WithNodeSelector(s.NodeSelector)
+	}
+	for i := range s.Tolerations {
+		spec.WithTolerations(as[corev1ac.TolerationApplyConfiguration](s.Tolerations[i]))
+	}
+	if s.Affinity != nil {
+		spec.WithAffinity(as[corev1ac.AffinityApplyConfiguration](s.Affinity))
+	}
+	if s.PriorityClassName != "" {
+		spec.WithPriorityClassName(s.PriorityClassName)
+	}
+}
+
+func engineContainer(in Inputs) *corev1ac.ContainerApplyConfiguration {
+	need := Resources(in)
+	container := corev1ac.Container().
+		WithName(ContainerEngine).
+		WithImage(in.Image).
+		WithImagePullPolicy(corev1.PullIfNotPresent).
+		WithCommand("/coffer-engine", "serve", "--config", configMount+"/"+KeyEngineConfig).
+		WithPorts(containerPort(portNameKeys, PortKeys), containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics)).
+		WithResources(as[corev1ac.ResourceRequirementsApplyConfiguration](need)).
+		WithSecurityContext(corev1ac.SecurityContext().
+			WithAllowPrivilegeEscalation(false).
+			WithReadOnlyRootFilesystem(true).
+			WithCapabilities(corev1ac.Capabilities().WithDrop("ALL"))).
+		// Replaying a long log takes its time: ten minutes before it counts as stuck.
+		WithStartupProbe(probe("/healthz", 1, 600)).
+		WithLivenessProbe(probe("/healthz", 10, 6)).
+		WithReadinessProbe(probe("/readyz", 2, 3)).
+		WithVolumeMounts(volumeMounts(in)...)
+	if limit, ok := need.Limits[corev1.ResourceMemory]; ok {
+		// The collector works harder before the kernel kills: nine tenths.
+		container.WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limit.Value()/10*9, 10)))
+	}
+	return container
+}
+
+// Resources are the user's, or enough for a small database.
+func Resources(in Inputs) corev1.ResourceRequirements {
+	given := in.Database.Spec.Resources
+	if len(given.Requests) > 0 || len(given.Limits) > 0 {
+		return given
+	}
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("100m"),
+			corev1.ResourceMemory: resource.MustParse("256Mi"),
+		},
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+	}
+}
+
+func containerPort(name string, port int32) *corev1ac.ContainerPortApplyConfiguration {
+	return corev1ac.ContainerPort().WithName(name).WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)
+}
+
+func probe(path string, period, failures int32) *corev1ac.ProbeApplyConfiguration {
+	return corev1ac.Probe().
+		WithHTTPGet(corev1ac.HTTPGetAction().
+			WithScheme(corev1.URISchemeHTTPS).
+			WithPath(path).
+			WithPort(intstr.FromString(portNameMetrics))).
+		WithPeriodSeconds(period).
+		WithTimeoutSeconds(5).
+		WithFailureThreshold(failures)
+}
+
+// mounts are the read-only ones: volume, path. Whole directories, never
+// subPath, so that the kubelet delivers changes.
+func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
+	files := EngineConfig(in).Files
+	readOnly := func(name, path string) *corev1ac.VolumeMountApplyConfiguration {
+		return corev1ac.VolumeMount().WithName(name).WithMountPath(path).WithReadOnly(true)
+	}
+	return []*corev1ac.VolumeMountApplyConfiguration{
+		corev1ac.VolumeMount().WithName(VolumeData).WithMountPath(EngineConfig(in).DataDir),
+		readOnly("config", configMount),
+		readOnly("users", files.Users),
+		readOnly("tls-client", files.ClientTLS),
+		readOnly("tls-admin", files.AdminTLS),
+	}
+}
+
+func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
+	names := NamesOf(in.Database)
+	fromSecret := func(volume, name string) *corev1ac.VolumeApplyConfiguration {
+		return corev1ac.Volume().WithName(volume).
+			WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithDefaultMode(readableByGroup))
+	}
+	return []*corev1ac.VolumeApplyConfiguration{
+		corev1ac.Volume().WithName("config").
+			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(EngineConfigName(in)).WithDefaultMode(readableByGroup)),
+		fromSecret("users", names.ServerSecret()),
+		fromSecret("tls-client", names.ServerTLS()),
+		fromSecret("tls-admin", names.AdminTLS()),
+	}
+}
+
+// as rewrites an API value as its apply configuration: both describe the same
+// JSON, so it cannot fail.
+func as[T any](value any) *T {
+	out := new(T)
+	if err := json.Unmarshal(mustJSON(value), out); err != nil {
+		panic(fmt.Sprintf("rewrite %T as %T: %v", value, out, err))
+	}
+	return out
+}
