@@ -3,6 +3,7 @@ package desired
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,6 +41,9 @@ func askedOf(spec v1alpha1.KVDatabaseSpec) asked {
 		Requests:   spec.Resources.Requests,
 		Limits:     spec.Resources.Limits,
 		Scheduling: spec.Scheduling,
+	}
+	if a.Scheduling != nil && reflect.ValueOf(*a.Scheduling).IsZero() {
+		a.Scheduling = nil
 	}
 	if spec.Durability != v1alpha1.DurabilityAlways {
 		a.Durability = spec.Durability

@@ -167,8 +167,8 @@ func probe(path string, period, failures int32) *corev1ac.ProbeApplyConfiguratio
 		WithFailureThreshold(failures)
 }
 
-// mounts are the read-only ones: volume, path. Whole directories, never
-// subPath, so that the kubelet delivers changes.
+// volumeMounts are whole directories, never subPath, so that the kubelet
+// delivers changes. Only the data is writable.
 func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
 	files := EngineConfig(in).Files
 	readOnly := func(name, path string) *corev1ac.VolumeMountApplyConfiguration {
