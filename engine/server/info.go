@@ -17,10 +17,12 @@ type Facts struct {
 	EngineVersion string
 	RunID         string // 40 hexadecimal digits, new at every start
 	Member        string
-	Role          string // leader | follower
+	Role          string // leader | follower | starting
 	Term          uint64
 	AppliedIndex  uint64
 	Keys          int64
+	Expiring      int64 // keys with a deadline
+	DataBytes     int64 // of the keyspace in memory, about
 	Durability    string
 	StorageFull   bool
 	MemoryLimit   int64 // bytes, 0 for none
@@ -104,6 +106,7 @@ func (s *Server) infoMemory(f Facts) []field {
 		{"used_memory", used},
 		{"used_memory_human", human(used)},
 		{"used_memory_rss", total},
+		{"used_memory_dataset", f.DataBytes},
 		{"maxmemory", 0},
 		{"maxmemory_policy", "noeviction"},
 		{"memory_limit", f.MemoryLimit},
@@ -171,7 +174,7 @@ func (s *Server) infoKeyspace(f Facts) []field {
 	if f.Keys == 0 {
 		return nil
 	}
-	return []field{{"db0", fmt.Sprintf("keys=%d", f.Keys)}}
+	return []field{{"db0", fmt.Sprintf("keys=%d,expires=%d", f.Keys, f.Expiring)}}
 }
 
 func (s *Server) infoLimits(Facts) []field {

@@ -1,0 +1,138 @@
+// Command coffer-engine is Coffer's data plane: it serves one database over
+// TLS 1.3, in a pod of the operator's or alone on a laptop.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/node"
+	"github.com/coffer-dev/coffer/engine/node/dev"
+)
+
+// version is set at build time (-ldflags "-X main.version=…").
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	root := &cobra.Command{
+		Use: "coffer-engine", Short: "Serve a key-value database over TLS 1.3",
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+	}
+	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "coffer-engine: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// serveFlags are what serve was called with.
+type serveFlags struct {
+	config, member, dir string
+	dev                 bool
+	port                int
+}
+
+func serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve until SIGTERM, then finish what connections are at", Args: cobra.NoArgs,
+		Example: "  coffer-engine serve --config /etc/coffer/config/engine.json\n  coffer-engine serve --dev --port 6380",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.dev {
+				return serveDev(cmd.Context(), f)
+			}
+			return servePod(cmd.Context(), f)
+		},
+	}
+	hostname, _ := os.Hostname()
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "configuration file (engine.json)")
+	flags.StringVar(&f.member, "member", hostname, "name of this member, the pod's")
+	flags.BoolVar(&f.dev, "dev", false, "serve on the loopback address with a certificate and password made for it")
+	flags.StringVar(&f.dir, "dir", "coffer-dev", "with --dev: where certificate, password and data are kept")
+	flags.IntVar(&f.port, "port", 6379, "with --dev: port, 0 for any free one")
+	cmd.MarkFlagsOneRequired("config", "dev")
+	cmd.MarkFlagsMutuallyExclusive("config", "dev")
+	cmd.MarkFlagsMutuallyExclusive("config", "dir")
+	cmd.MarkFlagsMutuallyExclusive("config", "port")
+	return cmd
+}
+
+func servePod(ctx context.Context, f serveFlags) error {
+	c, err := config.Load(f.config)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: buildVersion(), Log: log})
+	if err != nil {
+		return err
+	}
+	return n.Run(ctx)
+}
+
+func serveDev(ctx context.Context, f serveFlags) error {
+	c, err := dev.Prepare(f.dir, f.port)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: buildVersion(), Log: log})
+	if err != nil {
+		return err
+	}
+	line, err := dev.Announce(f.dir, n.Addresses().Keys)
+	if err != nil {
+		return fmt.Errorf("%w; stopping: %w", err, n.Stop())
+	}
+	fmt.Println(line)
+	return n.Run(ctx)
+}
+
+func checkCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: "check", Short: "Say whether a configuration file is valid, and what is wrong with it", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s: valid, version %d, instance %s\n", path, c.Version, c.Instance)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "configuration file (engine.json)")
+	_ = cmd.MarkFlagRequired("config") // the flag exists
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(*cobra.Command, []string) { fmt.Println("coffer-engine", buildVersion()) },
+	}
+}
+
+// buildVersion is the linked-in version; of a plain build, with its revision.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "dev-" + s.Value[:12]
+			}
+		}
+	}
+	return version
+}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// memoryShare of the cgroup's limit is what the Go runtime is told to stay
+// below; the rest is for what it does not count.
+const memoryShare = 90 // percent
+
+// limitMemory tells the runtime of the cgroup's limit, unless GOMEMLIMIT is
+// set, and returns what is in force; 0 for none.
+func limitMemory(log *slog.Logger) int64 {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		if limit, ok := cgroupLimit("/"); ok {
+			debug.SetMemoryLimit(limit / 100 * memoryShare)
+			log.Info("memory limit", "cgroup", limit, "runtime", limit/100*memoryShare)
+		}
+	}
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit
+	}
+	return 0
+}
+
+// cgroupLimit is the smallest memory limit on this process, of cgroup v2 and
+// v1, in its own group (which in a container is the root of what it sees) and
+// those above.
+func cgroupLimit(root string) (limit int64, ok bool) {
+	lines, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	if err != nil {
+		return 0, false
+	}
+	limit = math.MaxInt64
+	for line := range strings.SplitSeq(strings.TrimSpace(string(lines)), "\n") {
+		parts := strings.SplitN(line, ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		base, file := "sys/fs/cgroup", "memory.max"
+		if parts[1] == "memory" {
+			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		} else if parts[1] != "" {
+			continue
+		}
+		for path := filepath.Clean("/" + parts[2]); ; path = filepath.Dir(path) {
+			limit = min(limit, readLimit(filepath.Join(root, base, path, file)))
+			if path == "/" {
+				break
+			}
+		}
+	}
+	// cgroup v1 writes "none" as a number near the largest.
+	return limit, limit < math.MaxInt64>>1
+}
+
+func readLimit(path string) int64 {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return math.MaxInt64
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil || n <= 0 {
+		return math.MaxInt64 // "max"
+	}
+	return n
+}

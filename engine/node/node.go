@@ -1,0 +1,225 @@
+// Package node is the engine's composition root: it wires the group, the
+// servers and the credentials together and owns their start, drain and stop.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/httpapi"
+	"github.com/coffer-dev/coffer/engine/metrics"
+	"github.com/coffer-dev/coffer/engine/server"
+)
+
+// drainTimeout is how long connections get to finish at a stop; a pod's grace
+// period is 30 s.
+const drainTimeout = 20 * time.Second
+
+// Options are what a Node is started with.
+type Options struct {
+	Config  config.Config
+	Member  string // pod name
+	Version string // of the engine
+	Log     *slog.Logger
+}
+
+// Node is a running member.
+type Node struct {
+	opts        Options
+	runID       string
+	memoryLimit int64
+	credentials *credential.Watcher
+	group       *Group
+	server      *server.Server
+	admin       *http.Server
+	health      *http.Server
+	addrs       Addresses
+
+	phase    atomic.Pointer[string] // "starting", "stopping"; nil while it serves
+	failed   chan error
+	stopOnce sync.Once
+	stopErr  error
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+// Addresses are where the node listens.
+type Addresses struct{ Keys, Admin, Metrics net.Addr }
+
+// Start brings a member up. Health answers first, so that a long replay is not
+// taken for death.
+func Start(opts Options) (*Node, error) {
+	n := &Node{opts: opts, failed: make(chan error, 4), memoryLimit: limitMemory(opts.Log)}
+	id := make([]byte, 20)
+	_, _ = rand.Read(id) // never fails
+	n.runID = hex.EncodeToString(id)
+	n.setPhase("starting")
+	files := opts.Config.Files
+	var err error
+	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS}, opts.Log)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	if err := n.start(ctx); err != nil {
+		return nil, errors.Join(err, n.Stop())
+	}
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context) error {
+	listen := n.opts.Config.Listen
+	n.health = httpapi.Health(n.credentials.Current, n.notReady, metrics.Handler(n.sample), n.opts.Log)
+	addr, err := n.serveHTTP(n.health, listen.Metrics)
+	if err != nil {
+		return err
+	}
+	n.addrs.Metrics = addr
+	if err := n.openGroup(); err != nil {
+		return err
+	}
+	n.server = server.New(server.Options{
+		Limits: n.opts.Config.Limits, Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Log: n.opts.Log,
+	})
+	n.credentials.OnChange(n.server.CredentialsChanged)
+	n.background("credentials", func() error { return n.credentials.Run(ctx) })
+	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.opts.Log)
+	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
+		return err
+	}
+	keys, err := net.Listen("tcp", listen.Keys)
+	if err != nil {
+		return fmt.Errorf("listen.keys: %w", err)
+	}
+	n.addrs.Keys = keys.Addr()
+	n.background("key port", func() error { return n.server.Serve(keys) })
+	n.background("group", func() error {
+		select {
+		case <-n.group.Done():
+			return n.group.Stop() // why it stopped
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	n.phase.Store(nil)
+	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys.String(),
+		"admin", n.addrs.Admin.String(), "metrics", n.addrs.Metrics.String(), "durability", string(n.opts.Config.Durability))
+	return nil
+}
+
+// openGroup reads the state back and lets it answer.
+func (n *Node) openGroup() error {
+	g, err := OpenGroup(GroupOptions{
+		FS: vfs.Default, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
+		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)
+	}
+	if err := g.Start(); err != nil {
+		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)
+	}
+	n.group = g
+	return nil
+}
+
+func (n *Node) serveHTTP(s *http.Server, address string) (net.Addr, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	n.background(address, func() error {
+		// The certificate comes from the snapshot, by GetConfigForClient.
+		if err := s.Serve(tls.NewListener(l, s.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return l.Addr(), nil
+}
+
+// background runs f; its error ends the node.
+func (n *Node) background(what string, f func() error) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		if err := f(); err != nil {
+			select {
+			case n.failed <- fmt.Errorf("%s: %w", what, err):
+			default: // others have failed before
+			}
+		}
+	}()
+}
+
+// Addresses are where the node listens.
+func (n *Node) Addresses() Addresses { return n.addrs }
+
+// Run serves until the context ends, then drains; or until something fails.
+func (n *Node) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		n.opts.Log.Info("draining", "member", n.opts.Member)
+		return n.Stop()
+	case err := <-n.failed:
+		return errors.Join(err, n.Stop())
+	}
+}
+
+// Stop drains connections, then stops everything; the core last.
+func (n *Node) Stop() error {
+	n.stopOnce.Do(func() { n.stopErr = n.stop() })
+	return n.stopErr
+}
+
+func (n *Node) stop() error {
+	n.setPhase("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	var err error
+	if n.server != nil {
+		if drainErr := n.server.Shutdown(ctx); drainErr != nil {
+			n.opts.Log.Warn("drain", "error", drainErr)
+		}
+	}
+	n.cancel()
+	for _, s := range []*http.Server{n.admin, n.health} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	if n.group != nil {
+		err = errors.Join(err, n.group.Stop())
+	}
+	n.wg.Wait()
+	return err
+}
+
+func (n *Node) setPhase(phase string) { n.phase.Store(&phase) }
+
+// notReady says why the member does not serve; nil if it does.
+func (n *Node) notReady() error {
+	if phase := n.phase.Load(); phase != nil {
+		return errors.New(*phase)
+	}
+	if !n.group.leading.Load() {
+		return errors.New(logWaits)
+	}
+	return nil
+}

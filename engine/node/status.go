@@ -1,0 +1,125 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/metrics"
+	"github.com/coffer-dev/coffer/engine/server"
+)
+
+// Reasons of a member's status.
+const (
+	storageFull = "the volume is full: writes are refused"
+	logWaits    = "the log cannot be taken up before there is space on the volume"
+)
+
+// Status is the member's answer to the operator.
+func (n *Node) Status() adminapi.Status {
+	facts := n.group.Stats()
+	stats := n.server.Stats()
+	snapshot := n.credentials.Current()
+	s := adminapi.Status{
+		Version:       adminapi.Version,
+		EngineVersion: n.opts.Version,
+		Instance:      n.opts.Config.Instance,
+		Member:        n.opts.Member,
+		Role:          facts.Role,
+		Term:          facts.Term,
+		AppliedIndex:  facts.AppliedIndex,
+		Ready:         true,
+		Keys:          facts.Keys,
+		Connections:   stats.Connections,
+		Credentials: adminapi.Credentials{
+			Revision: snapshot.Users.Revision(),
+			Users:    usersOf(snapshot.Users, stats),
+			Error:    snapshot.UsersError,
+		},
+		TLS: adminapi.TLS{
+			Fingerprint: snapshot.Client.Fingerprint,
+			NotAfter:    snapshot.Client.NotAfter.UTC().Format(time.RFC3339),
+			Error:       snapshot.ClientError,
+		},
+		Storage: facts.Storage,
+	}
+	if facts.Storage.Full {
+		s.Reason = storageFull
+	}
+	if err := n.notReady(); err != nil {
+		s.Ready, s.Reason = false, err.Error()
+	}
+	return s
+}
+
+// usersOf lists every accepted generation, and revoked ones that sessions are
+// still on.
+func usersOf(accepted *acl.Users, stats server.Stats) []adminapi.User {
+	generations := map[string][]adminapi.Generation{}
+	for _, name := range accepted.Names() {
+		for _, g := range accepted.Identity(name).Generations() {
+			key := server.SessionKey{User: name, Generation: g}
+			generations[name] = append(generations[name], adminapi.Generation{Number: g, Accepted: true, Sessions: stats.Sessions[key]})
+			delete(stats.Sessions, key)
+		}
+	}
+	for key, count := range stats.Sessions {
+		generations[key.User] = append(generations[key.User], adminapi.Generation{Number: key.Generation, Sessions: count})
+	}
+	users := make([]adminapi.User, 0, len(generations))
+	for name, list := range generations {
+		slices.SortFunc(list, func(a, b adminapi.Generation) int { return int(a.Number - b.Number) })
+		users = append(users, adminapi.User{Name: name, Generations: list})
+	}
+	slices.SortFunc(users, func(a, b adminapi.User) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return users
+}
+
+// facts are INFO's.
+func (n *Node) facts() server.Facts {
+	f := n.group.Stats()
+	return server.Facts{
+		EngineVersion: n.opts.Version, RunID: n.runID, Member: n.opts.Member,
+		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Expiring: f.Expiring, DataBytes: f.Bytes,
+		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full, MemoryLimit: n.memoryLimit,
+	}
+}
+
+// sample is what a scrape reads; before the core is open, what there is.
+func (n *Node) sample() metrics.Sample {
+	snapshot := n.credentials.Current()
+	s := metrics.Sample{
+		Version: n.opts.Version, Instance: n.opts.Config.Instance, Member: n.opts.Member,
+		Certificates: []metrics.Certificate{
+			{Use: "client", NotAfter: snapshot.Client.NotAfter}, {Use: "admin", NotAfter: snapshot.Admin.NotAfter},
+		},
+		ReloadErrors: []metrics.ReloadError{
+			{Source: "users", Failed: snapshot.UsersError != ""},
+			{Source: "client", Failed: snapshot.ClientError != ""},
+			{Source: "admin", Failed: snapshot.AdminError != ""},
+		},
+	}
+	if n.phase.Load() != nil {
+		return s
+	}
+	facts, st := n.group.Stats(), n.server.Stats()
+	s.Connections, s.Unauthenticated, s.Accepted, s.Rejected = st.Connections, st.Unauthenticated, st.Accepted, st.Rejected
+	s.HandshakeFailures, s.AuthFailures, s.ProtocolErrors = st.HandshakeFailures, st.AuthFailures, st.ProtocolErrors
+	s.Denied, s.Commands, s.OutputExceeded = st.Denied, st.Commands, st.OutputExceeded
+	s.BytesIn, s.BytesOut = st.BytesIn, st.BytesOut
+	s.Leader, s.Term, s.AppliedIndex, s.Keys = facts.Role == "leader", facts.Term, facts.AppliedIndex, facts.Keys
+	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
+	s.StorageCapacity, s.StorageAvailable = facts.Storage.CapacityBytes, facts.Storage.AvailableBytes
+	for _, user := range usersOf(snapshot.Users, st) {
+		for _, g := range user.Generations {
+			s.Sessions = append(s.Sessions, metrics.Sessions{User: user.Name, Generation: g.Number, Count: g.Sessions})
+		}
+	}
+	return s
+}
