@@ -164,6 +164,9 @@ func (l *Log) Bytes() int64 {
 	return n
 }
 
+// HasSpare tells whether the next segment needs no space.
+func (l *Log) HasSpare() bool { return len(l.spares) > 0 }
+
 // Close makes the log durable and closes it. Its last frame carries the mark
 // that what was written before is durable: damage to it will be told from a
 // torn tail.

@@ -1,0 +1,269 @@
+package node
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+// What one log entry carries at most, unless a single request is larger.
+const (
+	maxEntryItems = 4096
+	maxEntryBytes = 4 << 20
+)
+
+// ErrStopped is returned by Do when the group takes no more commands.
+var ErrStopped = errors.New("the group has stopped")
+
+var (
+	replyFull = reply.Error("MISCONF the volume is full: writes are refused until there is space, reads go on")
+	replyWait = reply.Error("LOADING the log cannot be taken up again before there is space on the volume")
+	replySize = reply.Error("ERR the command is too large for the log")
+)
+
+// GroupOptions are what a Group runs on.
+type GroupOptions struct {
+	FS         vfs.FS
+	Dir        string // of the data
+	Instance   string // namespace/name; the directory of another one is refused
+	Durability config.Durability
+	Parse      machine.Parse
+	Log        *slog.Logger
+
+	SegmentSize   int64 // of the log, bytes; wal.DefaultSegmentSize when zero
+	SnapshotAfter int64 // bytes of log, at least; 64 MiB when zero
+}
+
+// Group executes commands: reads at once under its lock, writes through the
+// log. One goroutine, the loop, gathers what all connections have queued into
+// one entry, writes it with one fsync, applies it and wakes the callers; while
+// it waits for the disk the next entry gathers.
+//
+// Nothing is acknowledged that the log might still lose: a failed write or
+// fsync stops the group for good, and Done tells.
+type Group struct {
+	opts    GroupOptions
+	release io.Closer // of the directory's lock
+
+	mu      sync.Mutex // guards machine
+	machine *machine.Machine
+
+	queueMu sync.Mutex // guards queue, closed
+	queue   []*request
+	closed  bool
+	wake    chan struct{}
+
+	now     atomic.Int64  // the latest time stamped, ms
+	full    atomic.Bool   // writes are refused for want of space
+	leading atomic.Bool   // the state is complete and can be read
+	term    atomic.Uint64 // of the hard state written last
+
+	// The loop's alone.
+	wal      *wal.Log
+	replica  *replica.Replica
+	ticks    uint64
+	wanted   int64          // bytes of the entry that found no space
+	items    []machine.Item // of the entry at hand
+	snapshot snapshotting
+
+	started atomic.Bool
+	stop    chan struct{}
+	done    chan struct{}
+	err     error // readable when done is closed
+}
+
+// request is one caller's commands, waiting for the log.
+type request struct {
+	items []machine.Item
+	bytes int64
+	done  chan error
+}
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+
+// Do applies a connection's commands in their order and fills the replies.
+// Writes are durable then, as the group's durability says. Its error means
+// that the group has stopped.
+func (g *Group) Do(items []machine.Item) error {
+	for len(items) > 0 {
+		n, bytes, writes := portion(items)
+		var err error
+		if writes {
+			err = g.write(items[:n], bytes)
+		} else {
+			err = g.read(items[:n])
+		}
+		if err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+// portion says how many of the items go together into one entry, how large
+// they are and whether there is a write among them.
+func portion(items []machine.Item) (n int, bytes int64, writes bool) {
+	for i := range items {
+		if n > 0 && (n == maxEntryItems || bytes > maxEntryBytes) {
+			break
+		}
+		n++
+		if items[i].Write {
+			writes = true
+			for _, arg := range items[i].Argv {
+				bytes += int64(len(arg)) + 4
+			}
+		}
+	}
+	return n, bytes, writes
+}
+
+func (g *Group) read(items []machine.Item) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if isClosed(g.done) {
+		return g.err
+	}
+	if !g.leading.Load() {
+		answer(items, replyWait)
+		return nil
+	}
+	g.machine.Read(items, g.clock())
+	return nil
+}
+
+func answer(items []machine.Item, r reply.Reply) {
+	for i := range items {
+		items[i].Reply = r
+	}
+}
+
+// refuse answers the writes with an error and lets the reads go on.
+func (g *Group) refuse(items []machine.Item, r reply.Reply) error {
+	for i := range items {
+		if items[i].Write {
+			items[i].Reply = r
+		} else if err := g.read(items[i : i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Group) write(items []machine.Item, bytes int64) error {
+	if g.full.Load() {
+		return g.refuse(items, replyFull)
+	}
+	r := requests.Get().(*request)
+	r.items, r.bytes = items, bytes
+	g.queueMu.Lock()
+	if g.closed {
+		g.queueMu.Unlock()
+		return ErrStopped
+	}
+	g.queue = append(g.queue, r)
+	g.queueMu.Unlock()
+	select {
+	case g.wake <- struct{}{}:
+	default: // the loop is awake
+	}
+	err := <-r.done
+	r.items = nil
+	requests.Put(r)
+	return err
+}
+
+// clock is the leader's time in ms since the epoch. It never runs backwards,
+// whatever the machine's clock does.
+func (g *Group) clock() int64 {
+	wall := time.Now().UnixMilli()
+	for {
+		last := g.now.Load()
+		if wall <= last {
+			return last
+		}
+		if g.now.CompareAndSwap(last, wall) {
+			return wall
+		}
+	}
+}
+
+// GroupStats is what a group tells of itself.
+type GroupStats struct {
+	Term         uint64
+	AppliedIndex uint64
+	Role         string // leader, or follower until it leads
+	Keys         int64
+	Expiring     int64 // keys with a deadline
+	Bytes        int64 // of the keyspace in memory, about
+	Storage      adminapi.Storage
+}
+
+// Stats tells how the group is.
+func (g *Group) Stats() GroupStats {
+	s := GroupStats{Term: g.term.Load(), Role: "follower"}
+	if g.leading.Load() {
+		s.Role = "leader"
+	}
+	g.mu.Lock()
+	s.AppliedIndex = g.machine.Index()
+	s.Keys = int64(g.machine.Keys())
+	s.Expiring = int64(g.machine.Expiring())
+	s.Bytes = g.machine.Bytes()
+	g.mu.Unlock()
+	s.Storage.Full = g.full.Load()
+	if usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir); err == nil {
+		s.Storage.CapacityBytes = int64(usage.TotalBytes)
+		s.Storage.AvailableBytes = int64(usage.AvailBytes)
+	}
+	return s
+}
+
+// Done is closed when the group has stopped, by Stop or because it failed.
+func (g *Group) Done() <-chan struct{} { return g.done }
+
+// Stop finishes what is queued, makes the log durable and gives the directory
+// free. It returns why the group had failed before, if it had.
+func (g *Group) Stop() error {
+	g.halt()
+	if !g.started.Swap(true) {
+		g.finish(nil)
+	}
+	<-g.done
+	if errors.Is(g.err, ErrStopped) {
+		return nil
+	}
+	return g.err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// halt keeps new commands out and tells the loop and a running snapshot.
+func (g *Group) halt() {
+	g.queueMu.Lock()
+	defer g.queueMu.Unlock()
+	if !g.closed {
+		g.closed = true
+		close(g.stop)
+	}
+}

@@ -1,0 +1,332 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+const (
+	// tick is raft's, and how often expired keys are looked for.
+	tick = 100 * time.Millisecond
+	// ticksPerSecond counts to EverySecond's fsync and to the next try when
+	// the volume is full.
+	ticksPerSecond = 10
+	// sweepKeys is how many expired keys one entry removes.
+	sweepKeys = 1000
+)
+
+// loop runs the group until it is stopped or fails.
+func (g *Group) loop() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var err error
+	for running := true; running && err == nil; {
+		select {
+		case <-g.stop:
+			running = false
+		case <-g.wake:
+		case result := <-g.snapshot.finished:
+			err = g.endSnapshot(result)
+		case <-ticker.C:
+			err = g.onTick()
+		}
+		if err == nil {
+			err = g.drain()
+		}
+	}
+	g.finish(err)
+}
+
+// finish gives everything free. Whoever still waits is told.
+func (g *Group) finish(err error) {
+	g.abandonSnapshot()
+	if err == nil {
+		err = g.wal.Close()
+	}
+	if err != nil {
+		g.opts.Log.Error("the group stops: nothing more is acknowledged", "error", err)
+		err = fmt.Errorf("%w: %w", ErrFailed, err)
+	} else {
+		err = ErrStopped
+	}
+	_ = g.release.Close()
+	g.err = err
+	close(g.done)
+	g.queueMu.Lock()
+	queue := g.queue
+	g.queue = nil
+	g.queueMu.Unlock()
+	for _, r := range queue {
+		r.done <- err
+	}
+}
+
+// ErrFailed is returned by Stop and Do when the group stopped because its disk
+// failed.
+var ErrFailed = errors.New("the group has failed")
+
+// take removes from the queue what goes into the next entry.
+func (g *Group) take() (batch []*request) {
+	g.queueMu.Lock()
+	defer g.queueMu.Unlock()
+	items, bytes, n := 0, int64(0), 0
+	for _, r := range g.queue {
+		if n > 0 && (items+len(r.items) > maxEntryItems || bytes+r.bytes > maxEntryBytes) {
+			break
+		}
+		items += len(r.items)
+		bytes += r.bytes
+		n++
+	}
+	batch = append(batch, g.queue[:n]...)
+	left := copy(g.queue, g.queue[n:])
+	clear(g.queue[left:])
+	g.queue = g.queue[:left]
+	return batch
+}
+
+// drain works off the queue, entry by entry.
+func (g *Group) drain() error {
+	for {
+		batch := g.take()
+		if len(batch) == 0 {
+			return nil
+		}
+		err := g.execute(batch)
+		for _, r := range batch {
+			r.done <- err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// execute carries out the requests as one entry and fills their replies.
+func (g *Group) execute(batch []*request) error {
+	items := batch[0].items
+	if len(batch) > 1 {
+		items = g.items[:0]
+		for _, r := range batch {
+			items = append(items, r.items...)
+		}
+		g.items = items
+	}
+	bytes := int64(64)
+	for _, r := range batch {
+		bytes += r.bytes + int64(len(r.items))*4
+	}
+	if err := g.propose(items, bytes); err != nil {
+		return err
+	}
+	if len(batch) > 1 {
+		rest := items
+		for _, r := range batch {
+			copy(r.items, rest)
+			rest = rest[len(r.items):]
+		}
+		clear(items) // lets go of the arguments
+	}
+	if g.snapshotDue() {
+		return g.beginSnapshot()
+	}
+	return nil
+}
+
+// propose brings the items through the log as one entry. Room for it is made
+// before raft hears of it: what raft has accepted cannot be taken back.
+func (g *Group) propose(items []machine.Item, bytes int64) error {
+	if g.full.Load() {
+		return g.refuse(items, replyFull)
+	}
+	now, seed := g.clock(), rand.Uint64()
+	data := machine.AppendBatch(make([]byte, 0, bytes), items, now, seed)
+	switch err := g.wal.Reserve(1, int64(len(data))); {
+	case errors.Is(err, wal.ErrFull):
+		g.setFull(err, int64(len(data)))
+		return g.refuse(items, replyFull)
+	case errors.Is(err, wal.ErrTooLarge):
+		return g.refuse(items, replySize)
+	case err != nil:
+		return err
+	}
+	if err := g.replica.Propose(data); err != nil {
+		return err
+	}
+	return g.turn(&proposal{items: items, now: now, seed: seed})
+}
+
+// proposal is the entry on its way through the log.
+type proposal struct {
+	index uint64 // once the replica has numbered it
+	items []machine.Item
+	now   int64
+	seed  uint64
+}
+
+// turn carries out the replica's effects until there are none: write, sync,
+// apply. p is what was proposed just before, if anything was.
+func (g *Group) turn(p *proposal) error {
+	for {
+		e, ok := g.replica.Effects()
+		if !ok {
+			return nil
+		}
+		if n := len(e.Entries); n > 0 && p != nil && p.index == 0 {
+			p.index = e.Entries[n-1].GetIndex()
+		}
+		if err := g.persist(e); err != nil {
+			return err
+		}
+		if err := g.apply(e.Committed, p); err != nil {
+			return err
+		}
+		if err := g.replica.Done(); err != nil {
+			return err
+		}
+	}
+}
+
+// persist writes what the replica wants written, and waits for the disk before
+// anything is acknowledged. With EverySecond only a new term or vote is waited
+// for: a member must never forget those.
+func (g *Group) persist(e replica.Effects) error {
+	if len(e.Entries) == 0 && e.HardState == nil {
+		return nil
+	}
+	if err := g.wal.Append(e.Entries, e.HardState); err != nil {
+		return err
+	}
+	for _, entry := range e.Entries {
+		g.snapshot.logBytes += int64(len(entry.GetData()))
+	}
+	newTerm := e.HardState != nil && e.HardState.GetTerm() != g.term.Load()
+	if e.MustSync && (g.opts.Durability != config.EverySecond || newTerm || len(e.Entries) == 0) {
+		if err := g.wal.Sync(); err != nil {
+			return err
+		}
+	}
+	if newTerm {
+		g.term.Store(e.HardState.GetTerm())
+	}
+	return nil
+}
+
+func (g *Group) apply(committed []*raftpb.Entry, p *proposal) error {
+	if len(committed) == 0 {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range committed {
+		if p != nil && p.index == e.GetIndex() {
+			g.machine.Apply(p.index, p.items, p.now, p.seed)
+		} else if err := replayEntry(g.machine, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onTick does what recurs.
+func (g *Group) onTick() error {
+	g.ticks++
+	second := g.ticks%ticksPerSecond == 0
+	g.replica.Tick()
+	if second && g.full.Load() {
+		if err := g.heal(); err != nil {
+			return err
+		}
+	}
+	if g.full.Load() {
+		return nil
+	}
+	if err := g.turn(nil); err != nil {
+		return err
+	}
+	if second {
+		if err := g.wal.Sync(); err != nil {
+			return err
+		}
+	}
+	return g.sweep()
+}
+
+// sweep proposes to remove what has expired.
+func (g *Group) sweep() error {
+	for !g.full.Load() {
+		g.mu.Lock()
+		due := g.machine.Due(g.clock())
+		g.mu.Unlock()
+		if !due {
+			return nil
+		}
+		items := []machine.Item{machine.Sweep(sweepKeys)}
+		if err := g.propose(items, 64); err != nil {
+			return err
+		}
+		if items[0].Reply.Int < sweepKeys {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (g *Group) setFull(err error, wanted int64) {
+	g.wanted = wanted
+	if !g.full.Swap(true) {
+		g.opts.Log.Error("the volume is full: writes are refused until there is space", "error", err)
+	}
+}
+
+// heal looks whether there is space again, and takes up what was left undone.
+// A snapshot may make some.
+func (g *Group) heal() error {
+	if g.snapshotDue() {
+		return g.beginSnapshot()
+	}
+	usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir)
+	if err == nil && int64(usage.AvailBytes) < g.segmentSize() && !g.wal.HasSpare() {
+		return nil // do not take the last of it from a snapshot, only to give it back
+	}
+	err = g.wal.Reserve(1, g.wanted)
+	if err == nil && !g.leading.Load() {
+		err = g.lead()
+	}
+	if errors.Is(err, wal.ErrFull) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g.full.Store(false)
+	g.opts.Log.Info("there is space on the volume again: writes are accepted")
+	return nil
+}
+
+// lead takes the group over: a member alone elects itself. Entries that were
+// acknowledged before the start are applied by it.
+func (g *Group) lead() error {
+	if err := g.turn(nil); err != nil {
+		return err
+	}
+	if !g.replica.Leading() {
+		if err := g.replica.Campaign(); err != nil {
+			return err
+		}
+		if err := g.turn(nil); err != nil {
+			return err
+		}
+	}
+	g.leading.Store(true)
+	return nil
+}

@@ -1,0 +1,262 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+// What a data directory holds.
+const (
+	lockName     = "LOCK"
+	identityName = "identity.json"
+	walDir       = "wal"
+	snapshotDir  = "snapshot"
+
+	// memberID is raft's name of a group's first member.
+	memberID = 1
+
+	identityVersion  = 1
+	identityCategory = vfs.DiskWriteCategory("identity")
+)
+
+var (
+	// ErrInUse is returned for a directory that another process has open.
+	ErrInUse = errors.New("the data directory is in use by another process")
+	// ErrForeign is returned for a directory that holds another instance's data.
+	ErrForeign = errors.New("the data directory belongs to another instance")
+)
+
+// identity says whose data a directory holds.
+type identity struct {
+	Version  int    `json:"version"`
+	Instance string `json:"instance"` // namespace/name
+}
+
+// OpenGroup opens a data directory, or begins one, and reads the state back.
+// The group answers once it is started.
+func OpenGroup(opts GroupOptions) (_ *Group, err error) {
+	if opts.SnapshotAfter == 0 {
+		opts.SnapshotAfter = snapshotAfter
+	}
+	g := &Group{
+		opts:    opts,
+		machine: machine.New(opts.Parse),
+		wake:    make(chan struct{}, 1),
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	g.snapshot.finished = make(chan snapshotResult, 1)
+	if err := g.prepareDir(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = g.release.Close()
+		}
+	}()
+	if err := g.identify(); err != nil {
+		return nil, err
+	}
+	return g, g.restore()
+}
+
+// Start lets the group answer.
+func (g *Group) Start() error {
+	g.started.Store(true)
+	switch err := g.lead(); {
+	case errors.Is(err, wal.ErrFull):
+		g.setFull(err, 0)
+	case err != nil:
+		g.finish(err)
+		return g.err
+	}
+	go g.loop()
+	return nil
+}
+
+func (g *Group) path(name string) string { return g.opts.FS.PathJoin(g.opts.Dir, name) }
+
+func (g *Group) segmentSize() int64 {
+	if g.opts.SegmentSize > 0 {
+		return g.opts.SegmentSize
+	}
+	return wal.DefaultSegmentSize
+}
+
+// prepareDir makes and locks the directory.
+func (g *Group) prepareDir() error {
+	fs, dir := g.opts.FS, g.opts.Dir
+	if _, err := fs.Stat(dir); err != nil {
+		if err := fs.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
+		if err := syncDir(fs, fs.PathDir(dir)); err != nil {
+			return err
+		}
+	}
+	lock, err := fs.Lock(g.path(lockName))
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || err != nil && strings.Contains(err.Error(), "held by current process") {
+		return fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+	}
+	if err != nil {
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	g.release = lock
+	return nil
+}
+
+// identify makes sure that the data is this instance's. The mark is made
+// before there is any data.
+func (g *Group) identify() error {
+	fs := g.opts.FS
+	names, err := fs.List(g.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("list data directory: %w", err)
+	}
+	marked, data := false, false
+	for _, name := range names {
+		marked = marked || name == identityName
+		data = data || name == walDir || name == snapshotDir
+	}
+	switch {
+	case marked:
+		err = g.checkIdentity()
+	case data:
+		err = fmt.Errorf("%w: %s holds data and no %s", ErrForeign, g.opts.Dir, identityName)
+	default:
+		err = g.writeIdentity()
+	}
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{walDir, snapshotDir} {
+		if err := fs.MkdirAll(g.path(dir), 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
+	}
+	return syncDir(fs, g.opts.Dir)
+}
+
+func (g *Group) checkIdentity() error {
+	path := g.path(identityName)
+	file, err := g.opts.FS.Open(path)
+	if err != nil {
+		return fmt.Errorf("read identity: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	var id identity
+	if err := json.NewDecoder(io.LimitReader(file, 64<<10)).Decode(&id); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if id.Version > identityVersion {
+		return fmt.Errorf("%s has version %d, this engine reads up to %d", path, id.Version, identityVersion)
+	}
+	if id.Instance != g.opts.Instance {
+		return fmt.Errorf("%w: %s is of %s, this is %s", ErrForeign, g.opts.Dir, id.Instance, g.opts.Instance)
+	}
+	return nil
+}
+
+func (g *Group) writeIdentity() error {
+	data, err := json.Marshal(identity{Version: identityVersion, Instance: g.opts.Instance})
+	if err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	temp := g.path(identityName + ".tmp")
+	file, err := g.opts.FS.Create(temp, identityCategory)
+	if err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	_, err = file.Write(append(data, '\n'))
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = g.opts.FS.Rename(temp, g.path(identityName))
+	}
+	if err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	return syncDir(g.opts.FS, g.opts.Dir)
+}
+
+func syncDir(fs vfs.FS, path string) error {
+	dir, err := fs.OpenDir(path)
+	if err == nil {
+		err = dir.Sync()
+		_ = dir.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("fsync directory %s: %w", path, err)
+	}
+	return nil
+}
+
+// restore reads the newest snapshot and the log after it.
+func (g *Group) restore() error {
+	c := replica.Config{ID: memberID, ConfState: &raftpb.ConfState{Voters: []uint64{memberID}}, Logger: g.opts.Log}
+	if err := g.restoreSnapshot(&c); err != nil {
+		return err
+	}
+	mark := wal.Mark{Index: c.Applied, Term: c.Term}
+	log, state, err := wal.Open(wal.Options{FS: g.opts.FS, Dir: g.path(walDir), SegmentSize: g.opts.SegmentSize}, mark,
+		func(e *raftpb.Entry) error {
+			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
+			return replayEntry(g.machine, e)
+		})
+	if err != nil {
+		return err
+	}
+	g.wal = log
+	g.snapshot.logBytes = state.Bytes
+	if state.Torn != nil {
+		g.opts.Log.Warn("the log's tail was torn by a crash and is cut off: nobody was told of what it held", "file", state.Torn.File, "offset", state.Torn.Offset)
+	}
+	c.HardState, c.Entries = state.HardState, state.Entries
+	g.term.Store(c.HardState.GetTerm())
+	g.replica, err = replica.New(c)
+	return err
+}
+
+func (g *Group) restoreSnapshot(c *replica.Config) error {
+	r, err := snapshot.Newest(g.opts.FS, g.path(snapshotDir))
+	if err != nil || r == nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	if err := g.machine.Restore(r); err != nil {
+		return err
+	}
+	// The state ends before the file's footer, which has the last word.
+	if n, err := io.Copy(io.Discard, r); err != nil || n > 0 {
+		return fmt.Errorf("snapshot at index %d: %d bytes behind the state: %w", r.Meta.Index, n, errors.Join(err, snapshot.ErrDamaged))
+	}
+	if g.machine.Index() != r.Meta.Index {
+		return fmt.Errorf("%w: state of index %d in the snapshot at %d", snapshot.ErrDamaged, g.machine.Index(), r.Meta.Index)
+	}
+	c.Applied, c.Term, c.ConfState = r.Meta.Index, r.Meta.Term, r.Meta.ConfState
+	g.snapshot.size = r.Size
+	return snapshot.Prune(g.opts.FS, g.path(snapshotDir), r.Meta.Index)
+}
+
+func replayEntry(m *machine.Machine, e *raftpb.Entry) error {
+	if e.GetType() != raftpb.EntryType_EntryNormal {
+		return fmt.Errorf("entry %d is of type %s, which this engine does not know", e.GetIndex(), e.GetType())
+	}
+	return m.Replay(e.GetIndex(), e.GetData())
+}
