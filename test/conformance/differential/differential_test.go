@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -19,11 +20,18 @@ func both(t *testing.T, test func(t *testing.T, p *pair)) {
 	}
 }
 
+// server is what is compared with redis-server.
+type server interface {
+	do(argv [][]byte) []byte
+	sweep()       // removes what has expired
+	checkReplay() // fails when the log leads elsewhere
+}
+
 // pair is the real server and ours.
 type pair struct {
 	t      *testing.T
 	theirs *redis
-	ours   *coffer
+	ours   server
 	recent []string // the last commands, to explain a difference
 }
 
@@ -38,6 +46,10 @@ func (p *pair) do(argv [][]byte) {
 		p.sweep()
 	}
 	want, got := p.theirs.do(argv), p.ours.do(argv)
+	for tries := 0; tries < 10 && strings.EqualFold(string(argv[0]), "DBSIZE") && !bytes.Equal(want, got); tries++ {
+		time.Sleep(50 * time.Millisecond) // the engine sweeps in its own time
+		got = p.ours.do(argv)
+	}
 	if !same(argv, string(want), string(got)) {
 		p.t.Fatalf("%q\nredis-server: %q\ncoffer:       %q\nbefore it:\n%s",
 			argv, want, got, strings.Join(p.recent, "\n"))
@@ -150,18 +162,24 @@ func TestRandomCommands(t *testing.T) {
 	const commands = 25_000
 	both(t, func(t *testing.T, p *pair) {
 		for seed := uint64(1); seed <= 3; seed++ {
-			g := &generator{rand.New(rand.NewPCG(seed, seed))}
-			t.Logf("seed %d", seed)
-			for i := range commands {
-				p.do(g.command())
-				if i%5000 == 4999 {
-					p.compareState()
-				}
-			}
+			p.random(seed, commands)
 			p.do(args("FLUSHALL"))
 		}
 		p.ours.checkReplay()
 	})
+}
+
+// random sends so many commands that the seed determines.
+func (p *pair) random(seed uint64, commands int) {
+	p.t.Helper()
+	p.t.Logf("seed %d", seed)
+	g := &generator{rand.New(rand.NewPCG(seed, seed))}
+	for i := range commands {
+		p.do(g.command())
+		if i%5000 == 4999 || i == commands-1 {
+			p.compareState()
+		}
+	}
 }
 
 func TestScan(t *testing.T) {
