@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
@@ -116,11 +117,21 @@ func TestMatch(t *testing.T) {
 }
 
 // TestMatchIsBounded would take longer than the universe with a matcher that
-// tries every star everywhere.
+// tries every star everywhere, and minutes with one that knows no limit.
 func TestMatchIsBounded(t *testing.T) {
-	pattern, s := bytes.Repeat([]byte("*a"), 500), append(bytes.Repeat([]byte("a"), 5000), 'b')
-	if match(append(pattern, "*c"...), s) {
-		t.Error("matched")
+	long := bytes.Repeat([]byte("a"), 64<<10)
+	class := "*[" + strings.Repeat("b", 1<<20) + "]c"
+	for _, pattern := range []string{strings.Repeat("*a", 500) + "*c", "*" + string(long[:32<<10]) + "c", class} {
+		start := time.Now()
+		if match([]byte(pattern), long) {
+			t.Errorf("%.10q… matched", pattern)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%.10q… took %v", pattern, took)
+		}
+	}
+	if !match([]byte("*"+string(long)+"*"), long) {
+		t.Error("a long pattern does not match a long key")
 	}
 }
 

@@ -1,8 +1,14 @@
 package command
 
+// maxMatchWork bounds the bytes of pattern that are looked at to match one
+// key. Only a long pattern that almost matches a long key at many places comes
+// near it; such a key counts as not matching.
+const maxMatchWork = 4 << 20
+
 // match reports whether a string matches a glob pattern as redis-server's
 // stringmatchlen: * ? [a-z] [^a] and \ to take the next byte as it is. It goes
-// back to the last star only, so its work is at most pattern × string.
+// back to the last star only, so its work is at most pattern × string, and
+// within maxMatchWork.
 func match(pattern, s []byte) bool {
 	if string(pattern) == "*" {
 		return true
@@ -12,19 +18,21 @@ func match(pattern, s []byte) bool {
 	}
 	p, i := 0, 0
 	star, resume := -1, 0 // behind the last star; where its next try begins
-	for i < len(s) {
+	for work := 0; i < len(s); {
 		if p < len(pattern) && pattern[p] == '*' {
 			p++
 			star, resume = p, i
 			continue
 		}
 		if p < len(pattern) {
-			if next, ok := matchOne(pattern, p, s[i]); ok {
+			next, ok := matchOne(pattern, p, s[i])
+			work += next - p
+			if ok {
 				p, i = next, i+1
 				continue
 			}
 		}
-		if star < 0 {
+		if star < 0 || work > maxMatchWork {
 			return false
 		}
 		resume++
