@@ -54,7 +54,6 @@ func New(o Options) *Client {
 		MaxConnsPerHost:        2,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 16 << 10,
-		ForceAttemptHTTP2:      true,
 	}
 	return &Client{http: &http.Client{Transport: transport, Timeout: requestTimeout}, address: o.Address}
 }
