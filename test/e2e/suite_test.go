@@ -1,0 +1,118 @@
+// Package e2e holds the product, installed by its chart on a real cluster with
+// real cert-manager controllers, to what its documentation promises.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/test/fixture"
+)
+
+const (
+	system = "coffer-system"
+	shop   = "shop"
+
+	// soon bounds everything that must happen; what is promised to happen
+	// faster is measured and printed, not asserted, on shared machines.
+	soon = 2 * time.Minute
+	tick = 200 * time.Millisecond
+)
+
+var cluster *fixture.Cluster
+
+func TestE2E(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Coffer, end to end")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	var err error
+	cluster, err = fixture.Connect(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	install(ctx)
+	Expect(cluster.Namespace(ctx, shop)).To(Succeed())
+}, NodeTimeout(5*time.Minute))
+
+// install puts the chart in, or upgrades it with further values.
+func install(ctx context.Context, values ...string) {
+	GinkgoHelper()
+	args := []string{"upgrade", "--install", "coffer", "../../charts/coffer", "--namespace", system, "--create-namespace",
+		"--set", "image.repository=coffer,image.tag=dev,image.pullPolicy=IfNotPresent", "--wait", "--timeout", "3m"}
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	out, err := fixture.Helm(ctx, args...)
+	Expect(err).NotTo(HaveOccurred(), out)
+}
+
+// ready waits until the database is, and returns how long that took.
+func ready(ctx context.Context, db *v1alpha1.KVDatabase) time.Duration {
+	GinkgoHelper()
+	start := time.Now()
+	Eventually(func(g Gomega) {
+		g.Expect(cluster.Reload(ctx, db)).To(Succeed())
+		g.Expect(fixture.Ready(db)).To(BeTrue(), "%s", fixture.Condition(db, v1alpha1.ConditionReady))
+	}, soon, tick).Should(Succeed())
+	return time.Since(start)
+}
+
+// create applies the database and removes it, whatever its policy, at the end
+// of its container.
+func create(ctx context.Context, db *v1alpha1.KVDatabase) {
+	GinkgoHelper()
+	Expect(cluster.Create(ctx, db)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		if CurrentSpecReport().Failed() {
+			explain(ctx, db)
+		}
+		Expect(client.IgnoreNotFound(cluster.Delete(ctx, db))).To(Succeed())
+	})
+}
+
+// explain prints what somebody who looks into a failure wants to see; none of
+// it holds a secret.
+func explain(ctx context.Context, db *v1alpha1.KVDatabase) {
+	for _, args := range [][]string{
+		{"get", "kvdatabase", db.Name, "-n", db.Namespace, "-o", "yaml"},
+		{"get", "pods,pvc,certificates,events", "-n", db.Namespace},
+		{"logs", "-n", db.Namespace, db.Name + "-0", "--tail=40"},
+		{"logs", "-n", system, "-l", "app.kubernetes.io/name=coffer", "--tail=60"},
+	} {
+		out, _ := fixture.Kubectl(ctx, "", args...)
+		fmt.Fprintf(GinkgoWriter, "--- kubectl %v\n%s\n", args, out)
+	}
+}
+
+// rounds is ROUNDS, or few.
+func rounds(few int) int {
+	n := few
+	if v := os.Getenv("ROUNDS"); v != "" {
+		_, err := fmt.Sscan(v, &n)
+		Expect(err).NotTo(HaveOccurred(), "ROUNDS")
+	}
+	return n
+}
+
+// figure prints one measured value where a reader of the test's output finds it.
+func figure(format string, args ...any) {
+	AddReportEntry("figure: " + fmt.Sprintf(format, args...))
+}
+
+// In one order, because the last specs take the operator away.
+var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
+	Describe("a database", servingSpecs)
+	Describe("a rotation", rotationSpecs)
+	Describe("a crash", crashSpecs)
+	Describe("bad input", badInputSpecs)
+	Describe("a change by hand", repairSpecs)
+	Describe("a life", lifecycleSpecs)
+})
