@@ -195,12 +195,14 @@ const examples = { 'session store': sessionStore, 'refresh tokens': refreshToken
 
 for (const [form, connect] of Object.entries(forms)) {
   const redis = connect();
-  const errors = [];
-  redis.on('error', (err) => errors.push(err));
+  // By itself ioredis would try to connect for ever.
+  redis.on('error', (err) => {
+    console.error(`${form}: ${err.message}`);
+    process.exit(1);
+  });
   for (const [name, example] of Object.entries(examples)) {
     await example(redis);
     console.log(`${form}: ${name} ok`);
   }
   await redis.quit();
-  assert.deepEqual(errors, []);
 }
