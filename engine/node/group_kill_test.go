@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,7 +75,12 @@ func killOnce(t *testing.T, dir string, after time.Duration) map[string]string {
 			continue
 		}
 		acked[fields[1]] = fields[2]
-		once.Do(func() { time.AfterFunc(after, func() { _ = child.Process.Kill() }) })
+		once.Do(func() {
+			if _, err := OpenGroup(groupOptions(vfs.Default, func(o *GroupOptions) { o.Dir = dir })); !errors.Is(err, ErrInUse) {
+				t.Errorf("another process has the directory open: %v", err)
+			}
+			time.AfterFunc(after, func() { _ = child.Process.Kill() })
+		})
 	}
 	_ = child.Wait() // killed
 	return acked

@@ -155,15 +155,6 @@ func (l *Log) fail(err error) error {
 	return l.err
 }
 
-// Bytes is what the log's files take on the volume, the spare ones included.
-func (l *Log) Bytes() int64 {
-	n := int64(len(l.spares)) * l.opts.SegmentSize
-	for _, s := range l.segments {
-		n += s.size
-	}
-	return n
-}
-
 // HasSpare tells whether the next segment needs no space.
 func (l *Log) HasSpare() bool { return len(l.spares) > 0 }
 
