@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/coffer-dev/coffer/hack/cluster/build"
+	"github.com/coffer-dev/coffer/hack/cluster/clone"
 	"github.com/coffer-dev/coffer/hack/cluster/local"
 	"github.com/coffer-dev/coffer/hack/cluster/progress"
 )
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	root, err := cloneRoot()
+	root, err := clone.Root()
 	if err != nil {
 		return err
 	}
@@ -109,23 +110,4 @@ func up(ctx context.Context, cluster *local.Cluster, out *progress.Printer) erro
 	}
 	fmt.Printf("kubeconfig: %s\nkubectl:    %s\n", cluster.Kubeconfig(), filepath.Join(cluster.Root, ".cluster", "bin", "kubectl"))
 	return nil
-}
-
-// cloneRoot finds the clone this program was started in.
-func cloneRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(data), "module github.com/coffer-dev/coffer\n") {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("start it inside a clone of the repository")
-		}
-		dir = parent
-	}
 }

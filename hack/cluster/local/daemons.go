@@ -147,6 +147,8 @@ volumePluginDir: %[8]q
 		c.state("podlogs"), c.state("volume-plugins"))
 }
 
+// corefile knows the cluster's names and denies that there are others: the node has no way to the world, and a
+// resolver that refused instead would look like a broken one.
 func (c *Cluster) corefile() string {
 	return fmt.Sprintf(`.:53 {
     bind %[1]s
@@ -155,6 +157,9 @@ func (c *Cluster) corefile() string {
     kubernetes cluster.local in-addr.arpa {
         kubeconfig %[2]s
         ttl 5
+    }
+    template ANY ANY {
+        rcode NXDOMAIN
     }
 }
 `, c.nodeIP(), c.kubeconfig("addons"))

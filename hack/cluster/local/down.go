@@ -34,7 +34,7 @@ func (c *Cluster) clean(ctx context.Context) error {
 	if err := c.killAll(); err != nil {
 		return err
 	}
-	err := errors.Join(c.unmountAll(), detachLoops(ctx, c.stateDir()), c.removeLink(ctx), c.removeCgroups(), c.removeStrays())
+	err := errors.Join(c.removeLink(ctx), c.unmountAll(), detachLoops(ctx, c.stateDir()), c.removeCgroups(), c.removeStrays())
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,12 @@ func (c *Cluster) removeLink(ctx context.Context) error {
 	if _, err := os.Stat("/sys/class/net/" + c.hostLink()); err != nil {
 		return nil
 	}
-	return command(ctx, "ip", "link", "delete", c.hostLink())
+	err := command(ctx, "ip", "link", "delete", c.hostLink())
+	if _, there := os.Stat("/sys/class/net/" + c.hostLink()); there != nil {
+		// It went by itself: the kernel removes it some time after the namespace.
+		return nil
+	}
+	return err
 }
 
 // removeStrays deletes the few files that programs keep outside of our directories whatever they are told.
