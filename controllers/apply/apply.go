@@ -96,7 +96,7 @@ func (a Applier) One(ctx context.Context, object runtime.ApplyConfiguration) (*C
 		return nil, err
 	}
 	if live != nil {
-		if !a.owns(live) {
+		if !a.Owns(live) {
 			return nil, &ForeignError{Kind: want.gvk.Kind, Namespace: want.key.Namespace, Name: want.key.Name}
 		}
 		same, err := unchanged(live, want.content)
@@ -163,9 +163,9 @@ func (a Applier) get(ctx context.Context, want parsed) (client.Object, error) {
 	return nil, nil
 }
 
-// owns is true for an object of this instance: it carries our labels or our
+// Owns is true for an object of this instance: it carries our labels or our
 // owner reference, or has been applied by us and lost its labels by hand.
-func (a Applier) owns(o client.Object) bool {
+func (a Applier) Owns(o client.Object) bool {
 	for _, r := range o.GetOwnerReferences() {
 		if r.UID == a.Owner.UID {
 			return true

@@ -112,7 +112,7 @@ func TestOwns(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := a.owns(&corev1.Secret{ObjectMeta: test.meta}); got != test.want {
+			if got := a.Owns(&corev1.Secret{ObjectMeta: test.meta}); got != test.want {
 				t.Errorf("owns = %v, want %v", got, test.want)
 			}
 		})

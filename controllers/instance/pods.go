@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,13 @@ import (
 // AnnotationTLSRevision on a pod is the fingerprint of the certificate it should
 // serve; a change makes the kubelet deliver mounted secrets at once.
 const AnnotationTLSRevision = v1alpha1.GroupName + "/tls-revision"
+
+// annotationDeliveredAt on a pod is when delivery was last asked for.
+const annotationDeliveredAt = v1alpha1.GroupName + "/delivered-at"
+
+// redeliver is when to ask again: a kubelet that looked before its own watch
+// told it of the new secret delivers the old one, and then waits a minute.
+const redeliver = 5 * time.Second
 
 // Problem is what keeps a member from serving, with what to do about it.
 type Problem struct {
@@ -88,8 +96,8 @@ func Ready(p *corev1.Pod) bool {
 }
 
 // Deliver makes the kubelets deliver mounted secrets now instead of within a
-// minute or two, by changing an annotation of the pods that lag.
-func Deliver(ctx context.Context, c client.Client, members []Member, usersRevision, tlsRevision string) error {
+// minute or two, by changing annotations of the pods that lag.
+func Deliver(ctx context.Context, c client.Client, now time.Time, members []Member, usersRevision, tlsRevision string) error {
 	for _, m := range members {
 		if m.Pod == nil || m.Pod.DeletionTimestamp != nil {
 			continue
@@ -101,14 +109,10 @@ func Deliver(ctx context.Context, c client.Client, members []Member, usersRevisi
 		if m.Fingerprint != "" && tlsRevision != "" && m.Fingerprint != tlsRevision {
 			want[AnnotationTLSRevision] = tlsRevision
 		}
-		for k, v := range want {
-			if m.Pod.Annotations[k] == v {
-				delete(want, k)
-			}
-		}
-		if len(want) == 0 {
+		if len(want) == 0 || asked(m.Pod, now, want) {
 			continue
 		}
+		want[annotationDeliveredAt] = now.UTC().Format(time.RFC3339)
 		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": want, "uid": m.Pod.UID}})
 		if err != nil {
 			return fmt.Errorf("marshal patch: %w", err)
@@ -118,6 +122,19 @@ func Deliver(ctx context.Context, c client.Client, members []Member, usersRevisi
 		}
 	}
 	return nil
+}
+
+func asked(p *corev1.Pod, now time.Time, want map[string]string) bool {
+	at, err := time.Parse(time.RFC3339, p.Annotations[annotationDeliveredAt])
+	if err != nil || now.Sub(at) > redeliver {
+		return false
+	}
+	for k, v := range want {
+		if p.Annotations[k] != v {
+			return false
+		}
+	}
+	return true
 }
 
 // Roll replaces at most one pod whose hash of what the user asked for differs

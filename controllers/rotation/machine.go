@@ -21,7 +21,7 @@ func (m machine) next() Decision {
 	if m.o.Pending != nil {
 		return m.preparing()
 	}
-	if !m.connectionIsSound() {
+	if !m.o.Sound() {
 		return m.start(Idle, m.r.Rotate)
 	}
 	if !m.accepts(m.o.Connection.Generation, m.o.Connection.SHA256) {
@@ -55,27 +55,15 @@ func (m machine) phaseOfSpent() Phase {
 	return Overlap
 }
 
-// connectionIsSound is false when the connection is gone, or carries a password
-// that differs from what members accept for its generation: then its plaintext
-// exists nowhere, and only a new one helps.
-func (m machine) connectionIsSound() bool {
-	c := m.o.Connection
-	if c == nil || c.Generation <= 0 || c.SHA256 == "" {
-		return false
-	}
-	known := m.verifier(c.Generation)
-	return known == "" || known == c.SHA256
-}
-
 func (m machine) preparing() Decision {
 	p := m.o.Pending
-	if m.abortRequested() && m.connectionIsSound() {
+	if m.abortRequested() && m.o.Sound() {
 		marks := m.marks()
 		marks.Abort, marks.Aborted, marks.AbortedTrigger = m.r.Abort, p.Generation, p.Trigger
 		return m.write(Aborting, "Aborting", m.without(p.Generation), marks)
 	}
 	want := m.with(p.Generation, p.SHA256)
-	if c := m.o.Connection; m.connectionIsSound() {
+	if c := m.o.Connection; m.o.Sound() {
 		want = merge(want, Verifier{c.Generation, c.SHA256})
 	}
 	if m.o.Server == nil || !slices.Equal(want, m.o.Server.Verifiers) {
@@ -201,18 +189,7 @@ func (m machine) marks() Marks {
 	return m.o.Server.Marks
 }
 
-func (m machine) verifier(generation int64) string {
-	if m.o.Server != nil {
-		for _, v := range m.o.Server.Verifiers {
-			if v.Generation == generation {
-				return v.SHA256
-			}
-		}
-	}
-	return ""
-}
-
-func (m machine) accepts(generation int64, sum string) bool { return m.verifier(generation) == sum }
+func (m machine) accepts(generation int64, sum string) bool { return m.o.verifier(generation) == sum }
 
 func (m machine) with(generation int64, sum string) []Verifier {
 	var have []Verifier

@@ -116,6 +116,29 @@ type Observed struct {
 	Supplied *Supplied
 }
 
+// Sound is false when the connection is gone, or carries a password that differs
+// from what members accept for its generation: then its plaintext exists
+// nowhere, and only a new one helps.
+func (o Observed) Sound() bool {
+	c := o.Connection
+	if c == nil || c.Generation <= 0 || c.SHA256 == "" {
+		return false
+	}
+	known := o.verifier(c.Generation)
+	return known == "" || known == c.SHA256
+}
+
+func (o Observed) verifier(generation int64) string {
+	if o.Server != nil {
+		for _, v := range o.Server.Verifiers {
+			if v.Generation == generation {
+				return v.SHA256
+			}
+		}
+	}
+	return ""
+}
+
 // Requests are the values of the resource's annotations; empty when not set.
 type Requests struct {
 	Rotate, Complete, Abort string

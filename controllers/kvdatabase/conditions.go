@@ -1,0 +1,150 @@
+package kvdatabase
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/instance"
+	"github.com/coffer-dev/coffer/controllers/rotation"
+)
+
+// conditions sets every condition, from the first visit on.
+func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Problem) {
+	set := func(kind string, holds bool, reason, message string) {
+		status := metav1.ConditionFalse
+		if holds {
+			status = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
+			Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: s.db.Generation,
+		})
+	}
+	s.setSummary(set, after.Status, problem)
+	setProblem := func(kind string, p *instance.Problem, good string) {
+		if p != nil {
+			set(kind, false, p.Reason, p.Message)
+			return
+		}
+		set(kind, true, v1alpha1.ReasonProven, good)
+	}
+	if tls := s.firstOf(func() *instance.Problem { return s.issuer }, s.certificateProblem, s.tlsProblem); true {
+		setProblem(v1alpha1.ConditionTLSReady, tls, "members serve the current certificate")
+	}
+	credentials := s.firstOf(func() *instance.Problem { return s.supplied.problem }, s.credentialsProblem)
+	setProblem(v1alpha1.ConditionCredentialsSynced, credentials, "every member accepts the password in the connection secret")
+	s.setRotation(set)
+	s.setNetworkPolicy(set, problem)
+	s.setStorage(set, problem)
+}
+
+func (s *scope) firstOf(checks ...func() *instance.Problem) *instance.Problem {
+	for _, check := range checks {
+		if p := check(); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+type setter func(kind string, holds bool, reason, message string)
+
+func (s *scope) setSummary(set setter, line string, p *instance.Problem) {
+	set(v1alpha1.ConditionReady, p == nil, reasonOr(p, v1alpha1.ReasonServing), line)
+	set(v1alpha1.ConditionStalled, p != nil && !p.Passing, reasonIf(p != nil && !p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && !p.Passing, p))
+	set(v1alpha1.ConditionReconciling, p != nil && p.Passing, reasonIf(p != nil && p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && p.Passing, p))
+	member := s.memberProblem()
+	serves := s.seen.Connection != nil && (member == nil || s.answers() && member.Reason != v1alpha1.ReasonVolumeFull)
+	if serves {
+		set(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonServing, "clients can read and write")
+	} else {
+		set(v1alpha1.ConditionAvailable, false, reasonOr(member, reasonOr(p, v1alpha1.ReasonStarting)), messageIf(true, firstProblem(member, p)))
+	}
+	degraded := member != nil && (member.Reason == v1alpha1.ReasonVolumeFull || member.Reason == v1alpha1.ReasonMemberUnreachable)
+	set(v1alpha1.ConditionDegraded, degraded, reasonIf(degraded, member, v1alpha1.ReasonServing), messageIf(degraded, member))
+}
+
+// answers: every member said of itself that it is ready.
+func (s *scope) answers() bool {
+	for _, m := range s.members {
+		if m.Status == nil || !m.Status.Ready {
+			return false
+		}
+	}
+	return len(s.members) > 0
+}
+
+func firstProblem(list ...*instance.Problem) *instance.Problem {
+	for _, p := range list {
+		if p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func reasonOr(p *instance.Problem, or string) string {
+	return reasonIf(p != nil, p, or)
+}
+
+func reasonIf(holds bool, p *instance.Problem, or string) string {
+	if holds && p != nil {
+		return p.Reason
+	}
+	return or
+}
+
+func messageIf(holds bool, p *instance.Problem) string {
+	if holds && p != nil {
+		return p.Message
+	}
+	return ""
+}
+
+func (s *scope) setRotation(set setter) {
+	d := s.decision
+	switch {
+	case d.Phase == "" || d.Phase == rotation.Idle || d.Initial:
+		reason, message := v1alpha1.ReasonIdle, "one password, everywhere the same"
+		if d.Reason == "SuppliedByUser" {
+			message = d.Message
+		}
+		set(v1alpha1.ConditionRotationInProgress, false, reason, message)
+	default:
+		message := map[rotation.Phase]string{
+			rotation.Preparing:  "members are learning a new password; applications have the current one",
+			rotation.Aborting:   "the new password is being given up; applications keep the current one",
+			rotation.Overlap:    "applications have the new password; the one before works too",
+			rotation.Completing: "members are dropping the password before",
+		}[d.Phase]
+		if d.Phase == rotation.Overlap && s.seen.Connection != nil && d.Action == nil {
+			message = d.Message
+		}
+		set(v1alpha1.ConditionRotationInProgress, true, string(phaseOf(d.Phase)), message)
+	}
+}
+
+func (s *scope) setNetworkPolicy(set setter, p *instance.Problem) {
+	switch {
+	case !s.db.Spec.NetworkPolicy.Managed():
+		set(v1alpha1.ConditionNetworkPolicyApplied, false, v1alpha1.ReasonNetworkPolicyDisabled, "spec.networkPolicy.mode is Disabled: whoever reaches the pods may connect")
+	case s.applied:
+		set(v1alpha1.ConditionNetworkPolicyApplied, true, v1alpha1.ReasonApplied, "only listed clients, the operator and monitors may connect")
+	default:
+		set(v1alpha1.ConditionNetworkPolicyApplied, false, reasonOr(p, v1alpha1.ReasonProgressing), messageIf(true, p))
+	}
+}
+
+func (s *scope) setStorage(set setter, p *instance.Problem) {
+	name, message := instance.Unresized(s.claims, s.db.Spec.Storage.Size)
+	switch {
+	case p != nil && p.Reason == v1alpha1.ReasonStorageNotExpandable:
+		set(v1alpha1.ConditionStorageResized, false, p.Reason, p.Message)
+	case len(s.claims) == 0:
+		set(v1alpha1.ConditionStorageResized, false, v1alpha1.ReasonVolumePending, "no volume has been claimed yet")
+	case name != "":
+		set(v1alpha1.ConditionStorageResized, false, v1alpha1.ReasonResizing, message)
+	default:
+		set(v1alpha1.ConditionStorageResized, true, v1alpha1.ReasonApplied, "every volume has the size asked for")
+	}
+}

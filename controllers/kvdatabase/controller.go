@@ -1,0 +1,225 @@
+// Package kvdatabase turns KVDatabase objects into running databases: it
+// observes, lets the rotation machine decide, applies what desired describes,
+// does at most one imperative act, and reports. Nothing is remembered between
+// two passes but when changing numbers last entered the status.
+package kvdatabase
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/desired"
+)
+
+// LabelName is app.kubernetes.io/name of what belongs to a KVDatabase.
+const LabelName = desired.LabelNameKVDatabase
+
+// concurrency is how many databases are worked on at a time. A pass mostly
+// waits for members and the API server.
+const concurrency = 8
+
+// Reconciler reconciles KVDatabases.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live   client.Reader
+	Events events.EventRecorder
+	// Image is what members run.
+	Image string
+	// Namespace is the operator's own.
+	Namespace string
+	Now       func() time.Time
+
+	numbers sync.Map // types.UID -> time.Time: when numbers last entered the status
+}
+
+// The rules below are all that the operator may do in a cluster, each with its
+// reason. RBAC cannot select by label: where a rule names secrets, it can read
+// all of them; its cache holds those labelled coffer.dev/watch=true only.
+//
+// It follows its own kind and reports on it.
+// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases,verbs=get;list;watch
+// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases/status,verbs=get;update
+//
+// Owner references that block deletion need this where the API server enforces it.
+// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases/finalizers,verbs=update
+//
+// Credentials: read live before one is made, applied, and the pending one removed.
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+//
+// Engine configuration, one per pod revision; old ones are removed.
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
+//
+// The headless Service and the clients'.
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch
+//
+// The members. Never deleted: the garbage collector does that.
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
+//
+// Applied, and removed where spec.networkPolicy.mode is Disabled.
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
+//
+// Members' state; an annotation makes the kubelet deliver secrets; a pod whose
+// specification is out of date is deleted, for the StatefulSet to replace.
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+//
+// Volumes grow by a patch of their claims.
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
+//
+// The instance's CA and leaves.
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch
+//
+// A renewal is asked for by a condition, as `cmctl renew` does.
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates/status,verbs=update
+//
+// Whether the issuer that spec.tls.issuerRef names exists and is ready.
+// +kubebuilder:rbac:groups=cert-manager.io,resources=clusterissuers,verbs=get;list;watch
+//
+// Events tell users what happened.
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile makes one pass.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	db := &v1alpha1.KVDatabase{}
+	if err := r.Client.Get(ctx, req.NamespacedName, db); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if db.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil // owner references and the volumes' retention do the rest
+	}
+	s := r.newScope(db)
+	outcome := s.run(ctx,
+		s.observeObjects,
+		s.observeMembers,
+		s.observeSecrets,
+		s.decide,
+		s.apply,
+		s.prune,
+		s.renewTLS,
+		s.deliver,
+		s.roll,
+		s.grow,
+	)
+	if err := s.report(ctx, outcome); err != nil {
+		return apply.Result(err, 0)
+	}
+	return apply.Result(outcome, s.rest())
+}
+
+// run goes through the steps until one has an outcome.
+func (s *scope) run(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Indexes of KVDatabases.
+const (
+	indexSecretRef = "spec.credentials.secretRef.name"
+	indexIssuerRef = "spec.tls.issuerRef"
+)
+
+// SetupWithManager registers watches and indexes.
+func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
+	ctx := context.Background()
+	if err := m.GetFieldIndexer().IndexField(ctx, &v1alpha1.KVDatabase{}, indexSecretRef, secretRefOf); err != nil {
+		return fmt.Errorf("index %s: %w", indexSecretRef, err)
+	}
+	if err := m.GetFieldIndexer().IndexField(ctx, &v1alpha1.KVDatabase{}, indexIssuerRef, issuerRefOf); err != nil {
+		return fmt.Errorf("index %s: %w", indexIssuerRef, err)
+	}
+	changed := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	b := ctrl.NewControllerManagedBy(m).
+		Named("kvdatabase").
+		For(&v1alpha1.KVDatabase{}, builder.WithPredicates(changed)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	for _, o := range []client.Object{
+		&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{},
+		&appsv1.StatefulSet{}, &networkingv1.NetworkPolicy{}, &certmanagerv1.Certificate{},
+	} {
+		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(byLabels))
+	}
+	err := b.
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).
+		Watches(&certmanagerv1.Issuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("Issuer"))).
+		Watches(&certmanagerv1.ClusterIssuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("ClusterIssuer"))).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	return nil
+}
+
+// byLabels finds the database that an object belongs to. Not by its owner:
+// what outlives a database has none.
+func byLabels(_ context.Context, o client.Object) []reconcile.Request {
+	l := o.GetLabels()
+	if l[v1alpha1.LabelName] != LabelName || l[v1alpha1.LabelInstance] == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: l[v1alpha1.LabelInstance]}}}
+}
+
+func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.Request {
+	return append(byLabels(ctx, o), r.byIndex(ctx, indexSecretRef, o.GetName(), client.InNamespace(o.GetNamespace()))...)
+}
+
+func (r *Reconciler) byIssuer(kind string) handler.MapFunc {
+	return func(ctx context.Context, o client.Object) []reconcile.Request {
+		var where []client.ListOption
+		if o.GetNamespace() != "" {
+			where = append(where, client.InNamespace(o.GetNamespace()))
+		}
+		return append(byLabels(ctx, o), r.byIndex(ctx, indexIssuerRef, kind+"/"+o.GetName(), where...)...)
+	}
+}
+
+func (r *Reconciler) byIndex(ctx context.Context, index, value string, options ...client.ListOption) []reconcile.Request {
+	list := &v1alpha1.KVDatabaseList{}
+	if err := r.Client.List(ctx, list, append(options, client.MatchingFields{index: value})...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list databases", "index", index)
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}
+
+func secretRefOf(o client.Object) []string {
+	if db, ok := o.(*v1alpha1.KVDatabase); ok && db.Spec.Credentials.SecretRef != nil {
+		return []string{db.Spec.Credentials.SecretRef.Name}
+	}
+	return nil
+}
+
+func issuerRefOf(o client.Object) []string {
+	if db, ok := o.(*v1alpha1.KVDatabase); ok && db.Spec.TLS.IssuerRef != nil {
+		ref := db.Spec.TLS.IssuerRef.WithDefaults()
+		return []string{ref.Kind + "/" + ref.Name}
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package kvdatabase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/controllers/instance"
+	"github.com/coffer-dev/coffer/controllers/rotation"
+)
+
+// scope is one pass over one database: what was observed, what was decided and
+// what was done.
+type scope struct {
+	r       *Reconciler
+	db      *v1alpha1.KVDatabase
+	names   desired.Names
+	applier apply.Applier
+	now     time.Time
+
+	set          *appsv1.StatefulSet
+	pods         []corev1.Pod
+	claims       []corev1.PersistentVolumeClaim
+	certificates map[string]*certmanagerv1.Certificate
+	issued       map[string]*corev1.Secret // by name: what cert-manager wrote
+	issuer       *instance.Problem
+	members      []instance.Member
+
+	connection, server, pending, metrics *corev1.Secret
+	supplied                             suppliedSecret
+
+	seen     rotation.Observed
+	decision rotation.Decision
+	inputs   desired.Inputs
+
+	applied    bool // every object is as desired
+	changes    []apply.Change
+	handledTLS string
+	rolled     string // pod that is being replaced
+	grown      string // claim that was asked to grow
+}
+
+// suppliedSecret is the user's own password.
+type suppliedSecret struct {
+	password string
+	problem  *instance.Problem
+}
+
+func (r *Reconciler) newScope(db *v1alpha1.KVDatabase) *scope {
+	return &scope{
+		r: r, db: db, names: desired.NamesOf(db), now: r.Now(),
+		applier: apply.Applier{Client: r.Client, Live: r.Live, Owner: apply.Owner{
+			Labels: apply.OwnerLabels(LabelName, db.Name), Namespace: db.Namespace, Name: db.Name, UID: db.UID,
+		}},
+		certificates: map[string]*certmanagerv1.Certificate{},
+		issued:       map[string]*corev1.Secret{},
+		handledTLS:   db.Status.LastHandled[v1alpha1.AnnotationRotateTLS],
+	}
+}
+
+func (s *scope) key(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: s.db.Namespace, Name: name}
+}
+
+// lookup reads an object if it is there.
+func lookup[T client.Object](ctx context.Context, r client.Reader, key client.ObjectKey, into T) (T, error) {
+	var none T
+	err := r.Get(ctx, key, into)
+	if apierrors.IsNotFound(err) {
+		return none, nil
+	}
+	if err != nil {
+		return none, fmt.Errorf("get %T %s: %w", into, key, err)
+	}
+	return into, nil
+}
+
+// observeObjects reads from the cache what is not a credential.
+func (s *scope) observeObjects(ctx context.Context) error {
+	var err error
+	if s.set, err = lookup(ctx, s.r.Client, s.key(s.names.StatefulSet()), &appsv1.StatefulSet{}); err != nil {
+		return err
+	}
+	mine := []client.ListOption{client.InNamespace(s.db.Namespace), client.MatchingLabels(desired.Selector(desired.Inputs{Database: s.db}))}
+	pods, claims := &corev1.PodList{}, &corev1.PersistentVolumeClaimList{}
+	if err := s.r.Client.List(ctx, pods, mine...); err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	if err := s.r.Client.List(ctx, claims, mine...); err != nil {
+		return fmt.Errorf("list claims: %w", err)
+	}
+	s.pods, s.claims = pods.Items, claims.Items
+	for _, name := range s.certificateNames() {
+		c, err := lookup(ctx, s.r.Client, s.key(name), &certmanagerv1.Certificate{})
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			s.certificates[name] = c
+		}
+	}
+	for _, name := range s.names.CertificateSecrets() {
+		secret, err := lookup(ctx, s.r.Client, s.key(name), &corev1.Secret{})
+		if err != nil {
+			return err
+		}
+		if secret != nil {
+			s.issued[name] = secret
+		}
+	}
+	s.issuer, err = s.issuerProblem(ctx)
+	return err
+}
+
+func (s *scope) certificateNames() []string {
+	return []string{s.names.CA(), s.names.ServerCertificate(), s.names.AdminCertificate(), s.names.OperatorCertificate()}
+}
+
+// issuerProblem says what is wrong with the user's issuer. One of another group
+// than cert-manager's is its own controller's to judge.
+func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
+	if s.db.Spec.TLS.IssuerRef == nil {
+		return nil, nil
+	}
+	ref := s.db.Spec.TLS.IssuerRef.WithDefaults()
+	if ref.Group != v1alpha1.CertManagerGroup {
+		return nil, nil
+	}
+	var found certmanagerv1.GenericIssuer
+	var err error
+	if ref.Kind == certmanagerv1.ClusterIssuerKind {
+		found, err = orNil(lookup(ctx, s.r.Client, client.ObjectKey{Name: ref.Name}, &certmanagerv1.ClusterIssuer{}))
+	} else {
+		found, err = orNil(lookup(ctx, s.r.Client, s.key(ref.Name), &certmanagerv1.Issuer{}))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return &instance.Problem{Reason: v1alpha1.ReasonIssuerNotFound,
+			Message: fmt.Sprintf("%s %q not found: create it or remove spec.tls.issuerRef", ref.Kind, ref.Name)}, nil
+	}
+	ready := certmanagerv1.IssuerCondition{Type: certmanagerv1.IssuerConditionReady, Status: cmmetav1.ConditionTrue}
+	if cmutil.IssuerHasCondition(found, ready) {
+		return nil, nil
+	}
+	message := fmt.Sprintf("%s %q is not ready", ref.Kind, ref.Name)
+	for _, c := range found.GetStatus().Conditions {
+		if c.Type == certmanagerv1.IssuerConditionReady && c.Message != "" {
+			message += ": " + c.Message
+		}
+	}
+	return &instance.Problem{Reason: v1alpha1.ReasonIssuerNotReady, Message: message + ": see `kubectl describe " + ref.Kind + " " + ref.Name + "`"}, nil
+}
+
+// orNil turns a typed nil into a plain one.
+func orNil[T interface {
+	comparable
+	certmanagerv1.GenericIssuer
+}](v T, err error) (certmanagerv1.GenericIssuer, error) {
+	var none T
+	if err != nil || v == none {
+		return nil, err
+	}
+	return v, nil
+}
+
+// observeMembers asks the members themselves.
+func (s *scope) observeMembers(ctx context.Context) error {
+	var names []string
+	hosts := map[string]string{}
+	for i := range desired.Members {
+		name := s.names.Member(i)
+		names = append(names, name)
+		hosts[name] = s.names.MemberHost(i)
+	}
+	id, err := instance.ParseIdentity(s.issued[s.names.OperatorTLS()])
+	if err != nil {
+		id = nil // the members' Err says that there is none
+	}
+	s.members = instance.Observe(ctx, names, s.pods, id, instance.Names{
+		Keys:  s.names.Host(),
+		Admin: func(member string) string { return hosts[member] },
+	})
+	return nil
+}
+
+// observeSecrets reads the credentials live: a cache that is behind must not
+// make us generate a secret that exists, or write back one that was replaced.
+func (s *scope) observeSecrets(ctx context.Context) error {
+	for name, into := range map[string]**corev1.Secret{
+		s.names.ConnectionSecret(): &s.connection,
+		s.names.ServerSecret():     &s.server,
+		s.names.PendingSecret():    &s.pending,
+		s.names.MetricsSecret():    &s.metrics,
+	} {
+		secret, err := lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
+		if err != nil {
+			return err
+		}
+		if secret != nil && !s.applier.Owns(secret) {
+			return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
+		}
+		*into = secret
+	}
+	return s.observeSupplied(ctx)
+}
+
+// minPassword is the shortest password of a user's own, in characters.
+const minPassword = 32
+
+func (s *scope) observeSupplied(ctx context.Context) error {
+	ref := s.db.Spec.Credentials.SecretRef
+	if ref == nil {
+		return nil
+	}
+	secret, err := lookup(ctx, s.r.Live, s.key(ref.Name), &corev1.Secret{})
+	if err != nil {
+		return err
+	}
+	problem := func(reason, format string, args ...any) {
+		s.supplied.problem = &instance.Problem{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+	if secret == nil {
+		problem(v1alpha1.ReasonSecretNotFound, "Secret %q not found: create it with the key %q, or remove spec.credentials.secretRef", ref.Name, desired.KeyPassword)
+		return nil
+	}
+	password := string(secret.Data[desired.KeyPassword])
+	switch {
+	case secret.Labels[v1alpha1.LabelWatch] != "true":
+		problem(v1alpha1.ReasonSecretNotFound, "Secret %q is not visible to Coffer: run `kubectl label secret %s %s=true`", ref.Name, ref.Name, v1alpha1.LabelWatch)
+	case password == "":
+		problem(v1alpha1.ReasonSecretInvalid, "Secret %q has no key %q: put the password there", ref.Name, desired.KeyPassword)
+	case len([]rune(password)) < minPassword:
+		problem(v1alpha1.ReasonSecretInvalid, "Secret %q has a password of %d characters: it needs at least %d", ref.Name, len([]rune(password)), minPassword)
+	default:
+		s.supplied.password = password
+	}
+	return nil
+}
+
+// stalledBy makes an outcome of what only somebody else can change.
+func stalledBy(err error) error {
+	var foreign *apply.ForeignError
+	var refused *apply.RefusedError
+	switch {
+	case errors.As(err, &foreign):
+		return &apply.Stalled{Reason: v1alpha1.ReasonNameTaken, Err: err}
+	case errors.As(err, &refused):
+		return &apply.Stalled{Reason: v1alpha1.ReasonApplyFailed, Err: err}
+	}
+	return err
+}
+
+// tlsFingerprint is of the certificate that members should serve to clients.
+func (s *scope) tlsFingerprint() string {
+	if leaf := instance.Leaf(s.issued[s.names.ServerTLS()]); leaf != nil {
+		return instance.Fingerprint(leaf)
+	}
+	return ""
+}

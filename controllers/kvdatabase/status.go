@@ -1,0 +1,362 @@
+package kvdatabase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/controllers/instance"
+	"github.com/coffer-dev/coffer/controllers/rotation"
+)
+
+// How soon to look again when nothing that is watched need change.
+const (
+	soon      = 20 * time.Millisecond // after an action of the rotation machine
+	unsettled = time.Second           // while something that cannot be watched is awaited
+	rest      = time.Minute           // in steady state
+	// numbersEvery bounds how often changing numbers alone enter the status.
+	numbersEvery = time.Minute
+)
+
+const maxStatus = 1024 // characters, as the CRD has it
+
+// report writes the status if it changed, and tells what changed in events. A
+// pass that failed halfway for a passing reason has nothing to report.
+func (s *scope) report(ctx context.Context, outcome error) error {
+	var stalled *apply.Stalled
+	if outcome != nil && !errors.As(outcome, &stalled) {
+		return nil
+	}
+	after := s.db.DeepCopy()
+	after.Status.InstanceStatus = s.status(stalled)
+	if err := apply.Status(ctx, s.r.Client, s.db, after); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	s.announce(after)
+	return nil
+}
+
+// rest says when to look again after a pass without an outcome.
+func (s *scope) rest() time.Duration {
+	after := rest
+	if s.problem(nil) != nil || s.grown != "" {
+		after = unsettled
+	}
+	switch d := s.decision; {
+	case d.Action != nil:
+		after = soon
+	case d.After > 0:
+		after = min(after, d.After)
+	}
+	return after
+}
+
+// problem is the first thing that keeps the database from what is asked for,
+// in the order in which somebody would want to know; nil when there is none.
+func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
+	if stalled != nil {
+		return &instance.Problem{Reason: stalled.Reason, Message: stalled.Err.Error()}
+	}
+	for _, check := range []func() *instance.Problem{
+		func() *instance.Problem { return s.supplied.problem },
+		func() *instance.Problem { return s.issuer },
+		s.certificateProblem,
+		s.memberProblem,
+		s.credentialsProblem,
+		s.tlsProblem,
+	} {
+		if p := check(); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *scope) certificateProblem() *instance.Problem {
+	for _, name := range s.certificateNames() {
+		c := s.certificates[name]
+		if c != nil && s.issued[c.Spec.SecretName] != nil {
+			continue // being renewed at worst: what is there is served
+		}
+		p := &instance.Problem{Reason: v1alpha1.ReasonCertificateNotReady, Message: "Certificate " + name + " is being issued", Passing: true}
+		if c != nil && c.Status.LastFailureTime != nil {
+			p.Passing = false
+			p.Message = fmt.Sprintf("Certificate %q cannot be issued: %s: see `kubectl describe certificate %s`", name, conditionMessage(c), name)
+		}
+		return p
+	}
+	return nil
+}
+
+func conditionMessage(c *certmanagerv1.Certificate) string {
+	for _, kind := range []certmanagerv1.CertificateConditionType{certmanagerv1.CertificateConditionIssuing, certmanagerv1.CertificateConditionReady} {
+		for _, x := range c.Status.Conditions {
+			if x.Type == kind && x.Status == cmmetav1.ConditionFalse && x.Message != "" {
+				return strings.TrimSuffix(x.Message, ".")
+			}
+		}
+	}
+	return "cert-manager gives no reason"
+}
+
+// memberProblem is why the first member that does not serve does not.
+func (s *scope) memberProblem() *instance.Problem {
+	for _, m := range s.members {
+		if m.Name == s.rolled {
+			return &instance.Problem{Reason: v1alpha1.ReasonRolling, Message: "Pod " + m.Name + " is being replaced", Passing: true}
+		}
+		if st := m.Status; st != nil && st.Storage.Full {
+			return &instance.Problem{Reason: v1alpha1.ReasonVolumeFull, Message: fmt.Sprintf(
+				"volume of %s is full (%s free): writes are refused until spec.storage.size grows or keys are deleted", m.Name, megabytes(st.Storage.AvailableBytes))}
+		}
+		if p := instance.PodProblem(m.Name, m.Pod); p != nil {
+			if p.Passing && m.Status != nil && !m.Status.Ready && m.Status.Reason != "" {
+				p.Message += ": " + m.Status.Reason
+			}
+			return p
+		}
+		if m.Err != nil {
+			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true, Message: m.Err.Error()}
+		}
+		if !m.Status.Ready {
+			return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: "member " + m.Name + " is not ready: " + m.Status.Reason}
+		}
+	}
+	return nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
+
+// credentialsProblem: every member accepts what the connection secret holds.
+func (s *scope) credentialsProblem() *instance.Problem {
+	not := func(format string, args ...any) *instance.Problem {
+		return &instance.Problem{Reason: v1alpha1.ReasonCredentialsNotProven, Message: fmt.Sprintf(format, args...), Passing: true}
+	}
+	c := s.seen.Connection
+	if c == nil || !s.seen.Sound() {
+		return not("the connection secret follows once a member accepts its password")
+	}
+	for _, m := range s.seen.Members {
+		if m.Reported && !slices.Contains(m.Accepted, c.Generation) {
+			return not("member %s does not accept the current password yet", m.Name)
+		}
+	}
+	for _, m := range s.members {
+		if m.Status != nil && m.Status.Credentials.Error != "" {
+			return not("member %s cannot read its users: %s", m.Name, m.Status.Credentials.Error)
+		}
+	}
+	return nil
+}
+
+// tlsProblem: every member serves the issued certificate to a handshake.
+func (s *scope) tlsProblem() *instance.Problem {
+	want := s.tlsFingerprint()
+	for _, m := range s.members {
+		if m.HandshakeErr != nil {
+			return &instance.Problem{Reason: v1alpha1.ReasonCertificateNotServed, Passing: true,
+				Message: "no handshake with member " + m.Name + ": " + m.HandshakeErr.Error()}
+		}
+		if m.Fingerprint != want {
+			return &instance.Problem{Reason: v1alpha1.ReasonCertificateNotServed, Passing: true,
+				Message: "member " + m.Name + " does not serve the renewed certificate yet"}
+		}
+	}
+	return nil
+}
+
+// status is derived from the pass; the one before only gives what has not
+// changed since: times of transition and throttled numbers.
+func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
+	before := s.db.Status.InstanceStatus
+	after := *before.DeepCopy()
+	after.ObservedGeneration = s.db.Generation
+	problem := s.problem(stalled)
+	after.Status = s.line(problem)
+	after.Endpoint = s.names.Endpoint()
+	after.ReadyReplicas = fmt.Sprintf("%d/%d", s.ready(), desired.Members)
+	after.Primary = ""
+	for _, m := range s.members {
+		if m.Status != nil && m.Status.Role == "leader" {
+			after.Primary = m.Name
+		}
+	}
+	if s.seen.Connection != nil {
+		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
+	}
+	s.credentialsStatus(&after.Credentials)
+	after.TLS = s.tlsStatus(before.TLS)
+	after.Members = s.memberStatus(before.Members)
+	after.LastHandled = s.lastHandled()
+	s.conditions(&after, problem)
+	return after
+}
+
+// line is the status column.
+func (s *scope) line(p *instance.Problem) string {
+	text := "Serving"
+	if leaf := instance.Leaf(s.issued[s.names.ServerTLS()]); leaf != nil {
+		text += ", TLS until " + leaf.NotAfter.UTC().Format("Jan 2")
+	}
+	if p != nil {
+		text = strings.ToUpper(p.Message[:1]) + p.Message[1:]
+	}
+	for utf8.RuneCountInString(text) > maxStatus {
+		text = string([]rune(text)[:maxStatus-1]) + "…"
+	}
+	return text
+}
+
+func (s *scope) ready() int {
+	n := 0
+	for _, m := range s.members {
+		if m.Pod != nil && m.Pod.DeletionTimestamp == nil && instance.Ready(m.Pod) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *scope) credentialsStatus(c *v1alpha1.CredentialsStatus) {
+	if s.seen.Server == nil && s.seen.Connection == nil && s.seen.Pending == nil && s.decision.Phase == "" {
+		return // not observed in this pass
+	}
+	c.Phase = phaseOf(s.decision.Phase)
+	if o := s.seen.Connection; o != nil {
+		c.Generation = o.Generation
+		c.LastRotated = timePtr(o.SwitchedAt)
+	}
+	if o := s.seen.Server; o != nil {
+		c.PreviousRevokedAt = timePtr(o.Marks.RevokedAt)
+	}
+}
+
+// phaseOf: what is aborted was being prepared.
+func phaseOf(p rotation.Phase) v1alpha1.RotationPhase {
+	if p == rotation.Aborting {
+		return v1alpha1.PhasePreparing
+	}
+	return v1alpha1.RotationPhase(p)
+}
+
+func timePtr(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: t.Truncate(time.Second)}
+}
+
+// tlsStatus tells what a handshake showed; the last one, while none succeeds.
+func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
+	secret := s.issued[s.names.ServerTLS()]
+	leaf := instance.Leaf(secret)
+	for _, m := range s.members {
+		if leaf == nil || m.Fingerprint == "" || m.Fingerprint != instance.Fingerprint(leaf) {
+			continue
+		}
+		issuer := "Issuer/" + s.names.CA()
+		if ref := s.db.Spec.TLS.IssuerRef; ref != nil {
+			issuer = ref.WithDefaults().Kind + "/" + ref.Name
+		}
+		return v1alpha1.TLSStatus{Issuer: issuer, Fingerprint: m.Fingerprint, NotAfter: timePtr(leaf.NotAfter)}
+	}
+	return before
+}
+
+func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberStatus {
+	last, _ := s.r.numbers.Load(s.db.UID)
+	at, _ := last.(time.Time)
+	fresh := s.now.Sub(at) >= numbersEvery
+	var out []v1alpha1.MemberStatus
+	for _, m := range s.members {
+		if m.Pod == nil {
+			continue
+		}
+		one := v1alpha1.MemberStatus{Name: m.Name, TLSFingerprint: m.Fingerprint}
+		if st := m.Status; st != nil {
+			one.Role, one.Version, one.AppliedIndex = st.Role, st.EngineVersion, int64(st.AppliedIndex)
+			if accepted := memberOf(m).Accepted; len(accepted) > 0 {
+				one.CredentialGeneration = slices.Max(accepted)
+			}
+		}
+		for _, b := range before {
+			if b.Name == m.Name && !fresh {
+				one.AppliedIndex = b.AppliedIndex
+			}
+		}
+		out = append(out, one)
+	}
+	if fresh {
+		s.r.numbers.Store(s.db.UID, s.now)
+	}
+	return out
+}
+
+func (s *scope) lastHandled() map[string]string {
+	h := rotation.Handled(s.seen)
+	out := maps.Clone(s.db.Status.LastHandled)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for k, v := range map[string]string{
+		v1alpha1.AnnotationRotateCredentials: h.Rotate,
+		v1alpha1.AnnotationRotateComplete:    h.Complete,
+		AnnotationRotateAbort:                h.Abort,
+		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
+	} {
+		if v != "" {
+			out[k] = v
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// announce makes an event of each condition that turned, with its reason.
+func (s *scope) announce(after *v1alpha1.KVDatabase) {
+	for _, c := range after.Status.Conditions {
+		before := meta.FindStatusCondition(s.db.Status.Conditions, c.Type)
+		if before != nil && before.Status == c.Status && before.Reason == c.Reason {
+			continue
+		}
+		worth := map[string]bool{
+			v1alpha1.ConditionReady:              true,
+			v1alpha1.ConditionDegraded:           c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionRotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionTLSReady:           before != nil && c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionStorageResized:     before != nil,
+		}
+		if !worth[c.Type] {
+			continue
+		}
+		kind := corev1.EventTypeNormal
+		if c.Type == v1alpha1.ConditionDegraded || c.Type == v1alpha1.ConditionReady && meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionStalled) {
+			kind = corev1.EventTypeWarning
+		}
+		s.r.Events.Eventf(s.db, nil, kind, c.Reason, c.Type, "%s", c.Message)
+	}
+	if s.db.Status.ObservedGeneration != s.db.Generation || !meta.IsStatusConditionTrue(s.db.Status.Conditions, v1alpha1.ConditionReady) {
+		return
+	}
+	for _, c := range s.changes {
+		if c.Created && c.Kind != "ConfigMap" && c.Name != s.names.PendingSecret() {
+			s.r.Events.Eventf(s.db, nil, corev1.EventTypeNormal, v1alpha1.ReasonRepaired, "Apply", "%s %s was gone and has been made again", c.Kind, c.Name)
+		}
+	}
+}
