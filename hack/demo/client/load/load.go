@@ -70,8 +70,8 @@ func (l *Load) work(stop context.Context, prefix string) {
 }
 
 func (l *Load) setAndGet(ctx context.Context, key, value string) error {
-	if err := l.DB.SetEx(ctx, key, value, time.Hour).Err(); err != nil {
-		return fmt.Errorf("SETEX: %w", err)
+	if err := l.DB.Set(ctx, key, value, time.Hour).Err(); err != nil {
+		return fmt.Errorf("SET: %w", err)
 	}
 	got, err := l.DB.Get(ctx, key).Result()
 	if err != nil {
@@ -97,7 +97,7 @@ func (l *Load) increment(ctx context.Context, key string, before int64) (int64, 
 func (l *Load) pipelined(ctx context.Context, key, value string) error {
 	pipe := l.DB.Pipeline()
 	got := pipe.Get(ctx, key)
-	pipe.SetEx(ctx, key, value+"+", time.Hour)
+	pipe.Set(ctx, key, value+"+", time.Hour)
 	again := pipe.Get(ctx, key)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("pipeline: %w", err)

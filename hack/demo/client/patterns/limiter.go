@@ -34,7 +34,7 @@ func LoginLimiter(ctx context.Context, db *redis.Client) error {
 			return err
 		}
 		if n >= lockThreshold {
-			if err := db.SetEx(ctx, "locked:"+user, "1", lockWindow).Err(); err != nil {
+			if err := setEx(ctx, db, "locked:"+user, "1", lockWindow); err != nil {
 				return fmt.Errorf("SETEX: %w", err)
 			}
 		}

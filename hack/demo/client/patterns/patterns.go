@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -32,6 +33,11 @@ func identifier() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails; it would stop the program
 	return hex.EncodeToString(b)
+}
+
+// setEx is SETEX and not SET with EX, because the patterns are written with it.
+func setEx(ctx context.Context, db *redis.Client, key, value string, ttl time.Duration) error {
+	return db.SetEx(ctx, key, value, ttl).Err() //nolint:staticcheck // see above
 }
 
 // check says that a reply was not the expected one.

@@ -30,7 +30,7 @@ func Sessions(ctx context.Context, db *redis.Client) error {
 }
 
 func createSession(ctx context.Context, db *redis.Client, index, id, user string) error {
-	if err := db.SetEx(ctx, "session:"+id, user, sessionTTL).Err(); err != nil {
+	if err := setEx(ctx, db, "session:"+id, user, sessionTTL); err != nil {
 		return fmt.Errorf("SETEX: %w", err)
 	}
 	added, err := db.SAdd(ctx, index, id).Result()
