@@ -40,15 +40,14 @@ type snapshotResult struct {
 }
 
 // snapshotDue tells whether replaying the log would take longer than it should:
-// when it has grown as large as the state.
-// On a full volume it is worth its while as soon as it would free a segment.
+// when it has grown as large as the state. On a full volume a snapshot is worth
+// its while as soon as it would free a segment.
 func (g *Group) snapshotDue() bool {
 	s := &g.snapshot
-	limit := max(g.opts.SnapshotAfter, s.size)
-	if g.full.Load() {
-		limit = min(limit, g.segmentSize())
+	if s.running || time.Now().Before(s.notUntil) {
+		return false
 	}
-	return !s.running && s.logBytes > limit && !time.Now().Before(s.notUntil)
+	return s.logBytes > max(g.opts.SnapshotAfter, s.size) || g.full.Load() && s.logBytes > 0 && g.wal.Releasable()
 }
 
 // beginSnapshot starts to write the state as it is now, while writes go on.

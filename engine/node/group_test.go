@@ -333,6 +333,34 @@ func TestFullVolumeRefusesWritesAndHeals(t *testing.T) {
 	}
 }
 
+// TestSnapshotMakesRoomOnAFullVolume: where there is space for a snapshot but
+// not for a segment, the log's own segments are used again.
+func TestSnapshotMakesRoomOnAFullVolume(t *testing.T) {
+	var full atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpFileWriteAt && op.Offset == 0 && strings.HasSuffix(op.Path, "wal/next.tmp") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	g := startGroup(t, groupOptions(fs, func(o *GroupOptions) { o.SnapshotAfter = 1 << 30 }))
+	defer g.Stop()
+	value := strings.Repeat("x", 100)
+	for i := range 300 {
+		do(t, g, item("SET", fmt.Sprint("k", i%9), value))
+	}
+	full.Store(true)
+	for !do(t, g, item("SET", "a", value))[0].IsError() {
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for do(t, g, item("SET", "a", value))[0].IsError() {
+		if time.Now().After(deadline) {
+			t.Fatal("stays full beside a log that a snapshot could replace")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func TestExpiredKeysAreSwept(t *testing.T) {
 	g := startGroup(t, groupOptions(vfs.NewMem()))
 	defer g.Stop()

@@ -158,6 +158,10 @@ func (l *Log) fail(err error) error {
 // HasSpare tells whether the next segment needs no space.
 func (l *Log) HasSpare() bool { return len(l.spares) > 0 }
 
+// Releasable tells whether a snapshot of all that was appended would let
+// Release give up a segment.
+func (l *Log) Releasable() bool { return len(l.segments) > 1 }
+
 // Close makes the log durable and closes it. Its last frame carries the mark
 // that what was written before is durable: damage to it will be told from a
 // torn tail.
