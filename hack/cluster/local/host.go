@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,14 @@ var strayDirs = []string{
 	"/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni", "/var/log/containers", "/var/log/pods",
 	"/run/containerd/s", "/run/containerd", "/run/runc", "/opt/containerd/lib", "/opt/containerd/bin", "/opt/containerd",
 	"/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/run/netns", "/etc/cni/net.d", "/etc/cni",
+	"/usr/libexec/kubernetes/kubelet-plugins/volume/exec", "/usr/libexec/kubernetes/kubelet-plugins/volume",
+	"/usr/libexec/kubernetes/kubelet-plugins", "/usr/libexec/kubernetes",
+}
+
+// strayFiles are files that stay behind in those directories; removed if the directory was not there before.
+var strayFiles = []string{
+	"/var/lib/kubelet/device-plugins/kubelet.sock", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
+	"/var/lib/cni/results/cni-loopback-*",
 }
 
 type hostRecord struct {
@@ -73,6 +82,14 @@ func restoreHost() error {
 	var errs []error
 	for name, value := range record.Settings {
 		errs = append(errs, os.WriteFile("/proc/sys/"+name, []byte(value), 0o600))
+	}
+	for _, pattern := range strayFiles {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			if slices.Contains(record.Dirs, filepath.Dir(file)) {
+				errs = append(errs, os.Remove(file))
+			}
+		}
 	}
 	for _, dir := range record.Dirs {
 		// Not empty or not there: then it is somebody else's, or nobody's.

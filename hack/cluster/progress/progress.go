@@ -56,11 +56,7 @@ func (s *Step) texts() (note, result string) {
 
 // Run does the work as the next step and prints how it went. The error is returned as it came.
 func (p *Printer) Run(title string, work func(*Step) error) error {
-	p.done++
-	prefix := p.Indent
-	if p.Total > 0 {
-		prefix += fmt.Sprintf("[%2d/%d] ", p.done, p.Total)
-	}
+	prefix := p.next()
 	step, start := &Step{}, time.Now()
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -79,6 +75,18 @@ func (p *Printer) Run(title string, work func(*Step) error) error {
 	}
 	p.printf("%s %s\n", dotted(line), Elapsed(time.Since(start)))
 	return err
+}
+
+// Section prints the next step as a heading; the caller prints what belongs to it.
+func (p *Printer) Section(title string) { p.printf("%s%s\n", p.next(), title) }
+
+// next is how the next step's line begins.
+func (p *Printer) next() string {
+	p.done++
+	if p.Total == 0 {
+		return p.Indent
+	}
+	return fmt.Sprintf("%s[%2d/%d] ", p.Indent, p.done, p.Total)
 }
 
 func (p *Printer) animate(title string, step *Step, start time.Time, stop <-chan struct{}) {
