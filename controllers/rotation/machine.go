@@ -52,7 +52,7 @@ func (m machine) phaseOfSpent() Phase {
 	if m.o.Pending.Generation <= m.marks().Aborted {
 		return Aborting
 	}
-	return Overlap
+	return m.settledPhase()
 }
 
 func (m machine) preparing() Decision {
@@ -150,7 +150,7 @@ func (m machine) abortRequested() bool {
 }
 
 func (m machine) settledPhase() Phase {
-	if len(m.o.Server.Verifiers) > 1 {
+	if m.o.Server != nil && len(m.o.Server.Verifiers) > 1 {
 		return Overlap
 	}
 	return Idle
