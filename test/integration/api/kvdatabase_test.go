@@ -225,16 +225,32 @@ func TestKubectl(t *testing.T) {
 		{[]string{"explain", "kvdatabase.spec.rotation.overlap"}, []string{"Default 10m; from 5m to 24h"}},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			kubectl := exec.Command(filepath.Join(server.assets, "kubectl"), append([]string{"--kubeconfig", server.config, "-n", namespace}, c.args...)...)
-			out, err := kubectl.CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
+			out := kubectl(t, append([]string{"-n", namespace}, c.args...)...)
 			for _, want := range c.want {
-				if !strings.Contains(string(out), want) {
+				if !strings.Contains(out, want) {
 					t.Errorf("no %q in\n%s", want, out)
 				}
 			}
+		})
+	}
+}
+
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(server.assets, "kubectl"), append([]string{"--kubeconfig", server.config}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// What the README tells people to apply, the API server takes as it is.
+func TestManifests(t *testing.T) {
+	for _, dir := range []string{"config/samples", "config/default"} {
+		t.Run(dir, func(t *testing.T) {
+			path := filepath.Join(root, dir)
+			kubectl(t, "apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", path)
+			t.Cleanup(func() { kubectl(t, "delete", "--wait=false", "--ignore-not-found", "-k", path) })
 		})
 	}
 }

@@ -6,9 +6,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,7 +22,10 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
 
-const namespace = "rules"
+const (
+	namespace = "rules"
+	root      = "../../.."
+)
 
 // server is the API server that every test talks to.
 var server struct {
@@ -47,8 +53,15 @@ func run(m *testing.M) (int, error) {
 			return 1, fmt.Errorf("KUBEBUILDER_ASSETS: %w: run `make test-integration`, which builds it", err)
 		}
 	}
+	certManager, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager").Output()
+	if err != nil {
+		return 1, fmt.Errorf("find cert-manager's CRDs in the module cache: %w", err)
+	}
 	env := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd", "bases")},
+		CRDDirectoryPaths: []string{
+			filepath.Join(root, "config", "crd", "bases"),
+			filepath.Join(strings.TrimSpace(string(certManager)), "deploy", "crds"),
+		},
 		ErrorIfCRDPathMissing: true,
 	}
 	config, err := env.Start()
@@ -61,11 +74,10 @@ func run(m *testing.M) (int, error) {
 		}
 	}()
 	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return 1, err
-	}
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return 1, err
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, certmanagerv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return 1, err
+		}
 	}
 	if server.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
