@@ -62,13 +62,14 @@ const (
 	freeFailures   = 10
 	failureWindow  = 10 * time.Second
 	failureDelay   = time.Second
-	maxTrackedHost = 10_000 // addresses; beyond, the oldest window is forgotten
+	maxTrackedHost = 10_000 // addresses; beyond, others are forgotten
 )
 
 // throttle slows a source address down that keeps guessing.
 type throttle struct {
 	mu    sync.Mutex
 	hosts map[string]failures
+	swept time.Time
 }
 
 type failures struct {
@@ -95,16 +96,21 @@ func (t *throttle) failed(host string, now time.Time) time.Duration {
 	return 0
 }
 
-// forget drops the windows that are over; if there is none, any one.
+// forget makes room for one address: it drops the windows that are over, but
+// looks for them only once a window; between, any one address has to go.
 func (t *throttle) forget(now time.Time) {
-	var victim string
-	for host, f := range t.hosts {
-		victim = host
-		if now.Sub(f.since) > failureWindow {
-			delete(t.hosts, host)
+	if now.Sub(t.swept) > failureWindow {
+		t.swept = now
+		for host, f := range t.hosts {
+			if now.Sub(f.since) > failureWindow {
+				delete(t.hosts, host)
+			}
 		}
 	}
-	if len(t.hosts) >= maxTrackedHost {
-		delete(t.hosts, victim)
+	for host := range t.hosts {
+		if len(t.hosts) < maxTrackedHost {
+			return
+		}
+		delete(t.hosts, host)
 	}
 }

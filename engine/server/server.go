@@ -91,6 +91,9 @@ func New(opts Options) *Server {
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	s.listener = l
+	if s.draining.Load() { // Shutdown came first and had no listener to close
+		l.Close()
+	}
 	s.mu.Unlock()
 	for {
 		conn, err := l.Accept()

@@ -1,0 +1,287 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/node/dev"
+)
+
+// memory is an executor without a log. It notes the size of each batch.
+type memory struct {
+	mu      sync.Mutex
+	machine *machine.Machine
+	index   uint64
+	batches []int
+	hold    chan struct{} // when set, Do waits for it
+	stopped error
+}
+
+func (m *memory) Do(items []machine.Item) error {
+	if m.hold != nil {
+		<-m.hold
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopped != nil {
+		return m.stopped
+	}
+	m.index++
+	m.batches = append(m.batches, len(items))
+	m.machine.Apply(m.index, items, time.Now().UnixMilli(), 1)
+	return nil
+}
+
+type fixture struct {
+	*Server
+	executor *memory
+	addr     string
+	password string
+}
+
+func start(t *testing.T, change ...func(*config.Limits)) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	c, err := dev.Prepare(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(&c.Limits)
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	credentials, err := credential.Open(credential.Paths{Users: c.Files.Users, ClientTLS: c.Files.ClientTLS, AdminTLS: c.Files.AdminTLS}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, err := os.ReadFile(filepath.Join(dir, "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{executor: &memory{machine: machine.New(command.Parse)}, password: strings.TrimSpace(string(password))}
+	f.Server = New(Options{
+		Limits: c.Limits, Credentials: credentials.Current, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.addr = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+func (f *fixture) dial(t *testing.T) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	// The test is about what happens within TLS; node's tests verify chains.
+	c, err := tls.Dial("tcp", f.addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c, bufio.NewReader(c)
+}
+
+func (f *fixture) login(t *testing.T) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, r := f.dial(t)
+	exchange(t, c, r, "AUTH "+f.password+"\r\n", "+OK\r\n")
+	return c, r
+}
+
+func exchange(t *testing.T, c io.Writer, r io.Reader, send, want string) {
+	t.Helper()
+	if _, err := io.WriteString(c, send); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(r, got)
+	if err != nil || string(got) != want {
+		t.Fatalf("after %.60q: got %q, %v; want %q", send, got[:n], err, want)
+	}
+}
+
+// TestPipelineIsOneBatch: commands that arrive together are executed together,
+// and answered in order also where a command of the connection or an error
+// stands between them.
+func TestPipelineIsOneBatch(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	exchange(t, c, r, "SET a 1\r\nINCR a\r\nGET a\r\nPING\r\nNOSUCH\r\nINCR a\r\nGET\r\nGET a\r\n",
+		"+OK\r\n:2\r\n$1\r\n2\r\n+PONG\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n:3\r\n-ERR wrong number of arguments for 'get' command\r\n$1\r\n3\r\n")
+	f.executor.mu.Lock()
+	defer f.executor.mu.Unlock()
+	if got := fmt.Sprint(f.executor.batches); got != "[3 1 1]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
+// TestPipelinedBehindAuth: what follows AUTH in the same packet is served, under
+// the limits of an authenticated client.
+func TestPipelinedBehindAuth(t *testing.T) {
+	f := start(t)
+	c, r := f.dial(t)
+	value := strings.Repeat("x", 100<<10)
+	exchange(t, c, r, fmt.Sprintf("*2\r\n$4\r\nAUTH\r\n$64\r\n%s\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n%s\r\nSTRLEN\r\n", f.password, len(value), value), "+OK\r\n+OK\r\n-ERR")
+}
+
+// TestHalfARequestDoesNotHoldTheOthersBack: complete requests are answered
+// although another has begun behind them.
+func TestHalfARequestDoesNotHoldTheOthersBack(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	exchange(t, c, r, "PING\r\n*2\r\n$4\r\nEC", "+PONG\r\n")
+	exchange(t, c, r, "HO\r\n$2\r\nhi\r\n", "$2\r\nhi\r\n")
+}
+
+func TestOutputLimit(t *testing.T) {
+	f := start(t, func(l *config.Limits) { l.MaxOutputBytes = 64 << 10 })
+	c, r := f.login(t)
+	value := strings.Repeat("x", 70<<10)
+	exchange(t, c, r, fmt.Sprintf("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n%s\r\n", len(value), value), "+OK\r\n")
+	if _, err := io.WriteString(c, "GET a\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Discard(1); err != io.EOF {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	if got := f.Stats().OutputExceeded; got != 1 {
+		t.Errorf("counted %d", got)
+	}
+}
+
+// TestShutdownFinishesTheCommandAtHand: its reply arrives, then the end.
+func TestShutdownFinishesTheCommandAtHand(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	idle, idleReader := f.login(t)
+	defer idle.Close()
+	f.executor.hold = make(chan struct{})
+	if _, err := io.WriteString(c, "SET a 1\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	done := make(chan error)
+	go func() { done <- f.Shutdown(t.Context()) }()
+	if _, err := idleReader.Discard(1); err != io.EOF {
+		t.Errorf("the idle connection: %v", err)
+	}
+	close(f.executor.hold)
+	exchange(t, c, r, "", "+OK\r\n")
+	if _, err := r.Discard(1); err != io.EOF {
+		t.Errorf("the busy connection: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStoppedExecutorEndsTheConnection(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	f.executor.mu.Lock()
+	f.executor.stopped = errors.New("disk gone")
+	f.executor.mu.Unlock()
+	exchange(t, c, r, "SET a 1\r\n", "-ERR the server is stopping\r\n")
+	if _, err := r.Discard(1); err != io.EOF {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestInfoSections(t *testing.T) {
+	f := start(t)
+	if got, want := f.info([]string{"keyspace"}), "# Keyspace\r\ndb0:keys=3,expires=1\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	all := f.info(nil)
+	for _, want := range []string{"# Server\r\nredis_version:7.2.4\r\n", "\r\n\r\n# Clients\r\n", "# Memory", "# Persistence", "# Stats", "# Replication", "# Keyspace", "# Limits"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	if f.info([]string{"everything"}) == "" || f.info([]string{"nosuch"}) != "" {
+		t.Error("section names")
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	th := throttle{hosts: map[string]failures{}}
+	now := time.Unix(1000, 0)
+	for i := range freeFailures {
+		if d := th.failed("a", now); d != 0 {
+			t.Fatalf("failure %d was held back", i)
+		}
+	}
+	if th.failed("a", now) != failureDelay || th.failed("b", now) != 0 {
+		t.Error("the eleventh failure of one source is held back, another source is not")
+	}
+	if th.failed("a", now.Add(failureWindow+1)) != 0 {
+		t.Error("a new window starts anew")
+	}
+	for i := range 2 * maxTrackedHost {
+		th.failed(fmt.Sprint(i), now)
+	}
+	if len(th.hosts) > maxTrackedHost {
+		t.Errorf("%d sources are kept", len(th.hosts))
+	}
+}
+
+func TestAdmission(t *testing.T) {
+	a := admission{total: 3, unauthenticated: 2, perHost: 1, hosts: map[string]int{}}
+	if !a.enter("a") || a.enter("a") || !a.enter("b") || a.enter("c") {
+		t.Error("caps on unauthenticated connections")
+	}
+	a.authenticated("a", true)
+	if !a.enter("a") || a.enter("d") {
+		t.Error("total cap")
+	}
+	a.leave("a", false)
+	a.leave("a", true)
+	a.leave("b", true)
+	if a.now != 0 || a.pending != 0 || len(a.hosts) != 0 {
+		t.Errorf("left over: %+v", &a)
+	}
+}
+
+// TestShutdownBeforeServe: a stop that overtakes the start is heeded.
+func TestShutdownBeforeServe(t *testing.T) {
+	s := New(Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(l); err != nil {
+		t.Error(err)
+	}
+}
