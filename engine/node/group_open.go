@@ -223,6 +223,10 @@ func (g *Group) restore() error {
 		return err
 	}
 	g.wal = log
+	// A crash may have come between a snapshot and the release of what it holds.
+	if err := log.Release(mark.Index); err != nil {
+		return err
+	}
 	g.snapshot.logBytes = state.Bytes
 	if state.Torn != nil {
 		g.opts.Log.Warn("the log's tail was torn by a crash and is cut off: nobody was told of what it held", "file", state.Torn.File, "offset", state.Torn.Offset)

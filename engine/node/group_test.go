@@ -173,19 +173,19 @@ func TestGroupRestartsFromSnapshotAndLog(t *testing.T) {
 		}
 		state = stateOf(t, g)
 	}
-	names, err := fs.List("data/snapshot")
-	if err != nil || len(names) != 1 {
-		t.Fatalf("snapshots %v, %v", names, err)
-	}
-	if names, _ = fs.List("data/wal"); len(names) > 20 {
-		t.Fatalf("%d files in the log: nothing was released", len(names))
-	}
 	g := startGroup(t, groupOptions(fs))
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stateOf(t, g), state) {
 		t.Fatal("the state read back is another")
+	}
+	names, err := fs.List("data/snapshot")
+	if err != nil || len(names) != 1 {
+		t.Fatalf("snapshots %v, %v", names, err)
+	}
+	if names, _ = fs.List("data/wal"); len(names) > 20 {
+		t.Fatalf("%d files in the log: nothing was released", len(names))
 	}
 }
 

@@ -211,6 +211,3 @@ func (r *Replica) ConfState() *raftpb.ConfState { return r.conf }
 
 // Leading tells whether the replica leads its group.
 func (r *Replica) Leading() bool { return r.node.BasicStatus().RaftState == raft.StateLeader }
-
-// Term is the present term.
-func (r *Replica) Term() uint64 { return r.node.BasicStatus().HardState.GetTerm() }

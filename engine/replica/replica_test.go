@@ -105,8 +105,8 @@ func TestCommitsAndRestarts(t *testing.T) {
 	if len(again.applied) != 3000 || again.applied[0] != "1" {
 		t.Fatalf("%d applied after a restart", len(again.applied))
 	}
-	if r.Term() <= term {
-		t.Fatalf("term %d after term %d", r.Term(), term)
+	if now := r.node.BasicStatus().GetTerm(); now <= term {
+		t.Fatalf("term %d after term %d", now, term)
 	}
 
 	// From a snapshot ahead of the commit index in the log.
