@@ -67,8 +67,9 @@ type KVDatabaseLimits struct {
 	MaxClients *int32 `json:"maxClients,omitempty"`
 
 	// maxRequestBytes is the size of one command with all its arguments, in
-	// bytes. A larger one is refused and its connection closed. Default 256Mi;
-	// from 1Ki to 1Gi.
+	// bytes. A larger one is refused and its connection closed. One argument has
+	// at most 64Mi, or maxRequestBytes when that is smaller. Default 256Mi; from
+	// 1Ki to 1Gi.
 	// +optional
 	// +kubebuilder:default="256Mi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Gi')) <= 0",message="limits.maxRequestBytes must be from 1Ki to 1Gi"

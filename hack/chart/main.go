@@ -27,8 +27,20 @@ func main() {
 
 func run() error {
 	sources, err := filepath.Glob(crdSource + "/*.yaml")
-	if err != nil || len(sources) == 0 {
-		return fmt.Errorf("no CRDs in %s (%v): run from the repository's root, after controller-gen", crdSource, err)
+	if err != nil {
+		return err
+	}
+	if len(sources) == 0 {
+		return fmt.Errorf("no CRDs in %s: run from the repository's root, after controller-gen", crdSource)
+	}
+	stale, err := filepath.Glob(filepath.Join(templates, "crd-*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, file := range stale {
+		if err := os.Remove(file); err != nil {
+			return err
+		}
 	}
 	for _, source := range sources {
 		target := filepath.Join(templates, "crd-"+filepath.Base(source))
