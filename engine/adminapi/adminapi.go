@@ -11,7 +11,7 @@ type Status struct {
 	EngineVersion string      `json:"engineVersion"`
 	Instance      string      `json:"instance"` // namespace/name
 	Member        string      `json:"member"`   // pod name
-	Role          string      `json:"role"`     // leader | follower
+	Role          string      `json:"role"`     // leader | follower | starting
 	Term          uint64      `json:"term"`
 	AppliedIndex  uint64      `json:"appliedIndex"`
 	Ready         bool        `json:"ready"`

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -299,7 +300,7 @@ func (w wire) auth(t *testing.T, generation int64) wire {
 func (w wire) wantClosed(t *testing.T, within time.Duration) {
 	t.Helper()
 	_ = w.SetReadDeadline(time.Now().Add(within))
-	if n, err := w.r.Discard(1); n != 0 || err != io.EOF {
+	if n, err := w.r.Discard(1); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d bytes, %v; want the end of the connection", n, err)
 	}
 }

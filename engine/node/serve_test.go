@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,7 +35,7 @@ func TestRealClient(t *testing.T) {
 			if got, err := c.Get(ctx, "k").Result(); err != nil || got != "v\r\n\x00" {
 				t.Errorf("GET: %q, %v", got, err)
 			}
-			if err := c.Get(ctx, "absent").Err(); err != redis.Nil {
+			if err := c.Get(ctx, "absent").Err(); !errors.Is(err, redis.Nil) {
 				t.Errorf("GET of an absent key: %v", err)
 			}
 			cmds, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -170,7 +170,7 @@ func TestOutputLimit(t *testing.T) {
 	if _, err := io.WriteString(c, "GET a\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := r.Discard(1); err != io.EOF {
+	if n, err := r.Discard(1); !errors.Is(err, io.EOF) {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
 	if got := f.Stats().OutputExceeded; got != 1 {
@@ -191,12 +191,12 @@ func TestShutdownFinishesTheCommandAtHand(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	done := make(chan error)
 	go func() { done <- f.Shutdown(t.Context()) }()
-	if _, err := idleReader.Discard(1); err != io.EOF {
+	if _, err := idleReader.Discard(1); !errors.Is(err, io.EOF) {
 		t.Errorf("the idle connection: %v", err)
 	}
 	close(f.executor.hold)
 	exchange(t, c, r, "", "+OK\r\n")
-	if _, err := r.Discard(1); err != io.EOF {
+	if _, err := r.Discard(1); !errors.Is(err, io.EOF) {
 		t.Errorf("the busy connection: %v", err)
 	}
 	if err := <-done; err != nil {
@@ -211,7 +211,7 @@ func TestStoppedExecutorEndsTheConnection(t *testing.T) {
 	f.executor.stopped = errors.New("disk gone")
 	f.executor.mu.Unlock()
 	exchange(t, c, r, "SET a 1\r\n", "-ERR the server is stopping\r\n")
-	if _, err := r.Discard(1); err != io.EOF {
+	if _, err := r.Discard(1); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}
 }

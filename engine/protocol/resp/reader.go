@@ -2,7 +2,6 @@ package resp
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -269,11 +268,4 @@ func parseInt(b []byte) (n int64, ok bool) {
 		n = -n
 	}
 	return n, true
-}
-
-// IsProtocolError finds a ProtocolError in err's chain.
-func IsProtocolError(err error) (ProtocolError, bool) {
-	var p ProtocolError
-	ok := errors.As(err, &p)
-	return p, ok
 }

@@ -95,8 +95,8 @@ func TestReaderRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := readAll(strings.NewReader(tt.in), tt.limits)
-			p, ok := IsProtocolError(err)
-			if !ok || string(p) != tt.want || p.Error() != "Protocol error: "+tt.want {
+			var p ProtocolError
+			if !errors.As(err, &p) || string(p) != tt.want || p.Error() != "Protocol error: "+tt.want {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
