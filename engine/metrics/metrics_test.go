@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestHandler(t *testing.T) {
 	})
 	for range 2 { // a second scrape finds the same collectors
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		for _, want := range []string{
 			`coffer_build_info{instance="shop/kv",member="kv-0",version="v1"} 1`,
 			`coffer_connections{state="authenticated"} 3`, `coffer_connections{state="unauthenticated"} 2`,
