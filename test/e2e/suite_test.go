@@ -19,7 +19,7 @@ import (
 
 const (
 	system = "coffer-system"
-	shop   = "shop"
+	shop   = "coffer-e2e"
 
 	// soon bounds everything that must happen; what is promised to happen
 	// faster is measured and printed, not asserted, on shared machines.
