@@ -1,0 +1,357 @@
+package operator
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/engine/config"
+)
+
+// player plays what a cluster adds to an API server. It makes a round every few
+// milliseconds and takes conflicts lightly: the next round tries again.
+type player struct {
+	dir     string
+	engines map[string]*engine // by UID of the pod
+	address int
+}
+
+// engine is a running member.
+type engine struct {
+	cmd         *exec.Cmd
+	dir         string
+	ip          string
+	annotations map[string]string
+	mounts      map[string]string // directory -> secret
+}
+
+func play(ctx context.Context, dir string) *sync.WaitGroup {
+	p := &player{dir: dir, engines: map[string]*engine{}, address: 1}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer p.stop()
+		for ctx.Err() == nil {
+			for _, round := range []func(context.Context) error{p.sign, p.makePods, p.runPods} {
+				if err := round(ctx); err != nil && ctx.Err() == nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+					fmt.Fprintln(os.Stderr, "playing the cluster:", err)
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(30 * time.Millisecond):
+			}
+		}
+	})
+	return &wg
+}
+
+func (p *player) stop() {
+	for _, e := range p.engines {
+		_ = e.cmd.Process.Kill()
+		_ = e.cmd.Wait()
+	}
+}
+
+// sign is cert-manager: it issues what is missing and what is marked Issuing.
+func (p *player) sign(ctx context.Context) error {
+	issuers := &certmanagerv1.IssuerList{}
+	if err := suite.client.List(ctx, issuers); err != nil {
+		return err
+	}
+	known := map[string]*certmanagerv1.Issuer{}
+	for i := range issuers.Items {
+		issuer := &issuers.Items[i]
+		known[issuer.Namespace+"/"+issuer.Name] = issuer
+		if len(issuer.Status.Conditions) == 0 {
+			cmutil.SetIssuerCondition(issuer, issuer.Generation, certmanagerv1.IssuerConditionReady, cmmetav1.ConditionTrue, "Played", "")
+			if err := suite.client.Status().Update(ctx, issuer); err != nil {
+				return err
+			}
+		}
+	}
+	certificates := &certmanagerv1.CertificateList{}
+	if err := suite.client.List(ctx, certificates); err != nil {
+		return err
+	}
+	for i := range certificates.Items {
+		c := &certificates.Items[i]
+		issuer := known[c.Namespace+"/"+c.Spec.IssuerRef.Name]
+		if issuer == nil {
+			continue
+		}
+		if err := p.signOne(ctx, c, issuer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *player) signOne(ctx context.Context, c *certmanagerv1.Certificate, issuer *certmanagerv1.Issuer) error {
+	secret := &corev1.Secret{}
+	err := suite.client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.SecretName}, secret)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	issuing := certmanagerv1.CertificateCondition{Type: certmanagerv1.CertificateConditionIssuing, Status: cmmetav1.ConditionTrue}
+	missing := apierrors.IsNotFound(err)
+	if !missing && !cmutil.CertificateHasCondition(c, issuing) {
+		return nil
+	}
+	var parent *corev1.Secret
+	if issuer.Spec.CA != nil {
+		parent = &corev1.Secret{}
+		if err := suite.client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: issuer.Spec.CA.SecretName}, parent); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+	}
+	data, err := issue(c, parent)
+	if err != nil {
+		return err
+	}
+	secret.Name, secret.Namespace, secret.Type, secret.Data = c.Spec.SecretName, c.Namespace, corev1.SecretTypeTLS, data
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	maps.Copy(secret.Labels, c.Spec.SecretTemplate.Labels)
+	if missing {
+		err = suite.client.Create(ctx, secret)
+	} else {
+		err = suite.client.Update(ctx, secret)
+	}
+	if err != nil {
+		return err
+	}
+	cmutil.RemoveCertificateCondition(c, certmanagerv1.CertificateConditionIssuing)
+	cmutil.SetCertificateCondition(c, c.Generation, certmanagerv1.CertificateConditionReady, cmmetav1.ConditionTrue, "Played", "")
+	return suite.client.Status().Update(ctx, c)
+}
+
+// issue makes a real certificate.
+func issue(c *certmanagerv1.Certificate, parent *corev1.Secret) (map[string][]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: c.Spec.CommonName}, DNSNames: c.Spec.DNSNames,
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(c.Spec.Duration.Duration), IsCA: c.Spec.IsCA, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	signer, signerKey := template, any(key)
+	var ca []byte
+	if parent != nil {
+		block, _ := pem.Decode(parent.Data[corev1.TLSCertKey])
+		if signer, err = x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, err
+		}
+		keyBlock, _ := pem.Decode(parent.Data[corev1.TLSPrivateKeyKey])
+		if signerKey, err = x509.ParsePKCS8PrivateKey(keyBlock.Bytes); err != nil {
+			return nil, err
+		}
+		ca = parent.Data[corev1.TLSCertKey]
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, key.Public(), signerKey)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if ca == nil {
+		ca = certificate
+	}
+	return map[string][]byte{corev1.TLSCertKey: certificate, "ca.crt": ca,
+		corev1.TLSPrivateKeyKey: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})}, nil
+}
+
+// makePods is the StatefulSet's controller, for one replica.
+func (p *player) makePods(ctx context.Context) error {
+	sets := &appsv1.StatefulSetList{}
+	if err := suite.client.List(ctx, sets); err != nil {
+		return err
+	}
+	for i := range sets.Items {
+		set := &sets.Items[i]
+		if set.Status.ObservedGeneration != set.Generation {
+			set.Status.ObservedGeneration, set.Status.Replicas = set.Generation, 1
+			if err := suite.client.Status().Update(ctx, set); err != nil {
+				return err
+			}
+		}
+		name := set.Name + "-0"
+		claim := set.Spec.VolumeClaimTemplates[0].DeepCopy()
+		claim.Name, claim.Namespace = claim.Name+"-"+name, set.Namespace
+		if claim.Labels == nil {
+			claim.Labels = map[string]string{}
+		}
+		maps.Copy(claim.Labels, set.Spec.Selector.MatchLabels)
+		if err := suite.client.Create(ctx, claim); client.IgnoreAlreadyExists(err) != nil {
+			return err
+		}
+		if err := p.bind(ctx, client.ObjectKeyFromObject(claim)); err != nil {
+			return err
+		}
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: set.Namespace, Labels: set.Spec.Template.Labels, Annotations: set.Spec.Template.Annotations},
+			Spec:       *set.Spec.Template.Spec.DeepCopy(),
+		}
+		if err := suite.client.Create(ctx, pod); client.IgnoreAlreadyExists(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind is the provisioner: each claim has the volume that it asks for.
+func (p *player) bind(ctx context.Context, key client.ObjectKey) error {
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := suite.client.Get(ctx, key, claim); err != nil {
+		return err
+	}
+	want := claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	if have := claim.Status.Capacity[corev1.ResourceStorage]; claim.Status.Phase == corev1.ClaimBound && have.Cmp(want) == 0 {
+		return nil
+	}
+	claim.Status.Phase = corev1.ClaimBound
+	claim.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: want}
+	return suite.client.Status().Update(ctx, claim)
+}
+
+// runPods is the kubelet.
+func (p *player) runPods(ctx context.Context) error {
+	pods := &corev1.PodList{}
+	if err := suite.client.List(ctx, pods); err != nil {
+		return err
+	}
+	alive := map[string]bool{}
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if pod.DeletionTimestamp != nil {
+			continue
+		}
+		alive[string(pod.UID)] = true
+		e := p.engines[string(pod.UID)]
+		if e == nil {
+			var err error
+			if e, err = p.start(ctx, pod); err != nil || e == nil {
+				return err
+			}
+			p.engines[string(pod.UID)] = e
+			pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, e.ip, []corev1.PodIP{{IP: e.ip}}
+			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+			if err := suite.client.Status().Update(ctx, pod); err != nil {
+				return err
+			}
+		}
+		if !maps.Equal(e.annotations, pod.Annotations) {
+			if err := e.deliver(ctx, pod.Namespace); err != nil {
+				return err
+			}
+			e.annotations = pod.Annotations
+		}
+	}
+	for uid, e := range p.engines {
+		if !alive[uid] {
+			_ = e.cmd.Process.Kill()
+			_ = e.cmd.Wait()
+			delete(p.engines, uid)
+		}
+	}
+	return nil
+}
+
+// start runs the real engine on an address of its own; nil while something
+// that it mounts is missing.
+func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
+	p.address++
+	e := &engine{dir: filepath.Join(p.dir, string(pod.UID)), ip: fmt.Sprintf("127.7.%d.%d", p.address/250, p.address%250+1), annotations: pod.Annotations, mounts: map[string]string{}}
+	var c config.Config
+	for _, v := range pod.Spec.Volumes {
+		if v.Secret != nil {
+			e.mounts[v.Name] = v.Secret.SecretName
+		}
+		if v.ConfigMap != nil {
+			cm := &corev1.ConfigMap{}
+			if err := suite.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: v.ConfigMap.Name}, cm); err != nil {
+				return nil, client.IgnoreNotFound(err)
+			}
+			if err := json.Unmarshal([]byte(cm.Data["engine.json"]), &c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := e.deliver(ctx, pod.Namespace); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	c.DataDir = filepath.Join(p.dir, "data", pod.Namespace, pod.Name)
+	c.Listen = config.Listen{Keys: e.ip + ":6379", Admin: e.ip + ":9443", Metrics: e.ip + ":9090"}
+	c.Files.Users, c.Files.ClientTLS, c.Files.AdminTLS = filepath.Join(e.dir, "users"), filepath.Join(e.dir, "tls-client"), filepath.Join(e.dir, "tls-admin")
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(e.dir, "engine.json")
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return nil, err
+	}
+	e.cmd = exec.Command(suite.engine, "serve", "--config", file, "--member", pod.Name)
+	e.cmd.Stderr = os.Stderr
+	return e, e.cmd.Start()
+}
+
+// deliver writes secrets as a kubelet does: a new directory, then one rename.
+func (e *engine) deliver(ctx context.Context, namespace string) error {
+	for volume, name := range e.mounts {
+		secret := &corev1.Secret{}
+		if err := suite.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
+			return err
+		}
+		mount := filepath.Join(e.dir, volume)
+		version := "..v" + secret.ResourceVersion
+		if err := os.MkdirAll(filepath.Join(mount, version), 0o700); err != nil {
+			return err
+		}
+		for key, value := range secret.Data {
+			if err := os.WriteFile(filepath.Join(mount, version, key), value, 0o600); err != nil {
+				return err
+			}
+			_ = os.Symlink(filepath.Join("..data", key), filepath.Join(mount, key))
+		}
+		next := filepath.Join(mount, "..data_tmp")
+		_ = os.Remove(next)
+		if err := os.Symlink(version, next); err != nil {
+			return err
+		}
+		if err := os.Rename(next, filepath.Join(mount, "..data")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
