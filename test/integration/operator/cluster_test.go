@@ -219,6 +219,8 @@ func (p *player) makePods(ctx context.Context) error {
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: set.Namespace, Labels: set.Spec.Template.Labels, Annotations: set.Spec.Template.Annotations},
 			Spec:       *set.Spec.Template.Spec.DeepCopy(),
 		}
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: set.Spec.VolumeClaimTemplates[0].Name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}})
 		if err := suite.client.Create(ctx, pod); client.IgnoreAlreadyExists(err) != nil {
 			return err
 		}
@@ -335,6 +337,9 @@ func (e *engine) deliver(ctx context.Context, namespace string) error {
 		}
 		mount := filepath.Join(e.dir, volume)
 		version := "..v" + secret.ResourceVersion
+		if at, err := os.Readlink(filepath.Join(mount, "..data")); err == nil && at == version {
+			continue
+		}
 		if err := os.MkdirAll(filepath.Join(mount, version), 0o700); err != nil {
 			return err
 		}
