@@ -64,15 +64,16 @@ func run(m *testing.M) (int, error) {
 		},
 		ErrorIfCRDPathMissing: true,
 	}
-	config, err := env.Start()
-	if err != nil {
-		return 1, fmt.Errorf("start kube-apiserver and etcd: %w", err)
-	}
+	// Stopped in any case: Start may fail with the servers running.
 	defer func() {
 		if err := env.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop kube-apiserver and etcd:", err)
 		}
 	}()
+	config, err := env.Start()
+	if err != nil {
+		return 1, fmt.Errorf("start kube-apiserver and etcd: %w", err)
+	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, certmanagerv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
