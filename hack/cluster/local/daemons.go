@@ -148,16 +148,21 @@ volumePluginDir: %[8]q
 }
 
 // corefile knows the cluster's names and denies that there are others: the node has no way to the world, and a
-// resolver that refused instead would look like a broken one.
+// resolver that refused instead would look like a broken one. Two servers, as the plugin that denies is always asked
+// before the one that knows.
 func (c *Cluster) corefile() string {
-	return fmt.Sprintf(`.:53 {
+	return fmt.Sprintf(`cluster.local in-addr.arpa {
     bind %[1]s
     errors
     ready %[1]s:8181
-    kubernetes cluster.local in-addr.arpa {
+    kubernetes {
         kubeconfig %[2]s
         ttl 5
     }
+}
+. {
+    bind %[1]s
+    errors
     template ANY ANY {
         rcode NXDOMAIN
     }
