@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -25,7 +24,7 @@ func unchanged(live client.Object, want map[string]any) (bool, error) {
 		return false, nil
 	}
 	owned := &fieldpath.Set{}
-	if err := owned.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+	if err := owned.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 		return false, fmt.Errorf("read managedFields of %s: %w", live.GetName(), err)
 	}
 	raw, err := json.Marshal(live)

@@ -19,13 +19,12 @@ import (
 	"github.com/coffer-dev/coffer/hack/cluster/progress"
 )
 
-const usage = `usage: cluster COMMAND [--name demo|test] [FILE…]
+var errUsage = errors.New(`usage: cluster COMMAND [--name demo|test] [FILE…]
   build         build the cluster's programs into the user's cache directory
   up            install missing Debian packages, build, start the cluster afresh
   down          remove the cluster and all it left
   load-image    put images (docker-archive files) on the node
-  status        tell what runs
-`
+  status        tell what runs`)
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,7 +38,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New(usage)
+		return errUsage
 	}
 	flags := flag.NewFlagSet("cluster "+args[0], flag.ContinueOnError)
 	name := flags.String("name", "test", "which cluster: demo or test")
@@ -89,7 +88,7 @@ func dispatch(ctx context.Context, verb string, cluster *local.Cluster, files []
 		}
 		return nil
 	}
-	return errors.New(usage)
+	return errUsage
 }
 
 func up(ctx context.Context, cluster *local.Cluster, out *progress.Printer) error {

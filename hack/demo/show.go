@@ -172,7 +172,7 @@ func (d *demo) waitDatabase(ctx context.Context, limit time.Duration, wanted str
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("kvdatabase/%s is not %s after %s; it says: %s (credentials %s, last error: %v)",
+			return nil, fmt.Errorf("kvdatabase/%s is not %s after %s; it says: %s (credentials %s, last error: %w)",
 				database, wanted, limit, db.Status.Status, db.Status.Credentials.Phase, err)
 		case <-time.After(250 * time.Millisecond):
 		}

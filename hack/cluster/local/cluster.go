@@ -107,7 +107,7 @@ func (c *Cluster) refuseForeign() error {
 	if owner == "" || owner == c.Root {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(owner, "go.mod")); err != nil {
+	if !exists(filepath.Join(owner, "go.mod")) {
 		return nil
 	}
 	if pids, err := c.processes(); err != nil || len(pids) == 0 {
@@ -139,4 +139,9 @@ func (c *Cluster) Status(out io.Writer) error {
 		return fmt.Errorf("cluster %s lacks %s", c.Name, strings.Join(dead, ", "))
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -143,7 +143,7 @@ func (c *Cluster) unmountAll() error {
 // detachLoops frees loop devices whose file is below dir. Usually unmounting did; an attempt that was interrupted
 // between the two leaves one.
 func detachLoops(ctx context.Context, dir string) error {
-	if _, err := exec.LookPath("losetup"); err != nil {
+	if path, _ := exec.LookPath("losetup"); path == "" {
 		return nil
 	}
 	list, err := output(ctx, nil, "losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE")
@@ -161,11 +161,11 @@ func detachLoops(ctx context.Context, dir string) error {
 
 // removeLink deletes the machine's end of the link; routes and the other end go with it.
 func (c *Cluster) removeLink(ctx context.Context) error {
-	if _, err := os.Stat("/sys/class/net/" + c.hostLink()); err != nil {
+	if !exists("/sys/class/net/" + c.hostLink()) {
 		return nil
 	}
 	err := command(ctx, "ip", "link", "delete", c.hostLink())
-	if _, there := os.Stat("/sys/class/net/" + c.hostLink()); there != nil {
+	if !exists("/sys/class/net/" + c.hostLink()) {
 		// It went by itself: the kernel removes it some time after the namespace.
 		return nil
 	}
