@@ -25,7 +25,7 @@ const annotationDeliveredAt = v1alpha1.GroupName + "/delivered-at"
 
 // redeliver is when to ask again: a kubelet that looked before its own watch
 // told it of the new secret delivers the old one, and then waits a minute.
-const redeliver = 5 * time.Second
+const redeliver = 10 * time.Second
 
 // Problem is what keeps a member from serving, with what to do about it.
 type Problem struct {
@@ -109,7 +109,7 @@ func Deliver(ctx context.Context, c client.Client, now time.Time, members []Memb
 		if m.Fingerprint != "" && tlsRevision != "" && m.Fingerprint != tlsRevision {
 			want[AnnotationTLSRevision] = tlsRevision
 		}
-		if len(want) == 0 || asked(m.Pod, now, want) {
+		if len(want) == 0 || asked(m, now, want) {
 			continue
 		}
 		want[annotationDeliveredAt] = now.UTC().Format(time.RFC3339)
@@ -124,17 +124,17 @@ func Deliver(ctx context.Context, c client.Client, now time.Time, members []Memb
 	return nil
 }
 
-func asked(p *corev1.Pod, now time.Time, want map[string]string) bool {
-	at, err := time.Parse(time.RFC3339, p.Annotations[annotationDeliveredAt])
-	if err != nil || now.Sub(at) > redeliver {
-		return false
-	}
+// asked says whether this delivery was asked for already and asking again would
+// not help: it is too soon, or the member has the files and refuses them.
+func asked(m Member, now time.Time, want map[string]string) bool {
 	for k, v := range want {
-		if p.Annotations[k] != v {
+		if m.Pod.Annotations[k] != v {
 			return false
 		}
 	}
-	return true
+	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "")
+	at, err := time.Parse(time.RFC3339, m.Pod.Annotations[annotationDeliveredAt])
+	return refused || err == nil && now.Sub(at) <= redeliver
 }
 
 // Roll replaces at most one pod whose hash of what the user asked for differs

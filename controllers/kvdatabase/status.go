@@ -26,7 +26,8 @@ import (
 // How soon to look again when nothing that is watched need change.
 const (
 	soon      = 20 * time.Millisecond // after an action of the rotation machine
-	unsettled = time.Second           // while something that cannot be watched is awaited
+	unsettled = 2 * time.Second       // while something that cannot be watched is awaited
+	stuck     = 10 * time.Second      // while somebody has to do something
 	rest      = time.Minute           // in steady state
 	// numbersEvery bounds how often changing numbers alone enter the status.
 	numbersEvery = time.Minute
@@ -53,8 +54,10 @@ func (s *scope) report(ctx context.Context, outcome error) error {
 // rest says when to look again after a pass without an outcome.
 func (s *scope) rest() time.Duration {
 	after := rest
-	if s.problem(nil) != nil || s.grown != "" {
+	if p := s.problem(nil); p != nil && p.Passing {
 		after = unsettled
+	} else if p != nil {
+		after = stuck
 	}
 	switch d := s.decision; {
 	case d.Action != nil:
@@ -130,7 +133,8 @@ func (s *scope) memberProblem() *instance.Problem {
 			return p
 		}
 		if m.Err != nil {
-			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true, Message: m.Err.Error()}
+			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true,
+				Message: m.Err.Error() + ": check that the operator can reach its port 9443"}
 		}
 		if !m.Status.Ready {
 			return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: "member " + m.Name + " is not ready: " + m.Status.Reason}
