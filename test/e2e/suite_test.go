@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -54,7 +55,8 @@ func install(ctx context.Context, values ...string) {
 	Expect(err).NotTo(HaveOccurred(), out)
 }
 
-// ready waits until the database is, and returns how long that took.
+// ready waits until the database is and its Service is reachable from here; it
+// returns how long the first took.
 func ready(ctx context.Context, db *v1alpha1.KVDatabase) time.Duration {
 	GinkgoHelper()
 	start := time.Now()
@@ -62,7 +64,18 @@ func ready(ctx context.Context, db *v1alpha1.KVDatabase) time.Duration {
 		g.Expect(cluster.Reload(ctx, db)).To(Succeed())
 		g.Expect(fixture.Ready(db)).To(BeTrue(), "%s", fixture.Condition(db, v1alpha1.ConditionReady))
 	}, soon, tick).Should(Succeed())
-	return time.Since(start)
+	took := time.Since(start)
+	address, err := cluster.Address(ctx, db)
+	Expect(err).NotTo(HaveOccurred())
+	// A Service's address is refused until kube-proxy has heard of a ready pod.
+	Eventually(func() error {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}, soon, tick).Should(Succeed())
+	return took
 }
 
 // create applies the database and removes it, whatever its policy, at the end
