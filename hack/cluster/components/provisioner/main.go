@@ -1,6 +1,9 @@
 // Program provisioner gives the local cluster dynamic volumes whose size is real: each is an ext4 image file of
 // the requested size, mounted through a loop device and published as a `local` volume. A full volume is therefore
 // full, fsGroup is honoured, and a claim that grows is grown online.
+//
+// Growing ext4 online takes CAP_SYS_RESOURCE, which root lacks on some virtual machines and in containers. There a
+// file beside the volume, its ballast, takes up what the volume may not use yet, and shrinks when the claim grows.
 package main
 
 import (
@@ -17,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -47,7 +51,7 @@ func main() {
 	if err != nil {
 		klog.Fatal(err)
 	}
-	p := &provisioner{client: client, dir: *dir, node: *node}
+	p := &provisioner{client: client, dir: *dir, node: *node, resizes: canResize()}
 	go p.growLoop(ctx)
 	pc := controller.NewProvisionController(ctx, client, name, p,
 		controller.LeaderElection(false), controller.ResyncPeriod(time.Minute), controller.MetricsPort(0))
@@ -58,10 +62,16 @@ type provisioner struct {
 	client kubernetes.Interface
 	dir    string
 	node   string
+
+	resizes bool // this process may grow a mounted file system
 }
 
 func (p *provisioner) image(pv string) string { return filepath.Join(p.dir, pv+".img") }
 func (p *provisioner) mount(pv string) string { return filepath.Join(p.dir, pv) }
+
+// volume is what a pod sees; the ballast is beside it, out of its reach.
+func (p *provisioner) volume(pv string) string  { return filepath.Join(p.mount(pv), "volume") }
+func (p *provisioner) ballast(pv string) string { return filepath.Join(p.mount(pv), "ballast") }
 
 // Provision makes an image of the claim's size, mounts it and describes it as a volume of this node. It is safe
 // to repeat: a step that an interrupted attempt finished is not done again.
@@ -81,7 +91,7 @@ func (p *provisioner) Provision(_ context.Context, o controller.ProvisionOptions
 			AccessModes:                   o.PVC.Spec.AccessModes,
 			VolumeMode:                    &mode,
 			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: size},
-			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.mount(o.PVName)}},
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.volume(o.PVName)}},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 				MatchExpressions: []corev1.NodeSelectorRequirement{{
 					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{p.node},
@@ -103,16 +113,25 @@ func (p *provisioner) Delete(_ context.Context, pv *corev1.PersistentVolume) err
 
 func (p *provisioner) makeVolume(pv string, size int64) error {
 	if isMounted(p.mount(pv)) {
-		return nil
+		if _, err := os.Stat(p.volume(pv)); err == nil {
+			return nil
+		}
+		// An attempt was interrupted after mounting: the rest is not known, so from the start.
+		if err := run("umount", p.mount(pv)); err != nil {
+			return err
+		}
 	}
 	if err := os.MkdirAll(p.mount(pv), 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(p.image(pv), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	room := size
+	if !p.resizes {
+		room = max(size*ballastFactor, ballastLeast)
+	}
+	if err := os.WriteFile(p.image(pv), nil, 0o600); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+	if err := os.Truncate(p.image(pv), room); err != nil {
 		return err
 	}
 	// No reserved blocks (root would see more room than the pod), and lazy initialisation so that even a large
@@ -123,7 +142,47 @@ func (p *provisioner) makeVolume(pv string, size int64) error {
 	if err := run("mount", "-o", "loop,nosuid,nodev", p.image(pv), p.mount(pv)); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(p.mount(pv), "lost+found"))
+	if !p.resizes {
+		if err := p.layBallast(pv, size); err != nil {
+			return errors.Join(err, run("umount", p.mount(pv)))
+		}
+	}
+	return os.MkdirAll(p.volume(pv), 0o755)
+}
+
+// layBallast takes up everything but what a file system of the size would have for files.
+func (p *provisioner) layBallast(pv string, size int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(p.mount(pv), &fs); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(p.ballast(pv), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return unix.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-usable(size))
+}
+
+// usable is about what ext4 leaves for files on a device of the size.
+func usable(size int64) int64 { return size - size/16 }
+
+// ballast volumes are made so much larger than asked for: how far they can grow.
+const (
+	ballastFactor = 4
+	ballastLeast  = 1 << 30 // bytes
+)
+
+// canResize tells whether this process has CAP_SYS_RESOURCE.
+func canResize() bool {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(status), "CapEff:")
+	hex, _, _ := strings.Cut(rest, "\n")
+	effective, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+	return err == nil && effective>>unix.CAP_SYS_RESOURCE&1 == 1
 }
 
 // growLoop plays the part of the external resizer: it compares what bound claims ask for with what their volumes have.
@@ -155,7 +214,25 @@ func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeCl
 	if claim.Status.Phase != corev1.ClaimBound || want.Cmp(have) <= 0 || !isMounted(p.mount(pv)) {
 		return nil
 	}
-	if err := os.Truncate(p.image(pv), want.Value()); err != nil {
+	enlarge := p.enlargeImage
+	if !p.resizes {
+		enlarge = p.shrinkBallast
+	}
+	if err := enlarge(pv, have.Value(), want.Value()); err != nil {
+		return err
+	}
+	capacity := `{"storage":` + strconv.Quote(want.String()) + `}`
+	if _, err := p.client.CoreV1().PersistentVolumes().Patch(ctx, pv, types.MergePatchType,
+		[]byte(`{"spec":{"capacity":`+capacity+`}}`), metav1.PatchOptions{}); err != nil {
+		return err
+	}
+	_, err := p.client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType,
+		[]byte(`{"status":{"capacity":`+capacity+`,"conditions":null}}`), metav1.PatchOptions{}, "status")
+	return err
+}
+
+func (p *provisioner) enlargeImage(pv string, _, want int64) error {
+	if err := os.Truncate(p.image(pv), want); err != nil {
 		return err
 	}
 	out, err := exec.Command("losetup", "--noheadings", "--output", "NAME", "--associated", p.image(pv)).Output()
@@ -166,17 +243,19 @@ func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeCl
 	if err := run("losetup", "--set-capacity", device); err != nil {
 		return err
 	}
-	if err := run("resize2fs", device); err != nil {
+	return run("resize2fs", device)
+}
+
+func (p *provisioner) shrinkBallast(pv string, have, want int64) error {
+	info, err := os.Stat(p.ballast(pv))
+	if err != nil {
 		return err
 	}
-	capacity := `{"storage":` + strconv.Quote(want.String()) + `}`
-	if _, err := p.client.CoreV1().PersistentVolumes().Patch(ctx, pv, types.MergePatchType,
-		[]byte(`{"spec":{"capacity":`+capacity+`}}`), metav1.PatchOptions{}); err != nil {
-		return err
+	left := info.Size() - (usable(want) - usable(have))
+	if left < 0 {
+		return fmt.Errorf("without CAP_SYS_RESOURCE volume %s cannot grow beyond %d bytes", pv, have+info.Size())
 	}
-	_, err = p.client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType,
-		[]byte(`{"status":{"capacity":`+capacity+`,"conditions":null}}`), metav1.PatchOptions{}, "status")
-	return err
+	return os.Truncate(p.ballast(pv), left)
 }
 
 // isMounted tells whether dir is itself a mount point.
