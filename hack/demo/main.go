@@ -103,7 +103,7 @@ func announce(root string) (missing, unbuilt []string, err error) {
 		fmt.Printf("  will install  %s   (Debian packages)\n", strings.Join(missing, " "))
 	}
 	if len(unbuilt) > 0 {
-		fmt.Printf("  will build    %s   (first time only, about 25 min on two cores)\n", strings.Join(unbuilt, " "))
+		fmt.Printf("  will build    %s   (first time only; all of them take about 25 min on two cores)\n", strings.Join(unbuilt, " "))
 	}
 	return missing, unbuilt, nil
 }
