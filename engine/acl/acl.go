@@ -8,6 +8,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"strings"
+
+	"github.com/coffer-dev/coffer/engine/glob"
 )
 
 // Users is an immutable snapshot of who may connect.
@@ -205,7 +207,7 @@ func (id *Identity) allowsCommand(a Action) bool {
 
 func (id *Identity) allowsKey(key []byte) bool {
 	for _, pattern := range id.keys {
-		if Match(pattern, key) {
+		if glob.Match(pattern, key) {
 			return true
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 )
 
 func sum(secret string) string {
@@ -159,45 +158,4 @@ func TestParseRefuses(t *testing.T) {
 	if u, err := Parse([]byte(change(func(*File) {}))); err != nil || u.Revision() != "r1" {
 		t.Errorf("valid file: %v", err)
 	}
-}
-
-func TestMatch(t *testing.T) {
-	tests := []struct {
-		pattern, s string
-		want       bool
-	}{
-		{"*", "", true}, {"", "", true}, {"", "a", false}, {"a*", "abc", true}, {"a*c", "abbc", true}, {"a*c", "abb", false},
-		{"a?c", "abc", true}, {"a?c", "ac", false}, {"[abc]x", "bx", true}, {"[^abc]x", "bx", false}, {"[^abc]x", "dx", true},
-		{"[a-c]", "b", true}, {"[c-a]", "b", true}, {"[a-c]", "d", false}, {`\*`, "*", true}, {`\*`, "a", false},
-		{`[\]]`, "]", true}, {"[abc", "c", true}, {"**a**", "bab", true}, {"user:*:tokens", "user:7:tokens", true},
-		{"h[ae]llo*", "hallo!", true}, {`a\`, `a\`, true}, {"*?", "", false},
-	}
-	for _, tt := range tests {
-		if got := Match([]byte(tt.pattern), []byte(tt.s)); got != tt.want {
-			t.Errorf("Match(%q, %q) = %v", tt.pattern, tt.s, got)
-		}
-	}
-}
-
-// TestMatchIsBounded: the patterns of CVE-2024-31228 and its kin.
-func TestMatchIsBounded(t *testing.T) {
-	pattern := []byte(strings.Repeat("*a", 512))
-	s := []byte(strings.Repeat("a", 511) + strings.Repeat("b", 64<<10))
-	start := time.Now()
-	if Match(pattern, s) {
-		t.Error("matched")
-	}
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("took %v", d)
-	}
-}
-
-func FuzzMatch(f *testing.F) {
-	f.Add([]byte("a*[^b-c]\\?"), []byte("abc"))
-	f.Fuzz(func(t *testing.T, pattern, s []byte) {
-		got := Match(pattern, s)
-		if Match(append([]byte("*"), pattern...), s) != got && got {
-			t.Errorf("a leading star lost the match of %q with %q", pattern, s)
-		}
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
@@ -80,7 +81,7 @@ func commandList(_ Session, argv [][]byte) reply.Reply {
 		filter = func(c *Command) bool { return slices.Contains(c.Categories, category) }
 	case filtered && is(argv[3], "PATTERN"):
 		pattern := appendLower(nil, argv[4])
-		filter = func(c *Command) bool { return match(pattern, []byte(c.Name)) }
+		filter = func(c *Command) bool { return glob.Match(pattern, []byte(c.Name)) }
 	default:
 		return fail(errSyntax)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -184,7 +185,7 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
 	found := []reply.Reply{}
 	tx.Store.Each(tx.Now, func(key string, _ store.Value) {
-		if match(argv[1], []byte(key)) {
+		if glob.Match(argv[1], []byte(key)) {
 			found = append(found, reply.BulkString(key))
 		}
 	})
@@ -238,7 +239,7 @@ func (op *scan) Apply(tx *machine.Tx) reply.Reply {
 	found := []reply.Reply{}
 	count := int(min(op.count, math.MaxInt32))
 	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, v store.Value) {
-		if (op.pattern == nil || match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String()) {
+		if (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String()) {
 			found = append(found, reply.BulkString(key))
 		}
 	})

@@ -1,15 +1,24 @@
-package command
+// Package glob matches strings with the patterns that KEYS, SCAN and access
+// rules are written in, exactly as redis-server's stringmatchlen does:
+//
+//   - any bytes, also none
+//     ?       any one byte
+//     [abc]   one of these; [a-z] one in the range; [^a] any but this
+//     \x      the byte x itself
+//
+// A permission and a listing must never disagree about what a pattern covers,
+// so there is one matcher for both.
+package glob
 
-// maxMatchWork bounds the bytes of pattern that are looked at to match one
-// key. Only a long pattern that almost matches a long key at many places comes
-// near it; such a key counts as not matching.
-const maxMatchWork = 4 << 20
+// maxWork bounds the bytes of pattern that are looked at to match one string.
+// Only a long pattern that almost matches a long string at many places comes
+// near it; such a string counts as not matching: not listed, not permitted.
+const maxWork = 4 << 20
 
-// match reports whether a string matches a glob pattern as redis-server's
-// stringmatchlen: * ? [a-z] [^a] and \ to take the next byte as it is. It goes
-// back to the last star only, so its work is at most pattern × string, and
-// within maxMatchWork.
-func match(pattern, s []byte) bool {
+// Match reports whether the whole of s matches the pattern. It goes back to the
+// last star only, so its work is at most pattern × string, and within maxWork.
+// The empty string matches "*" and "" only, as in redis-server.
+func Match(pattern, s []byte) bool {
 	if string(pattern) == "*" {
 		return true
 	}
@@ -32,7 +41,7 @@ func match(pattern, s []byte) bool {
 				continue
 			}
 		}
-		if star < 0 || work > maxMatchWork {
+		if star < 0 || work > maxWork {
 			return false
 		}
 		resume++
