@@ -225,6 +225,17 @@ func TestEngineReadsItsConfig(t *testing.T) {
 	}
 }
 
+// A limit that the user sets draws in the defaults that would exceed it, so
+// that what the API accepts the engine can keep.
+func TestLimitsAreDrawnIn(t *testing.T) {
+	l := EngineConfig(inputs(func(in *Inputs) {
+		in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(7)), MaxRequestBytes: ptr.To(resource.MustParse("2Ki"))}
+	})).Limits
+	if l.MaxUnauthenticated != 7 || l.MaxUnauthenticatedPerHost != 7 || l.MaxBulkBytes != 2<<10 || l.MaxKeyBytes != 2<<10 {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestEngineReadsItsUsers(t *testing.T) {
 	in := inputs()
 	g, _ := decode(t, ServerSecret(in))

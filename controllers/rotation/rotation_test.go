@@ -106,6 +106,15 @@ func TestNext(t *testing.T) {
 		"abort during the overlap comes too late and is used up": {
 			o: rotation.Observed{Connection: connection(two, "y"), Server: overlapping}, r: rotation.Requests{Rotate: "y", Abort: "a"},
 			phase: rotation.Overlap, action: marked(rotation.Marks{Abort: "a"}, one, two)},
+		"abort gives back what clients hold, even when it was taken out by hand": {
+			o:     rotation.Observed{Connection: connection(one, "x"), Server: server(rotation.Marks{}, two), Pending: pending(two, "y")},
+			r:     rotation.Requests{Rotate: "y", Abort: "a"},
+			phase: rotation.Aborting, action: marked(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y"}, one)},
+		"abort does not give up the only secret whose plaintext exists": {
+			o: rotation.Observed{Connection: connection(rotation.Verifier{Generation: 2, SHA256: "?"}, "x"),
+				Server: server(rotation.Marks{}, two), Pending: pending(three, "y")},
+			r:     rotation.Requests{Rotate: "y", Abort: "a"},
+			phase: rotation.Preparing, action: marked(rotation.Marks{}, two, three)},
 		"a lost server secret is made again from what clients hold": {
 			o: rotation.Observed{Connection: connection(two, "y")}, phase: rotation.Idle, action: marked(rotation.Marks{}, two)},
 		"a lost connection needs a new secret; the old one stays accepted": {
@@ -116,6 +125,10 @@ func TestNext(t *testing.T) {
 			phase: rotation.Preparing, action: create(3, "")},
 		"a lost time of switch begins the overlap again": {
 			o:     rotation.Observed{Connection: &rotation.Connection{Generation: 2, SHA256: "b", Trigger: "y"}, Server: overlapping},
+			phase: rotation.Overlap, action: &rotation.Action{Switch: &rotation.SwitchWrite{Generation: 2, Trigger: "y", SwitchedAt: start}}},
+		"a time of switch in the future is not believed": {
+			o: rotation.Observed{Server: overlapping,
+				Connection: &rotation.Connection{Generation: 2, SHA256: "b", Trigger: "y", SwitchedAt: start.Add(time.Hour)}},
 			phase: rotation.Overlap, action: &rotation.Action{Switch: &rotation.SwitchWrite{Generation: 2, Trigger: "y", SwitchedAt: start}}},
 		"a member that still accepts the old one is waited for": {
 			o:     rotation.Observed{Connection: connection(two, "y"), Server: server(rotation.Marks{}, two), Members: member(overlapping)},
@@ -162,5 +175,9 @@ func TestWaitingMembersAreAskedQuicklyAtFirst(t *testing.T) {
 	}
 	if d = rotation.Next(start.Add(time.Hour), time.Minute, o, rotation.Requests{}); d.After != rotation.PollSlow {
 		t.Errorf("%+v", d)
+	}
+	o.Members[0] = rotation.Member{Name: "db-0"}
+	if d = rotation.Next(start, time.Minute, o, rotation.Requests{}); d.Deliver || d.Reason != "WaitingForProof" {
+		t.Errorf("a silent member is waited for, and delivering to it would not help: %+v", d)
 	}
 }

@@ -20,7 +20,7 @@ func file() File {
 		Revision: "r1",
 		Users: []User{
 			{Name: "default", Verifiers: []Verifier{{1, sum("old")}, {2, sum("new")}}, Commands: []string{"@all"}, Keys: []string{"*"}},
-			{Name: "reader", Verifiers: []Verifier{{9, sum("read")}}, Commands: []string{"@read", "client|id", "Ping"}, Keys: []string{"shop:*", "cart:?"}},
+			{Name: "reader", Verifiers: []Verifier{{9, sum("read")}}, Commands: []string{"@read", "client|id", "Ping", "command"}, Keys: []string{"shop:*", "cart:?"}},
 		},
 		MetricsTokens: []Verifier{{1, sum("token")}},
 	}
@@ -96,6 +96,7 @@ func TestAllows(t *testing.T) {
 		{"category", Action{"get", []string{"string", "read"}, keys("shop:1")}, ""},
 		{"by name", Action{"ping", []string{"connection"}, nil}, ""},
 		{"subcommand", Action{"client|id", []string{"connection"}, nil}, ""},
+		{"subcommand of a permitted container", Action{"command|info", []string{"connection"}, nil}, ""},
 		{"other subcommand", Action{"client|kill", []string{"connection"}, nil}, "'client|kill'"},
 		{"command", Action{"set", []string{"write"}, keys("shop:1")}, "NOPERM this user has no permissions to run the 'set' command"},
 		{"one key of two", Action{"mget", []string{"read"}, keys("shop:1", "x")}, "NOPERM this user has no permissions to access one of the keys used as arguments"},
@@ -142,6 +143,7 @@ func TestParseRefuses(t *testing.T) {
 		{"name", change(func(f *File) { f.Users[1].Name = "a b" }), ErrInvalid, "name"},
 		{"no verifier", change(func(f *File) { f.Users[0].Verifiers = nil }), ErrInvalid, "verifiers: 0"},
 		{"short hash", change(func(f *File) { f.Users[0].Verifiers[0].SHA256 = "ab" }), ErrInvalid, "64 lower-case"},
+		{"upper-case hash", change(func(f *File) { f.Users[0].Verifiers[0].SHA256 = strings.ToUpper(sum("old")) }), ErrInvalid, "64 lower-case"},
 		{"generation", change(func(f *File) { f.Users[0].Verifiers[1].Generation = 1 }), ErrInvalid, "unique"},
 		{"category", change(func(f *File) { f.Users[1].Commands = []string{"@reads"} }), ErrInvalid, `"@reads"`},
 		{"pattern", change(func(f *File) { f.Users[1].Keys = []string{strings.Repeat("a", 2000)} }), ErrInvalid, "1024"},

@@ -162,6 +162,54 @@ func TestHalfARequestDoesNotHoldTheOthersBack(t *testing.T) {
 	exchange(t, c, r, "HO\r\n$2\r\nhi\r\n", "$2\r\nhi\r\n")
 }
 
+// TestResetIsUnauthenticated: behind RESET the limits are those of a stranger,
+// and so is the time to authenticate.
+func TestResetIsUnauthenticated(t *testing.T) {
+	f := start(t, func(l *config.Limits) { l.AuthenticateSeconds = 1 })
+	c, r := f.login(t)
+	exchange(t, c, r, "RESET\r\n", "+RESET\r\n")
+	exchange(t, c, r, "*17\r\n", "-ERR Protocol error: unauthenticated multibulk length\r\n")
+	wantClosed(t, r)
+	c, r = f.login(t)
+	exchange(t, c, r, "RESET\r\n", "+RESET\r\n")
+	wantClosed(t, r)
+}
+
+// wantClosed waits for the other side to close.
+func wantClosed(t *testing.T, r *bufio.Reader) {
+	t.Helper()
+	if n, err := r.Discard(1); !errors.Is(err, io.EOF) {
+		t.Errorf("read %d bytes, %v; want the end", n, err)
+	}
+}
+
+// TestSilenceBeforeTheHandshake: who connects and says nothing is let go of.
+func TestSilenceBeforeTheHandshake(t *testing.T) {
+	f := start(t, func(l *config.Limits) { l.HandshakeSeconds = 1 })
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	wantClosed(t, bufio.NewReader(c))
+}
+
+// TestGuessingIsSlowedDown: TestThrottle says when, this that it is felt.
+func TestGuessingIsSlowedDown(t *testing.T) {
+	f := start(t)
+	c, r := f.dial(t)
+	const wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+	for range freeFailures {
+		exchange(t, c, r, "AUTH wrong\r\n", wrong)
+	}
+	begin := time.Now()
+	exchange(t, c, r, "AUTH wrong\r\n", wrong)
+	if took := time.Since(begin); took < failureDelay {
+		t.Errorf("the guess after %d wrong ones was answered after %v", freeFailures, took)
+	}
+}
+
 func TestOutputLimit(t *testing.T) {
 	f := start(t, func(l *config.Limits) { l.MaxOutputBytes = 64 << 10 })
 	c, r := f.login(t)
@@ -170,9 +218,7 @@ func TestOutputLimit(t *testing.T) {
 	if _, err := io.WriteString(c, "GET a\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := r.Discard(1); !errors.Is(err, io.EOF) {
-		t.Errorf("read %d bytes, %v", n, err)
-	}
+	wantClosed(t, r)
 	if got := f.Stats().OutputExceeded; got != 1 {
 		t.Errorf("counted %d", got)
 	}
