@@ -3,21 +3,15 @@ package node_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -32,6 +26,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/client"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/node"
+	"github.com/coffer-dev/coffer/test/fixture/pki"
 )
 
 const (
@@ -46,72 +41,33 @@ func password(generation int64) string {
 }
 
 // authority signs certificates for tests.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
+type authority struct{ *pki.Pair }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{}
-	_, pair := a.sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	a.cert, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
-	return a
+	return &authority{sign(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)}
 }
 
-func (a *authority) pool() *x509.CertPool {
-	p := x509.NewCertPool()
-	p.AddCert(a.cert)
-	return p
-}
-
-// sign makes the files of a TLS secret.
-func (a *authority) sign(t *testing.T, template *x509.Certificate) (map[string]string, tls.Certificate) {
+func sign(t *testing.T, template x509.Certificate, parent *pki.Pair) *pki.Pair {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := pki.Sign(template, parent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.Subject = pkix.Name{CommonName: "test"}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(kind string, der []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-	}
-	files := map[string]string{"tls.crt": encode("CERTIFICATE", der), "tls.key": encode("EC PRIVATE KEY", keyDER)}
-	if a.cert != nil {
-		files["ca.crt"] = encode("CERTIFICATE", a.cert.Raw)
-	}
-	pair, err := tls.X509KeyPair([]byte(files["tls.crt"]), []byte(files["tls.key"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files, pair
+	return pair
 }
 
+// server is the files of a member's TLS secret.
 func (a *authority) server(t *testing.T) map[string]string {
-	files, _ := a.sign(t, &x509.Certificate{
+	pair := sign(t, x509.Certificate{
 		DNSNames: []string{serverName}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	return files
+	}, a.Pair)
+	return map[string]string{"tls.crt": string(pair.CertPEM), "tls.key": string(pair.KeyPEM), "ca.crt": string(a.CertPEM)}
 }
 
 func (a *authority) client(t *testing.T, name string) tls.Certificate {
-	_, pair := a.sign(t, &x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	return pair
+	return sign(t, x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, a.Pair).Certificate
 }
 
 // mount replaces a directory's files as the kubelet does: a new directory, and
@@ -209,7 +165,7 @@ func (m *member) accept(t *testing.T, generations ...int64) string {
 }
 
 func (m *member) tls() *tls.Config {
-	return &tls.Config{RootCAs: m.ca.pool(), ServerName: serverName, MinVersion: tls.VersionTLS13}
+	return &tls.Config{RootCAs: m.ca.Pool(), ServerName: serverName, MinVersion: tls.VersionTLS13}
 }
 
 func (m *member) addr() string { return m.Addresses().Keys.String() }
@@ -230,7 +186,7 @@ func (m *member) admin(t *testing.T, name string) *client.Client {
 	t.Helper()
 	c := client.New(client.Options{
 		Address: m.Addresses().Admin.String(), ServerName: serverName,
-		Certificate: m.ca.client(t, name), Authorities: m.ca.pool(),
+		Certificate: m.ca.client(t, name), Authorities: m.ca.Pool(),
 	})
 	t.Cleanup(c.Close)
 	return c

@@ -325,7 +325,7 @@ func TestAdminAnswersOnlyTheOperator(t *testing.T) {
 		"other CA":       {Certificate: newAuthority(t).client(t, operatorName)},
 		"no certificate": {},
 	} {
-		o.Address, o.ServerName, o.Authorities = m.Addresses().Admin.String(), serverName, m.ca.pool()
+		o.Address, o.ServerName, o.Authorities = m.Addresses().Admin.String(), serverName, m.ca.Pool()
 		c := client.New(o)
 		if s, err := c.Status(t.Context()); err == nil {
 			t.Errorf("%s: answered %+v", name, s)

@@ -3,25 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/coffer-dev/coffer/test/fixture/pki"
+	"github.com/coffer-dev/coffer/test/fixture/redisserver"
 )
 
 // oracle is a real redis-server with TLS and one user per credential
@@ -35,35 +31,30 @@ type oracle struct {
 
 func startOracle(t *testing.T) *oracle {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	const host = "sessions.shop.svc"
+	certificate, err := pki.Sign(x509.Certificate{DNSNames: []string{host}, IsCA: true}, nil)
 	if err != nil {
-		t.Fatal("redis-server is missing; `make test-unit` installs it on Debian")
+		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	ca := writeCertificate(t, dir)
+	crt, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	for name, text := range map[string][]byte{crt: certificate.CertPEM, key: certificate.KeyPEM} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	cmd := exec.Command(program, "--port", "0", "--tls-port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", dir,
-		"--tls-cert-file", filepath.Join(dir, "tls.crt"), "--tls-key-file", filepath.Join(dir, "tls.key"),
-		"--tls-ca-cert-file", filepath.Join(dir, "tls.crt"), "--tls-auth-clients", "no")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	o := &oracle{t: t, ca: ca, addr: fmt.Sprintf("127.0.0.1:%d", port)}
-	o.admin = redis.NewClient(&redis.Options{Addr: o.addr, TLSConfig: &tls.Config{RootCAs: pool, ServerName: "sessions.shop.svc"}})
+	o := &oracle{t: t, ca: certificate.CertPEM, addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	o.admin = redis.NewClient(&redis.Options{Addr: o.addr, TLSConfig: &tls.Config{RootCAs: certificate.Pool(), ServerName: host}})
 	t.Cleanup(func() { _ = o.admin.Close() })
-	for end := time.Now().Add(10 * time.Second); o.admin.Ping(t.Context()).Err() != nil; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
+	redisserver.Start(t, dir, func() error { return o.admin.Ping(t.Context()).Err() },
+		"--tls-port", fmt.Sprint(port), "--bind", "127.0.0.1",
+		"--tls-cert-file", crt, "--tls-key-file", key, "--tls-ca-cert-file", crt, "--tls-auth-clients", "no")
 	return o
 }
 
@@ -116,31 +107,6 @@ func (o *oracle) mount(dir, user, password, generation string) {
 	if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
 		o.t.Fatal(err)
 	}
-}
-
-func writeCertificate(t *testing.T, dir string) []byte {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"sessions.shop.svc"}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	crt := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	for name, b := range map[string][]byte{"tls.crt": crt, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return crt
 }
 
 func TestClientFollowsRotationsWithoutAFailedCommand(t *testing.T) {

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coffer-dev/coffer/test/fixture/redisserver"
 )
 
 // redis is a connection to a redis-server that belongs to the test.
@@ -25,31 +26,14 @@ type redis struct {
 // socket only, and connects to it in the given protocol.
 func startRedis(t *testing.T, proto int) *redis {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is not installed, and without it nothing can be compared; on Debian: apt-get install redis-server (%v)", err)
-	}
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
-	var log bytes.Buffer
-	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--databases", "1", "--dir", dir)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start redis-server: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
 	r := &redis{t: t}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if r.conn, err = net.Dial("unix", socket); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("redis-server did not start: %v\n%s", err, log.String())
-		}
+	connect := func() (err error) {
+		r.conn, err = net.Dial("unix", socket)
+		return err
 	}
+	redisserver.Start(t, dir, connect, "--unixsocket", socket, "--databases", "1")
 	t.Cleanup(func() { r.conn.Close() })
 	r.in = bufio.NewReaderSize(r.conn, 1<<16)
 	if proto == 3 {

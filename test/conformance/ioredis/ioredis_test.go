@@ -3,21 +3,16 @@
 package ioredis
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/coffer-dev/coffer/test/fixture/devengine"
 )
 
 func TestIoredisRunsTheExamples(t *testing.T) {
@@ -82,81 +77,8 @@ func install(t *testing.T) string {
 	return bin
 }
 
-// engine builds and starts `coffer-engine serve --dev` and returns its
-// directory, with uri and ca.crt, once it serves.
+// engine starts an engine and returns its directory, with uri and ca.crt.
 func engine(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "coffer-engine")
-	build := exec.Command("go", "build", "-o", program, "./engine")
-	build.Dir = "../../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the engine: %v\n%s", err, out)
-	}
-	dir := t.TempDir()
-	cmd := exec.Command(program, "serve", "--dev", "--dir", dir, "--port", strconv.Itoa(freePort(t)))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("the engine did not end cleanly on SIGTERM: %v\n%s", err, &out)
-			}
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-			t.Errorf("the engine did not end on SIGTERM\n%s", &out)
-		}
-	})
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if serving(dir) {
-			return dir
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("the engine ended: %v\n%s", err, &out)
-		default:
-		}
-	}
-	t.Fatal("the engine does not serve after 30 s")
-	return ""
-}
-
-func serving(dir string) bool {
-	uri, err := os.ReadFile(filepath.Join(dir, "uri"))
-	if err != nil {
-		return false
-	}
-	u, err := url.Parse(strings.TrimSpace(string(uri)))
-	if err != nil {
-		return false
-	}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
-	if err != nil {
-		return false
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	conn, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
-	if err != nil {
-		return false
-	}
-	return conn.Close() == nil
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return devengine.Start(t, devengine.Build(t), t.TempDir()).Dir
 }

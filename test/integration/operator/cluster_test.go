@@ -2,16 +2,11 @@ package operator
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/test/fixture/pki"
 )
 
 // player plays what a cluster adds to an API server. It makes a round every few
@@ -150,42 +146,25 @@ func (p *player) signOne(ctx context.Context, c *certmanagerv1.Certificate, issu
 
 // issue makes a real certificate.
 func issue(c *certmanagerv1.Certificate, parent *corev1.Secret) (map[string][]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: c.Spec.CommonName}, DNSNames: c.Spec.DNSNames,
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(c.Spec.Duration.Duration), IsCA: c.Spec.IsCA, BasicConstraintsValid: true,
+	template := x509.Certificate{
+		Subject: pkix.Name{CommonName: c.Spec.CommonName}, DNSNames: c.Spec.DNSNames, NotAfter: time.Now().Add(c.Spec.Duration.Duration), IsCA: c.Spec.IsCA,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	signer, signerKey := template, any(key)
-	var ca []byte
+	var ca *pki.Pair
+	var err error
 	if parent != nil {
-		block, _ := pem.Decode(parent.Data[corev1.TLSCertKey])
-		if signer, err = x509.ParseCertificate(block.Bytes); err != nil {
+		if ca, err = pki.Parse(parent.Data[corev1.TLSCertKey], parent.Data[corev1.TLSPrivateKeyKey]); err != nil {
 			return nil, err
 		}
-		keyBlock, _ := pem.Decode(parent.Data[corev1.TLSPrivateKeyKey])
-		if signerKey, err = x509.ParsePKCS8PrivateKey(keyBlock.Bytes); err != nil {
-			return nil, err
-		}
-		ca = parent.Data[corev1.TLSCertKey]
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, signer, key.Public(), signerKey)
+	pair, err := pki.Sign(template, ca)
 	if err != nil {
 		return nil, err
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	if ca == nil {
-		ca = certificate
+		ca = pair
 	}
-	return map[string][]byte{corev1.TLSCertKey: certificate, "ca.crt": ca,
-		corev1.TLSPrivateKeyKey: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})}, nil
+	return map[string][]byte{corev1.TLSCertKey: pair.CertPEM, corev1.TLSPrivateKeyKey: pair.KeyPEM, "ca.crt": ca.CertPEM}, nil
 }
 
 // makePods is the StatefulSet's controller, for one replica.
