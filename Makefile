@@ -24,7 +24,7 @@ demo-down: ## Remove all that `make demo` started: processes, mounts, namespace,
 	@$(GO) run ./hack/demo down
 
 .PHONY: test
-test: test-unit test-integration test-conformance ## Every layer but test-e2e; leaves nothing running
+test: test-unit test-integration test-conformance test-e2e ## Every layer; leaves nothing running
 
 ##@ Test layers
 .PHONY: test-unit

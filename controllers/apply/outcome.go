@@ -33,7 +33,7 @@ func (s *Stalled) Unwrap() error { return s.Err }
 
 // stalledLook is how often a stalled object is looked at again when nothing
 // that is watched changes.
-const stalledLook = 30 * time.Second
+const stalledLook = 10 * time.Second
 
 // Result translates an outcome: nil rests until rest has passed, Waiting looks
 // again after its time, Stalled slowly, and anything else backs off.

@@ -28,7 +28,7 @@ const (
 	soon      = 20 * time.Millisecond // after an action of the rotation machine
 	unsettled = 2 * time.Second       // while something that cannot be watched is awaited
 	stuck     = 10 * time.Second      // while somebody has to do something
-	rest      = time.Minute           // in steady state
+	rest      = 30 * time.Second      // in steady state: what only members know (a full volume) shows within it
 	// numbersEvery bounds how often changing numbers alone enter the status.
 	numbersEvery = time.Minute
 )
