@@ -64,9 +64,6 @@ func BulkString(s string) Reply { return Reply{Kind: KindBulk, Str: []byte(s)} }
 // Verbatim is human-readable text: a bulk string in RESP2.
 func Verbatim(s string) Reply { return Reply{Kind: KindVerbatim, Str: []byte(s)} }
 
-// Double is a floating-point number: a bulk string in RESP2.
-func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
-
 // Array is an ordered list.
 func Array(items ...Reply) Reply { return Reply{Kind: KindArray, Items: items} }
 

@@ -72,19 +72,6 @@ func Open(fs vfs.FS, path string) (*Reader, error) {
 // Close releases the file.
 func (r *Reader) Close() error { return r.file.Close() }
 
-// Verify reads a snapshot file to its end.
-func Verify(fs vfs.FS, path string) (Meta, error) {
-	r, err := Open(fs, path)
-	if err != nil {
-		return Meta{}, err
-	}
-	defer func() { _ = r.Close() }()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return Meta{}, err
-	}
-	return r.Meta, nil
-}
-
 // Read implements io.Reader.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(r.left) == 0 && r.err == nil {
