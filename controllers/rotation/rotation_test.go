@@ -67,6 +67,10 @@ func TestNext(t *testing.T) {
 			o: rotation.Observed{Connection: connection(one, "x"), Server: overlapping, Pending: pending(two, "y"),
 				Members: member(server(rotation.Marks{}, one))},
 			phase: rotation.Preparing, reason: "WaitingForProof"},
+		"another file that happens to have the generations proves nothing": {
+			o: rotation.Observed{Connection: connection(one, "x"), Server: overlapping, Pending: pending(two, "y"),
+				Members: []rotation.Member{{Name: "db-0", Reported: true, Revision: "before the repair", Accepted: []int64{1, 2}}}},
+			phase: rotation.Preparing, reason: "WaitingForProof"},
 		"proof switches the connection": {
 			o:      rotation.Observed{Connection: connection(one, "x"), Server: overlapping, Pending: pending(two, "y"), Members: member(overlapping)},
 			phase:  rotation.Preparing,

@@ -19,6 +19,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/snapshot"
 	"github.com/coffer-dev/coffer/engine/store"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
@@ -397,8 +398,34 @@ func TestDirectoryOfAnother(t *testing.T) {
 	}
 }
 
-func TestMissingSnapshotIsRefused(t *testing.T) {
-	fs := vfs.NewMem()
+// TestTermOutlivesACrashInEverySecond: a member that forgets its vote could
+// vote twice in one term, whatever a lost second of writes may cost.
+func TestTermOutlivesACrashInEverySecond(t *testing.T) {
+	everySecond := func(o *GroupOptions) { o.Durability = config.EverySecond }
+	mem := vfs.NewCrashableMem()
+	g := startGroup(t, groupOptions(mem, everySecond))
+	defer g.Stop()
+	again := startGroup(t, groupOptions(mem.CrashClone(vfs.CrashCloneCfg{}), everySecond))
+	defer again.Stop()
+	if before, after := g.Stats().Term, again.Stats().Term; after <= before {
+		t.Errorf("term %d after a crash in term %d: the election was forgotten", after, before)
+	}
+}
+
+func TestClockNeverRunsBackwards(t *testing.T) {
+	var g Group
+	ahead := time.Now().Add(time.Hour).UnixMilli()
+	g.now.Store(ahead)
+	for range 2 {
+		if now := g.clock(); now != ahead {
+			t.Fatalf("%d after %d", now, ahead)
+		}
+	}
+}
+
+// snapshotted runs a group until it has a snapshot, and returns that file.
+func snapshotted(t *testing.T, fs vfs.FS) string {
+	t.Helper()
 	g := startGroup(t, groupOptions(fs))
 	stop := make(chan struct{})
 	wg := writers(g, 4, stop, func(string, string) {})
@@ -412,13 +439,43 @@ func TestMissingSnapshotIsRefused(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	names, _ = fs.List("data/snapshot")
-	for _, name := range names {
-		if err := fs.Remove("data/snapshot/" + name); err != nil {
-			t.Fatal(err)
-		}
+	names, err := fs.List("data/snapshot")
+	if err != nil || len(names) != 1 {
+		t.Fatalf("snapshots %v, %v", names, err)
+	}
+	return "data/snapshot/" + names[0]
+}
+
+func TestMissingSnapshotIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := fs.Remove(snapshotted(t, fs)); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := OpenGroup(groupOptions(fs)); !errors.Is(err, wal.ErrGap) {
 		t.Fatalf("the snapshot is gone: %v", err)
+	}
+}
+
+// TestDamagedFooterIsRefused: the state ends before the footer, so that reading
+// the state alone would not see it.
+func TestDamagedFooterIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	name := snapshotted(t, fs)
+	info, err := fs.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := fs.OpenReadWrite(name, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte("rot!"), info.Size()-4); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenGroup(groupOptions(fs)); !errors.Is(err, snapshot.ErrDamaged) {
+		t.Fatalf("the footer is damaged: %v", err)
 	}
 }

@@ -314,6 +314,31 @@ func TestCertificateReload(t *testing.T) {
 	}
 }
 
+// TestNoSessionIsResumed: with a ticket a client could go on without having
+// seen a renewed certificate.
+func TestNoSessionIsResumed(t *testing.T) {
+	m := newMember(t)
+	c := m.tls()
+	c.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	for range 2 {
+		conn, err := tls.Dial("tcp", m.addr(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A reply follows whatever tickets the server sends.
+		if _, err := io.WriteString(conn, "AUTH default "+password(1)+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+		if conn.ConnectionState().DidResume {
+			t.Error("the second connection resumed the first one's session")
+		}
+		_ = conn.Close()
+	}
+}
+
 func TestAdminAnswersOnlyTheOperator(t *testing.T) {
 	m := newMember(t)
 	s, err := m.admin(t, operatorName).Status(t.Context())
