@@ -374,11 +374,7 @@ func xdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var deleted int64
 	store.Edit(tx.Store, argv[1], func(s *store.Stream) {
-		for _, id := range ids {
-			if s.Delete(id) {
-				deleted++
-			}
-		}
+		deleted = s.Delete(ids...)
 	})
 	return reply.Integer(deleted)
 }

@@ -34,7 +34,7 @@ func init() {
 		row("incrby", 3, Write|DenyOOM|Fast, oneKey, "write string fast", parseIncrement(1)),
 		row("decrby", 3, Write|DenyOOM|Fast, oneKey, "write string fast", parseIncrement(-1)),
 		row("incrbyfloat", 3, Write|DenyOOM|Fast, oneKey, "write string fast", plain(incrbyfloat)),
-		row("append", 3, Write|DenyOOM|Fast, oneKey, "write string fast", plain(appendString)),
+		row("append", 3, Write|DenyOOM|Fast, oneKey, "write string fast", parseAppend),
 		row("strlen", 2, ReadOnly|Fast, oneKey, "read string fast", plain(strlen)),
 		row("getrange", 4, ReadOnly, oneKey, "read string slow", parseGetrange),
 		row("substr", 4, ReadOnly, oneKey, "read string slow", parseGetrange),
@@ -204,20 +204,34 @@ func incrbyfloat(tx *machine.Tx, argv [][]byte) reply.Reply {
 
 const errNotFinite = textError("ERR increment would produce NaN or Infinity")
 
-func appendString(tx *machine.Tx, argv [][]byte) reply.Reply {
-	v, found, err := readString(tx, argv[1])
+type appending struct{ key, value []byte }
+
+func parseAppend(argv [][]byte) (machine.Op, error) { return appending{argv[1], argv[2]}, nil }
+
+// Needs implements machine.Sizer: there may be no room behind the string.
+func (op appending) Needs(tx *machine.Tx) int64 { return stringSize(tx, op.key) }
+
+// stringSize is the length of a string, 0 when there is none.
+func stringSize(tx *machine.Tx, key []byte) int64 {
+	v, _, _ := readString(tx, key)
+	return int64(len(v))
+}
+
+// Apply implements machine.Op.
+func (op appending) Apply(tx *machine.Tx) reply.Reply {
+	v, found, err := readString(tx, op.key)
 	if err != nil {
 		return fail(err)
 	}
 	if !found {
-		putString(tx, argv[1], argv[2], 0)
-		return reply.Integer(int64(len(argv[2])))
+		putString(tx, op.key, op.value, 0)
+		return reply.Integer(int64(len(op.value)))
 	}
-	if len(v)+len(argv[2]) > maxString {
+	if len(v)+len(op.value) > maxString {
 		return fail(errTooLong)
 	}
-	grown := append(v, argv[2]...)
-	replaceString(tx, argv[1], grown)
+	grown := append(v, op.value...)
+	replaceString(tx, op.key, grown)
 	return reply.Integer(int64(len(grown)))
 }
 
@@ -283,6 +297,15 @@ func parseSetrange(argv [][]byte) (machine.Op, error) {
 		return nil, textError("ERR offset is out of range")
 	}
 	return setrange{argv[1], argv[3], offset}, nil
+}
+
+// Needs implements machine.Sizer: a few bytes of arguments make a string of
+// half a GiB, and the one before is copied.
+func (op setrange) Needs(tx *machine.Tx) int64 {
+	if op.offset > maxString || len(op.value) == 0 {
+		return 0 // refused, or nothing to do
+	}
+	return max(stringSize(tx, op.key), op.offset+int64(len(op.value)))
 }
 
 // Apply implements machine.Op.

@@ -175,6 +175,12 @@ func (c *Command) Keys(argv [][]byte) [][]byte {
 	return keys
 }
 
+// Grows reports whether the command may add to the keyspace. A new name may be
+// longer than the old one, which redis-server does not count.
+func (c *Command) Grows() bool {
+	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx"
+}
+
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {
 	argv [][]byte

@@ -43,6 +43,13 @@ type Op interface {
 	Apply(tx *Tx) reply.Reply
 }
 
+// Sizer is an Op whose arguments do not tell how much memory it takes.
+type Sizer interface {
+	Op
+	// Needs is about how many bytes Apply allocates beside its arguments.
+	Needs(tx *Tx) int64
+}
+
 // Tx is what an Op may see: the keyspace and the time and seed that the leader
 // stamped on the batch. A read evaluated outside the log gets the leader's
 // clock and must not change the Store.
@@ -62,6 +69,8 @@ type Item struct {
 	Op    Op
 	Argv  [][]byte
 	Write bool
+	// Grows says that the write may add to the keyspace.
+	Grows bool
 	Reply reply.Reply
 }
 
@@ -82,8 +91,7 @@ func New(parse Parse) *Machine {
 // Index is the log index of the last entry applied.
 func (m *Machine) Index() uint64 { return m.index }
 
-// Keys is the number of keys, Expiring how many of them have a deadline, and
-// Bytes about what they take in memory.
+// Keys is the number of keys, expired ones that no sweep has removed included.
 func (m *Machine) Keys() int { return m.store.Len() }
 
 // Expiring is the number of keys with a deadline.

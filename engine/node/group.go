@@ -30,6 +30,7 @@ var ErrStopped = errors.New("the group has stopped")
 var (
 	replyFull = reply.Error("MISCONF the volume is full: writes are refused until there is space, reads go on")
 	replyWait = reply.Error("LOADING the log cannot be taken up again before there is space on the volume")
+	replyOOM  = reply.Error("OOM command not allowed when used memory > 'maxmemory'.")
 	replySize = reply.Error("ERR the command is too large for the log")
 )
 
@@ -44,6 +45,7 @@ type GroupOptions struct {
 
 	SegmentSize   int64 // of the log, bytes; wal.DefaultSegmentSize when zero
 	SnapshotAfter int64 // bytes of log, at least; 64 MiB when zero
+	MaxData       int64 // bytes of the keyspace in memory, about; no limit when zero
 }
 
 // Group executes commands: reads at once under its lock, writes through the

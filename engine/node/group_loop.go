@@ -149,6 +149,9 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 		return g.refuse(items, replyFull)
 	}
 	now, seed := g.clock(), rand.Uint64()
+	if !g.withinMemory(items, now) {
+		return g.read(items)
+	}
 	data := machine.AppendBatch(make([]byte, 0, bytes), items, now, seed)
 	switch err := g.wal.Reserve(1, int64(len(data))); {
 	case errors.Is(err, wal.ErrFull):
@@ -163,6 +166,17 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 		return err
 	}
 	return g.turn(&proposal{items: items, now: now, seed: seed})
+}
+
+// withinMemory refuses the writes for which there is no memory, and says
+// whether a write is left.
+func (g *Group) withinMemory(items []machine.Item, now int64) bool {
+	if g.opts.MaxData == 0 {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.machine.Bound(items, g.opts.MaxData, now, replyOOM)
 }
 
 // proposal is the entry on its way through the log.

@@ -14,6 +14,13 @@ import (
 // below; the rest is for what it does not count.
 const memoryShare = 90 // percent
 
+// dataShare of the memory limit is what the keyspace may take; the rest is for
+// connections, the log, a snapshot and the collector.
+const dataShare = 70 // percent
+
+// maxData bounds the keyspace, in bytes; 0 for no limit.
+func (n *Node) maxData() int64 { return n.memoryLimit / 100 * dataShare }
+
 // limitMemory tells the runtime of the cgroup's limit, unless GOMEMLIMIT is
 // set, and returns what is in force; 0 for none.
 func limitMemory(log *slog.Logger) int64 {

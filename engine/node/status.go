@@ -87,7 +87,8 @@ func (n *Node) facts() server.Facts {
 	return server.Facts{
 		EngineVersion: n.opts.Version, RunID: n.runID, Member: n.opts.Member,
 		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Expiring: f.Expiring, DataBytes: f.Bytes,
-		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full, MemoryLimit: n.memoryLimit,
+		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
+		MemoryLimit: n.memoryLimit, MaxData: n.maxData(),
 	}
 }
 

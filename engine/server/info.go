@@ -26,6 +26,7 @@ type Facts struct {
 	Durability    string
 	StorageFull   bool
 	MemoryLimit   int64 // bytes, 0 for none
+	MaxData       int64 // bytes that the keyspace may take, 0 for no limit
 }
 
 type field struct {
@@ -107,7 +108,7 @@ func (s *Server) infoMemory(f Facts) []field {
 		{"used_memory_human", human(used)},
 		{"used_memory_rss", total},
 		{"used_memory_dataset", f.DataBytes},
-		{"maxmemory", 0},
+		{"maxmemory", f.MaxData},
 		{"maxmemory_policy", "noeviction"},
 		{"memory_limit", f.MemoryLimit},
 	}

@@ -171,7 +171,7 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	if err != nil {
 		return refuse(err)
 	}
-	return cmd, machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0}, reply.Reply{}
+	return cmd, machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0, Grows: cmd.Grows()}, reply.Reply{}
 }
 
 // execute runs keyspace commands and appends their replies. False means that

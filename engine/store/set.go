@@ -3,8 +3,12 @@ package store
 // smallSet is up to how many members a set is searched without an index.
 const smallSet = 16
 
-// memberOverhead approximates the bytes of a member beside its text.
-const memberOverhead = 24
+// memberOverhead approximates the bytes of a member beside its text,
+// indexOverhead those of its cell in the index.
+const (
+	memberOverhead = 24
+	indexOverhead  = 72
+)
 
 // Set is a set of strings in a deterministic order: members stand in the order
 // in which they came, and the last takes the place of one that is removed. Two
@@ -23,7 +27,7 @@ func (*Set) Kind() Kind { return KindSet }
 func (s *Set) Size() int64 {
 	per := int64(memberOverhead)
 	if s.index != nil {
-		per += 48
+		per += indexOverhead
 	}
 	return s.text + per*int64(len(s.members)) + 56
 }
@@ -65,10 +69,7 @@ func (s *Set) Add(member []byte) bool {
 	if s.index != nil {
 		s.index[m] = len(s.members) - 1
 	} else if len(s.members) > smallSet {
-		s.index = make(map[string]int, 2*smallSet)
-		for i, m := range s.members {
-			s.index[m] = i
-		}
+		s.reindex()
 	}
 	return true
 }
@@ -89,7 +90,27 @@ func (s *Set) Remove(member []byte) bool {
 		s.index[moved] = i
 		delete(s.index, string(member))
 	}
+	if cap(s.members) > 4*smallSet && len(s.members) < cap(s.members)/4 {
+		s.shrink()
+	}
 	return true
+}
+
+// shrink gives back the room of members that are gone, of which Size knows
+// nothing. A map never does by itself.
+func (s *Set) shrink() {
+	s.members = append(make([]string, 0, 2*len(s.members)), s.members...)
+	s.index = nil
+	if len(s.members) > smallSet {
+		s.reindex()
+	}
+}
+
+func (s *Set) reindex() {
+	s.index = make(map[string]int, 2*len(s.members))
+	for i, m := range s.members {
+		s.index[m] = i
+	}
 }
 
 func (s *Set) appendTo(dst []byte) []byte {

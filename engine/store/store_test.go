@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestSlotIsRedisClusters(t *testing.T) {
@@ -277,10 +278,15 @@ func TestStreamAgainstSlice(t *testing.T) {
 				break
 			}
 			i := r.IntN(len(model))
-			if !s.Delete(model[i]) || s.Delete(model[i]) {
-				t.Fatal("an entry is deleted once")
+			j := i + 1
+			if r.IntN(20) == 0 {
+				j = min(i+300, len(model))
 			}
-			model = slices.Delete(model, i, i+1)
+			want := int64(j - i)
+			if got := s.Delete(append([]ID{MaxID}, model[i:j]...)...); got != want || s.Delete(model[i:j]...) != 0 {
+				t.Fatalf("deleted %d entries, want %d, and each once", got, want)
+			}
+			model = slices.Delete(model, i, j)
 		case 4:
 			keep := 200 + r.IntN(800)
 			dropped := int(s.Trim(Trim{MaxLen: int64(keep)}))
@@ -291,6 +297,60 @@ func TestStreamAgainstSlice(t *testing.T) {
 		}
 		if r.IntN(50) == 0 {
 			compareRange(t, s, model, r)
+		}
+	}
+}
+
+// TestDeletingManyNodesIsLinear: with a move of all nodes for each that becomes
+// empty, one XDEL held everybody up for minutes.
+func TestDeletingManyNodesIsLinear(t *testing.T) {
+	s := &Stream{}
+	ids := make([]ID, 400_000)
+	for i := range ids {
+		ids[i] = ID{1, uint64(i + 1)}
+		node := &streamNode{}
+		s.adopt(node, StreamEntry{ID: ids[i]})
+		s.nodes = append(s.nodes, node)
+	}
+	half := len(ids) / 2
+	begin := time.Now()
+	if got := s.Delete(ids[:half]...); got != int64(half) {
+		t.Fatalf("deleted %d", got)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if len(s.nodes) != half || s.Len() != half || s.Delete(ids[half]) != 1 || len(s.nodes) != half-1 {
+		t.Errorf("%d nodes and %d entries are left", len(s.nodes), s.Len())
+	}
+}
+
+// TestWhatIsDeletedGivesItsRoomBack: Size does not count room, so that what is
+// kept of it escapes every limit on memory.
+func TestWhatIsDeletedGivesItsRoomBack(t *testing.T) {
+	set, stream := &Set{}, &Stream{}
+	for i := range 10_000 {
+		set.Add(fmt.Append(nil, i))
+		stream.Add(StreamEntry{ID: ID{1, uint64(i + 1)}, Fields: [][]byte{{'f'}, {'v'}}})
+	}
+	room := func() (n int) {
+		for _, node := range stream.nodes {
+			n += cap(node.entries)
+		}
+		return n
+	}
+	for i := range 10_000 {
+		if i%100 != 0 {
+			set.Remove(fmt.Append(nil, i))
+			stream.Delete(ID{1, uint64(i + 1)})
+		}
+	}
+	if set.Len() != 100 || cap(set.members) > 800 || stream.Len() != 100 || room() > 800 {
+		t.Errorf("a set of %d has room for %d, a stream of %d for %d", set.Len(), cap(set.members), stream.Len(), room())
+	}
+	for i := range 10_000 {
+		if set.Has(fmt.Append(nil, i)) != (i%100 == 0) {
+			t.Fatalf("member %d", i)
 		}
 	}
 }

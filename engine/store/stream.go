@@ -14,7 +14,7 @@ const (
 )
 
 // entryOverhead approximates the bytes of a stream entry beside its fields.
-const entryOverhead = 40
+const entryOverhead = 72
 
 // ID is the identifier of a stream entry.
 type ID struct {
@@ -69,6 +69,7 @@ type streamNode struct {
 	entries []StreamEntry
 	deleted int   // entries deleted from it, which still count towards nodeEntries
 	bytes   int64 // about what the entries' fields take in a packed node
+	end     ID    // of the entry added last, deleted or not: none behind it is here
 }
 
 // Stream is an append-only log of entries with ascending IDs. The zero value
@@ -86,7 +87,7 @@ type Stream struct {
 func (*Stream) Kind() Kind { return KindStream }
 
 // Size implements Value.
-func (s *Stream) Size() int64 { return s.size + int64(len(s.nodes))*72 + 120 }
+func (s *Stream) Size() int64 { return s.size + int64(len(s.nodes))*96 + 120 }
 
 func (*Stream) vanished() bool { return false }
 
@@ -112,6 +113,7 @@ func (s *Stream) Add(e StreamEntry) {
 		s.nodes = append(s.nodes, node)
 	}
 	node.entries = append(node.entries, e)
+	node.end = e.ID
 	node.bytes += packed
 	s.lastID = e.ID
 	s.length++
@@ -119,13 +121,25 @@ func (s *Stream) Add(e StreamEntry) {
 	s.size += e.size()
 }
 
-// Delete removes the entry with an ID and reports whether there was one.
-func (s *Stream) Delete(id ID) bool {
-	n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].last().Less(id) })
-	if n == len(s.nodes) {
-		return false
+// Delete removes the entries with these IDs and returns how many there were.
+func (s *Stream) Delete(ids ...ID) int64 {
+	var deleted int64
+	var empty []int // places of nodes
+	for _, id := range ids {
+		n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].end.Less(id) })
+		if n == len(s.nodes) || !s.deleteFrom(s.nodes[n], id) {
+			continue
+		}
+		deleted++
+		if len(s.nodes[n].entries) == 0 {
+			empty = append(empty, n)
+		}
 	}
-	node := s.nodes[n]
+	s.removeNodes(empty)
+	return deleted
+}
+
+func (s *Stream) deleteFrom(node *streamNode, id ID) bool {
 	i := node.search(id)
 	if i == len(node.entries) || node.entries[i].ID != id {
 		return false
@@ -134,20 +148,38 @@ func (s *Stream) Delete(id ID) bool {
 	if s.maxDeleted.Less(id) {
 		s.maxDeleted = id
 	}
-	node.entries = slices.Delete(node.entries, i, i+1)
-	node.deleted++
-	if len(node.entries) == 0 {
+	node.cut(i, i+1)
+	return true
+}
+
+// cut deletes entries i to j, and gives back the room of those that are gone,
+// of which Size knows nothing.
+func (n *streamNode) cut(i, j int) {
+	n.entries = slices.Delete(n.entries, i, j)
+	n.deleted += j - i
+	if len(n.entries) < cap(n.entries)/4 {
+		n.entries = slices.Clip(slices.Clone(n.entries))
+	}
+}
+
+// removeNodes removes empty nodes: a few one by one, many in one pass, since
+// each one by one moves all behind it.
+func (s *Stream) removeNodes(empty []int) {
+	const few = 64
+	if len(empty) > few {
+		s.nodes = slices.DeleteFunc(s.nodes, func(n *streamNode) bool { return len(n.entries) == 0 })
+		return
+	}
+	slices.Sort(empty)
+	for _, n := range slices.Backward(empty) {
 		s.nodes = slices.Delete(s.nodes, n, n+1)
 	}
-	return true
 }
 
 func (s *Stream) dropped(e *StreamEntry) {
 	s.length--
 	s.size -= e.size()
 }
-
-func (n *streamNode) last() ID { return n.entries[len(n.entries)-1].ID }
 
 // search is the position of the first entry not before id.
 func (n *streamNode) search(id ID) int {
@@ -181,8 +213,7 @@ func (s *Stream) Trim(t Trim) int64 {
 		}
 		dropped += int64(excess)
 		if !all {
-			node.entries = slices.Delete(node.entries, 0, excess)
-			node.deleted += excess
+			node.cut(0, excess)
 			break
 		}
 		whole++
@@ -209,7 +240,7 @@ func (s *Stream) Range(first, last ID, reverse bool, visit func(*StreamEntry) bo
 		s.descend(first, last, visit)
 		return
 	}
-	n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].last().Less(first) })
+	n := sort.Search(len(s.nodes), func(i int) bool { return !s.nodes[i].end.Less(first) })
 	for ; n < len(s.nodes); n++ {
 		node := s.nodes[n]
 		for i := node.search(first); i < len(node.entries); i++ {
@@ -286,6 +317,7 @@ func decodeStream(d *decoder) *Stream {
 // adopt puts a decoded entry into its node.
 func (s *Stream) adopt(node *streamNode, e StreamEntry) {
 	node.entries = append(node.entries, e)
+	node.end = e.ID
 	for _, f := range e.Fields {
 		node.bytes += int64(len(f)) + 2
 	}

@@ -41,7 +41,7 @@ type String []byte
 func (String) Kind() Kind { return KindString }
 
 // Size implements Value.
-func (v String) Size() int64 { return int64(len(v)) + 24 }
+func (v String) Size() int64 { return int64(cap(v)) + 24 }
 
 func (String) vanished() bool { return false }
 

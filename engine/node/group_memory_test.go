@@ -1,0 +1,73 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/machine"
+)
+
+// call makes the item of a real command as the server does.
+func call(t *testing.T, words ...string) machine.Item {
+	t.Helper()
+	argv := make([][]byte, len(words))
+	for i, w := range words {
+		argv[i] = []byte(w)
+	}
+	c, err := command.Resolve(argv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := c.Parse(argv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return machine.Item{Op: op, Argv: argv, Write: c.Flags&command.Write != 0, Grows: c.Grows()}
+}
+
+// TestMemoryIsBounded: what does not fit is refused before it is logged, for
+// what is in the log is carried out again at every start. Half a GiB costs a
+// client forty bytes.
+func TestMemoryIsBounded(t *testing.T) {
+	const limit = 1 << 20
+	opts := groupOptions(vfs.NewMem(), func(o *GroupOptions) { o.Parse, o.MaxData = command.Parse, limit })
+	g := startGroup(t, opts)
+	say := func(want string, words ...string) {
+		t.Helper()
+		if got := string(do(t, g, call(t, words...))[0].Str); !strings.HasPrefix(got, want) {
+			t.Errorf("%.60q: got %.60q, want %q", words, got, want)
+		}
+	}
+	const oom = "OOM command not allowed"
+	say("OK", "SET", "name", "value")
+	before := g.Stats().AppliedIndex
+	say(oom, "SETRANGE", "huge", "536870000", "x")
+	say(oom, "SET", "large", strings.Repeat("v", limit/2))
+	say(oom, "RENAME", "name", strings.Repeat("n", limit/2))
+	if got := g.Stats().AppliedIndex; got != before {
+		t.Errorf("%d entries were logged for what was refused", got-before)
+	}
+	say("", "SETRANGE", "half", fmt.Sprint(limit*4/10), "x")
+	say("", "SETRANGE", "half", "0", "x") // a copy more, and no room for two
+	say("", "SETRANGE", "other", fmt.Sprint(limit*4/10), "x")
+	say(oom, "SETRANGE", "half", "0", "x")
+	say(oom, "APPEND", "half", "x")
+	got := do(t, g, call(t, "SET", "a", strings.Repeat("v", limit/3)), call(t, "GET", "name"), call(t, "DEL", "other"))
+	if !strings.HasPrefix(string(got[0].Str), oom) || string(got[1].Str) != "value" || got[2].Int != 1 {
+		t.Errorf("a batch on a full memory: %.100q, %.100q, %d", got[0].Str, got[1].Str, got[2].Int)
+	}
+	say("", "SETRANGE", "half", "0", "x")
+	if g.Stats().Bytes > limit {
+		t.Errorf("%d bytes, the limit is %d", g.Stats().Bytes, limit)
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	g = startGroup(t, opts)
+	defer g.Stop()
+	say("value", "GET", "name")
+}
