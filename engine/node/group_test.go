@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -423,15 +424,27 @@ func TestClockNeverRunsBackwards(t *testing.T) {
 	}
 }
 
-// snapshotted runs a group until it has a snapshot, and returns that file.
-func snapshotted(t *testing.T, fs vfs.FS) string {
+// snapshotted runs a group until it has a snapshot, and returns the files of
+// all that it has, the newest last: one that a stop overtook is not yet pruned.
+func snapshotted(t *testing.T, fs vfs.FS) []string {
 	t.Helper()
 	g := startGroup(t, groupOptions(fs))
 	stop := make(chan struct{})
 	wg := writers(g, 4, stop, func(string, string) {})
-	var names []string
-	for len(names) == 0 || strings.HasSuffix(names[0], "tmp") {
-		names, _ = fs.List("data/snapshot")
+	list := func() (files []string) {
+		names, err := fs.List("data/snapshot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, ".snap") {
+				files = append(files, "data/snapshot/"+name)
+			}
+		}
+		slices.Sort(files)
+		return files
+	}
+	for len(list()) == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
 	close(stop)
@@ -439,17 +452,15 @@ func snapshotted(t *testing.T, fs vfs.FS) string {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := fs.List("data/snapshot")
-	if err != nil || len(names) != 1 {
-		t.Fatalf("snapshots %v, %v", names, err)
-	}
-	return "data/snapshot/" + names[0]
+	return list()
 }
 
 func TestMissingSnapshotIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
-	if err := fs.Remove(snapshotted(t, fs)); err != nil {
-		t.Fatal(err)
+	for _, name := range snapshotted(t, fs) {
+		if err := fs.Remove(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := OpenGroup(groupOptions(fs)); !errors.Is(err, wal.ErrGap) {
 		t.Fatalf("the snapshot is gone: %v", err)
@@ -460,7 +471,8 @@ func TestMissingSnapshotIsRefused(t *testing.T) {
 // the state alone would not see it.
 func TestDamagedFooterIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
-	name := snapshotted(t, fs)
+	names := snapshotted(t, fs)
+	name := names[len(names)-1]
 	info, err := fs.Stat(name)
 	if err != nil {
 		t.Fatal(err)
