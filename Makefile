@@ -74,9 +74,9 @@ lint: ## golangci-lint, pinned in hack/tools
 	$(TOOL) golangci-lint run ./...
 
 .PHONY: verify
-verify: generate lint ## Regenerate, lint, lint the chart; the tree must be unchanged by it
+verify: generate lint ## Regenerate, lint, check formatting and modules; the tree must be unchanged by it
 	@hack/verify
 
 .PHONY: bench-wal
-bench-wal: ## The log beside etcd's own WAL package, in one run
-	$(GO) -C test/bench/wal run .
+bench-wal: ## The log beside etcd's own WAL package, taking turns in one run
+	$(GO) run ./test/bench/wal

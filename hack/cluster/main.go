@@ -1,4 +1,4 @@
-// Program cluster builds, starts and removes a real Kubernetes on this machine, for the demo and for tests.
+// Command cluster builds, starts and removes a real Kubernetes on this machine, for the demo and for tests.
 package main
 
 import (

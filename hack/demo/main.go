@@ -1,4 +1,4 @@
-// Program demo shows Coffer at work: `up` makes a local Kubernetes (or takes the cluster of the current context, with
+// Command demo shows Coffer at work: `up` makes a local Kubernetes (or takes the cluster of the current context, with
 // CLUSTER=existing), installs the chart, applies config/samples, and lets a client work while its credentials rotate
 // twice. `down` removes all of it.
 package main

@@ -1,4 +1,4 @@
-// Program image builds the project's container images as docker-archive files in dist/, without docker:
+// Command image builds the project's container images as docker-archive files in dist/, without docker:
 // coffer.tar, with both programs, and coffer-demo-client.tar, with the client of the demo.
 package main
 

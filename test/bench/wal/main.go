@@ -1,4 +1,4 @@
-// Package main compares engine/wal with etcd's server/storage/wal: what one
+// Command wal compares engine/wal with etcd's server/storage/wal: what one
 // batch costs from append to durable. The two take turns in one run.
 //
 //	go run ./test/bench/wal [-dir DIR] [-rounds N]

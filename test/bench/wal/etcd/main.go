@@ -1,4 +1,4 @@
-// Package main measures etcd's server/storage/wal for the benchmark above it:
+// Command etcd measures etcd's server/storage/wal for the benchmark above it:
 // etcd DIR SIZE BATCHES writes so many batches of one entry and a hard state
 // and prints microseconds a batch as JSON.
 package main
