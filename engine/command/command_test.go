@@ -123,6 +123,49 @@ func run(m *machine.Machine, index *uint64, log *[][]byte, call [][]byte) (reply
 	return items[0].Reply, true
 }
 
+// TestRepliesEndWhereNobodyGetsThem: a reply that is larger than any connection
+// may be sent is not built to its end.
+func TestRepliesEndWhereNobodyGetsThem(t *testing.T) {
+	m, index, log := machine.New(Parse), uint64(0), [][]byte(nil)
+	for i := range 2000 {
+		n := fmt.Sprint(i)
+		run(m, &index, &log, argv("SET", n, n))
+		run(m, &index, &log, argv("SADD", "set", n))
+		run(m, &index, &log, argv("XADD", "stream", "1-"+fmt.Sprint(i+1), "f", n))
+	}
+	for _, call := range [][][]byte{
+		argv("KEYS", "*"), argv("SCAN", "0", "COUNT", "1000000"), argv("SMEMBERS", "set"),
+		argv("XRANGE", "stream", "-", "+"), argv("XREVRANGE", "stream", "+", "-"),
+	} {
+		m.MaxReply = 0
+		if r, _ := run(m, &index, &log, call); r.Size() < 2000*32 {
+			t.Errorf("%q: without a limit %d bytes", call, r.Size())
+		}
+		m.MaxReply = 4096
+		if r, _ := run(m, &index, &log, call); r.Size() <= 4096 || r.Size() > 6000 {
+			t.Errorf("%q: %d bytes, want few above the limit, which close the connection", call, r.Size())
+		}
+	}
+}
+
+// TestDescriptionsAreShared: two megabytes of COMMAND INFO became three
+// gigabytes of reply.
+func TestDescriptionsAreShared(t *testing.T) {
+	for _, sub := range []string{"INFO", "DOCS"} {
+		call := argv("COMMAND", sub)
+		for range 1000 {
+			call = append(call, []byte("client"))
+		}
+		c, err := Resolve(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := testing.AllocsPerRun(5, func() { c.Run(&session{}, call) }); got > 10_000 {
+			t.Errorf("COMMAND %s: %.0f allocations for 1000 names", sub, got)
+		}
+	}
+}
+
 func FuzzCommands(f *testing.F) {
 	for _, c := range All() {
 		words := []string{c.Name}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/reply"
@@ -99,18 +100,32 @@ func commandList(_ Session, argv [][]byte) reply.Reply {
 	return reply.Array(names...)
 }
 
+// descriptions are made once and shared: a client may ask for the same one a
+// million times over in one request.
+var descriptions = sync.OnceValue(func() map[*Command]description {
+	made := map[*Command]description{}
+	for _, c := range All() {
+		for _, each := range append([]*Command{c}, c.Subcommands...) {
+			made[each] = description{info: each.describe(), docs: each.docs()}
+		}
+	}
+	return made
+})
+
+type description struct{ info, docs reply.Reply }
+
 // commandInfo serves COMMAND and COMMAND INFO.
 func commandInfo(_ Session, argv [][]byte) reply.Reply {
 	rows := []reply.Reply{}
 	if len(argv) <= 2 {
 		for _, c := range All() {
-			rows = append(rows, c.describe())
+			rows = append(rows, descriptions()[c].info)
 		}
 		return reply.Array(rows...)
 	}
 	for _, name := range argv[2:] {
 		if c := find(name); c != nil {
-			rows = append(rows, c.describe())
+			rows = append(rows, descriptions()[c].info)
 		} else {
 			rows = append(rows, reply.Null)
 		}
@@ -165,7 +180,7 @@ func commandDocs(_ Session, argv [][]byte) reply.Reply {
 	}
 	pairs := []reply.Reply{}
 	for _, c := range asked {
-		pairs = append(pairs, reply.BulkString(c.Name), c.docs())
+		pairs = append(pairs, reply.BulkString(c.Name), descriptions()[c].docs)
 	}
 	return reply.Map(pairs...)
 }

@@ -183,13 +183,11 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 }
 
 func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
-	found := []reply.Reply{}
-	tx.Store.Each(tx.Now, func(key string, _ store.Value) {
-		if glob.Match(argv[1], []byte(key)) {
-			found = append(found, reply.BulkString(key))
-		}
+	found := gather(tx)
+	tx.Store.Each(tx.Now, func(key string, _ store.Value) bool {
+		return !glob.Match(argv[1], []byte(key)) || found.add(reply.BulkString(key))
 	})
-	return reply.Array(found...)
+	return reply.Array(found.items...)
 }
 
 type scan struct {
@@ -236,14 +234,13 @@ func parseScan(argv [][]byte) (machine.Op, error) {
 
 // Apply implements machine.Op.
 func (op *scan) Apply(tx *machine.Tx) reply.Reply {
-	found := []reply.Reply{}
+	found := gather(tx)
 	count := int(min(op.count, math.MaxInt32))
-	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, v store.Value) {
-		if (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String()) {
-			found = append(found, reply.BulkString(key))
-		}
+	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, v store.Value) bool {
+		wanted := (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String())
+		return !wanted || found.add(reply.BulkString(key))
 	})
-	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found...))
+	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found.items...))
 }
 
 func dbsize(tx *machine.Tx, _ [][]byte) reply.Reply {

@@ -70,11 +70,13 @@ func smembers(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	members := make([]reply.Reply, 0, s.Len())
+	members := gather(tx)
 	for _, member := range s.Members() {
-		members = append(members, reply.BulkString(member))
+		if !members.add(reply.BulkString(member)) {
+			break
+		}
 	}
-	return reply.Set(members...)
+	return reply.Set(members.items...)
 }
 
 func truth(b bool) reply.Reply {

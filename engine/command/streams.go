@@ -342,16 +342,16 @@ func (op *xrange) Apply(tx *machine.Tx) reply.Reply {
 	case op.count == 0:
 		return reply.NullArray
 	}
-	entries := []reply.Reply{}
+	entries := gather(tx)
 	s.Range(op.first, op.last, op.reverse, func(e *store.StreamEntry) bool {
 		fields := make([]reply.Reply, len(e.Fields))
 		for i, f := range e.Fields {
 			fields[i] = reply.Bulk(f)
 		}
-		entries = append(entries, reply.Array(formatID(e.ID), reply.Array(fields...)))
-		return op.count < 0 || int64(len(entries)) < op.count
+		more := entries.add(reply.Array(formatID(e.ID), reply.Array(fields...)))
+		return more && (op.count < 0 || int64(len(entries.items)) < op.count)
 	})
-	return reply.Array(entries...)
+	return reply.Array(entries.items...)
 }
 
 // xdel reads its IDs here, not while parsing: for an absent key redis-server

@@ -181,6 +181,12 @@ func (c *Command) Grows() bool {
 	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx"
 }
 
+// Heavy reports whether the command's work or reply grows with the data rather
+// than with its arguments.
+func (c *Command) Heavy() bool {
+	return c.Flags&(ReadOnly|Fast) == ReadOnly || c.Name == "setrange"
+}
+
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {
 	argv [][]byte

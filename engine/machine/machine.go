@@ -57,6 +57,9 @@ type Tx struct {
 	Store *store.Store
 	Now   int64  // milliseconds since the Unix epoch
 	Seed  uint64 // random, another for every command
+	// MaxReply is the size of the largest reply that anybody gets; 0 for no
+	// limit. A read may stop where its reply has become larger.
+	MaxReply int64
 }
 
 // Parse turns a command's arguments (its name first) into an Op. It is how the
@@ -77,6 +80,10 @@ type Item struct {
 // Machine is the state of one group. It is not safe for concurrent use; the
 // group's lock guards it.
 type Machine struct {
+	// MaxReply is every Tx's. It is no part of the state: a write must not look
+	// at it.
+	MaxReply int64
+
 	store   *store.Store
 	parse   Parse
 	index   uint64 // the last log entry applied
@@ -102,7 +109,7 @@ func (m *Machine) Bytes() int64 { return m.store.Bytes() }
 
 // Read evaluates items that write nothing and fills their replies.
 func (m *Machine) Read(items []Item, now int64) {
-	tx := Tx{Store: m.store, Now: max(now, m.lastNow)}
+	tx := Tx{Store: m.store, Now: max(now, m.lastNow), MaxReply: m.MaxReply}
 	for i := range items {
 		items[i].Reply = items[i].Op.Apply(&tx)
 	}
@@ -152,7 +159,7 @@ func (m *Machine) Replay(index uint64, data []byte) error {
 func (m *Machine) begin(index uint64, now int64) Tx {
 	m.index = index
 	m.lastNow = max(m.lastNow, now)
-	return Tx{Store: m.store, Now: m.lastNow}
+	return Tx{Store: m.store, Now: m.lastNow, MaxReply: m.MaxReply}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

@@ -46,6 +46,7 @@ type GroupOptions struct {
 	SegmentSize   int64 // of the log, bytes; wal.DefaultSegmentSize when zero
 	SnapshotAfter int64 // bytes of log, at least; 64 MiB when zero
 	MaxData       int64 // bytes of the keyspace in memory, about; no limit when zero
+	MaxReply      int64 // bytes; no limit when zero
 }
 
 // Group executes commands: reads at once under its lock, writes through the

@@ -57,6 +57,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	g.machine.MaxReply = opts.MaxReply
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	if err := g.prepareDir(); err != nil {
 		return nil, err

@@ -127,7 +127,8 @@ func (n *Node) start(ctx context.Context) error {
 func (n *Node) openGroup() error {
 	g, err := OpenGroup(GroupOptions{
 		FS: vfs.Default, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
-		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log, MaxData: n.maxData(),
+		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log,
+		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
 	})
 	if err != nil {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)

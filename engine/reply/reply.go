@@ -75,3 +75,13 @@ func Map(pairs ...Reply) Reply { return Reply{Kind: KindMap, Items: pairs} }
 
 // IsError reports whether the reply is an error.
 func (r Reply) IsError() bool { return r.Kind == KindError }
+
+// Size is at least as many bytes as a codec writes for the reply.
+func (r Reply) Size() int64 {
+	const header = 32 // type, length or number, line ends; a double has 24 digits
+	size := int64(header + len(r.Str))
+	for i := range r.Items {
+		size += r.Items[i].Size()
+	}
+	return size
+}

@@ -15,10 +15,8 @@ import (
 )
 
 const (
-	// maxBatch and maxLargeReads bound what one turn holds in memory: commands
-	// in all, and among them reads whose reply grows with the data.
-	maxBatch      = 1024
-	maxLargeReads = 16
+	// maxBatch is how many commands one turn serves.
+	maxBatch = 1024
 	// flushSize is how many reply bytes are gathered before they are written
 	// although the batch goes on; idleOutput what a waiting session keeps.
 	flushSize  = 1 << 20
@@ -98,8 +96,7 @@ func (r countingReader) Read(p []byte) (int, error) {
 // bounds of one batch. It stops early when the connection must close.
 func (c *session) serveBuffered() (served int, ok bool) {
 	var run []machine.Item // keyspace commands not yet executed
-	large := 0
-	for served < maxBatch && large < maxLargeReads && !c.closing {
+	for served < maxBatch && !c.closing {
 		argv, complete, err := c.reader.Next()
 		if err != nil {
 			c.execute(run)
@@ -112,14 +109,17 @@ func (c *session) serveBuffered() (served int, ok bool) {
 		served++
 		cmd, item, refusal := c.prepare(argv)
 		switch {
-		case cmd != nil && cmd.Run == nil:
+		case cmd != nil && cmd.Run == nil && !cmd.Heavy():
 			run = append(run, item)
-			if cmd.Flags&command.ReadOnly != 0 && cmd.Flags&command.Fast == 0 {
-				large++
-			}
 			continue
 		case !c.execute(run):
 			return served, false
+		case cmd != nil && cmd.Run == nil:
+			// Alone: others get their turn in between, and one such reply is in
+			// memory at a time.
+			if !c.execute([]machine.Item{item}) {
+				return served, false
+			}
 		case cmd == nil:
 			c.write(refusal)
 		default:
@@ -195,7 +195,7 @@ func (c *session) execute(run []machine.Item) bool {
 
 // write appends a reply, and flushes when a good deal has gathered.
 func (c *session) write(r reply.Reply) bool {
-	if size := resp.Size(r); size > c.srv.opts.Limits.MaxOutputBytes {
+	if size := r.Size(); size > c.srv.opts.Limits.MaxOutputBytes {
 		c.srv.counters.outputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose reply exceeds limits.maxOutputBytes", "conn", c.id, "command", c.last, "bytes", size)
 		c.closing = true

@@ -144,6 +144,20 @@ func TestPipelineIsOneBatch(t *testing.T) {
 	}
 }
 
+// TestHeavyCommandsRunAlone: of commands whose work or reply grows with the
+// data a client could pipeline a thousand, held against everybody else at once.
+func TestHeavyCommandsRunAlone(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	exchange(t, c, r, "SADD s a\r\nSCARD s\r\nSMEMBERS s\r\nKEYS s\r\nSETRANGE r 1 x\r\nSETRANGE r 0 y\r\nGET r\r\nSTRLEN r\r\n",
+		":1\r\n:1\r\n*1\r\n$1\r\na\r\n*1\r\n$1\r\ns\r\n:2\r\n:2\r\n$2\r\nyx\r\n:2\r\n")
+	f.executor.mu.Lock()
+	defer f.executor.mu.Unlock()
+	if got := fmt.Sprint(f.executor.batches); got != "[2 1 1 1 1 2]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
 // TestPipelinedBehindAuth: what follows AUTH in the same packet is served, under
 // the limits of an authenticated client.
 func TestPipelinedBehindAuth(t *testing.T) {

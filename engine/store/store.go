@@ -248,13 +248,14 @@ func (s *Store) Sweep(now int64, limit int) int {
 // Scan visits present keys from a cursor on, slot by slot, until it has
 // visited count of them, and returns the cursor to go on with, 0 at the end.
 // A slot is visited whole, so a key that is present from the first call to the
-// last is visited at least once, whatever is written in between.
-func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string, v Value)) (next uint64) {
+// last is visited at least once, whatever is written in between. It ends early
+// when visit answers false.
+func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string, v Value) bool) (next uint64) {
 	for slot := cursor; slot < Slots; slot++ {
 		for key, e := range s.slots[slot] {
 			count--
-			if !e.expired(now) {
-				visit(key, e.value)
+			if !e.expired(now) && !visit(key, e.value) {
+				return 0
 			}
 		}
 		if count <= 0 && slot+1 < Slots {
@@ -264,7 +265,7 @@ func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string,
 	return 0
 }
 
-// Each visits every present key.
-func (s *Store) Each(now int64, visit func(key string, v Value)) {
+// Each visits every present key, or those before visit answers false.
+func (s *Store) Each(now int64, visit func(key string, v Value) bool) {
 	s.Scan(0, math.MaxInt, now, visit)
 }

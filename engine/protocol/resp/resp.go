@@ -141,13 +141,3 @@ func appendFloat(dst []byte, f float64) []byte {
 		return strconv.AppendFloat(dst, f, 'g', 17, 64)
 	}
 }
-
-// Size is at least as many bytes as AppendReply appends for r.
-func Size(r reply.Reply) int64 {
-	const header = 32 // type, length or number, line ends; a double has 24 digits
-	size := int64(header + len(r.Str))
-	for i := range r.Items {
-		size += Size(r.Items[i])
-	}
-	return size
-}

@@ -1,0 +1,26 @@
+package command
+
+import (
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+// gathering collects the elements of a reply that grows with the data. It takes
+// no more of them than somebody may get: what is larger closes the connection,
+// and building it all first would cost memory several times that of the data.
+type gathering struct {
+	items []reply.Reply
+	left  int64 // bytes; below 0 it is more than anybody gets
+	bound bool
+}
+
+func gather(tx *machine.Tx) *gathering {
+	return &gathering{items: []reply.Reply{}, left: tx.MaxReply, bound: tx.MaxReply > 0}
+}
+
+// add takes an element up and reports whether there is room for another.
+func (g *gathering) add(r reply.Reply) bool {
+	g.items = append(g.items, r)
+	g.left -= r.Size()
+	return !g.bound || g.left >= 0
+}
