@@ -73,6 +73,9 @@ const (
 	ReasonIssuerNotFound = "IssuerNotFound"
 	// ReasonIssuerNotReady: the issuer is there but not ready.
 	ReasonIssuerNotReady = "IssuerNotReady"
+	// ReasonHostnameNotAllowed: spec.service.hostnames has the name of a Service
+	// of another namespace, and spec.tls.issuerRef somebody who may sign it.
+	ReasonHostnameNotAllowed = "HostnameNotAllowed"
 	// ReasonCertificateNotReady: a certificate has not been issued.
 	ReasonCertificateNotReady = "CertificateNotReady"
 	// ReasonCertificateNotServed: a renewed certificate is not served yet.

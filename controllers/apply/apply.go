@@ -105,12 +105,17 @@ func (a Applier) One(ctx context.Context, object runtime.ApplyConfiguration) (*C
 		}
 	}
 	if err := a.Client.Apply(ctx, object, client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) {
+		if refused(err) {
 			return nil, &RefusedError{Kind: want.gvk.Kind, Name: want.key.Name, Err: err}
 		}
 		return nil, fmt.Errorf("apply %s %s: %w", want.gvk.Kind, want.key, err)
 	}
 	return &Change{Kind: want.gvk.Kind, Name: want.key.Name, Created: live == nil}, nil
+}
+
+// refused says whether the API server will say the same to the same object.
+func refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
 
 // parsed is an apply configuration as data.
@@ -175,9 +180,9 @@ func (a Applier) Owns(o client.Object) bool {
 		return true
 	}
 	// Another instance may want the same name: db "a" has a Service "a-members",
-	// and so does the db "a-members".
+	// and so does the db "a-members". Without labels, its owner tells.
 	_, labelled := o.GetLabels()[v1alpha1.LabelInstance]
-	return !labelled && appliedEntry(o) != nil
+	return !labelled && metav1.GetControllerOf(o) == nil && appliedEntry(o) != nil
 }
 
 func hasLabels(o client.Object, labels map[string]string) bool {

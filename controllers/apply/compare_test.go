@@ -108,7 +108,9 @@ func TestOwns(t *testing.T) {
 		"labelled as ours":                 {metav1.ObjectMeta{Labels: OwnerLabels("kvdatabase", "db")}, true},
 		"of another instance of that name": {metav1.ObjectMeta{Labels: OwnerLabels("jobqueue", "db"), ManagedFields: entry}, false},
 		"owned":                            {metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{UID: "u"}}}, true},
-		"ours, with its labels taken off":  {metav1.ObjectMeta{ManagedFields: entry}, true},
+		"another instance's, with its labels taken off": {metav1.ObjectMeta{ManagedFields: entry,
+			OwnerReferences: []metav1.OwnerReference{{UID: "other", Controller: new(true)}}}, false},
+		"ours, with its labels taken off": {metav1.ObjectMeta{ManagedFields: entry}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

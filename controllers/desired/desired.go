@@ -86,10 +86,15 @@ type Connection struct {
 }
 
 // All builds every object in the order in which they are to be applied: what
-// another needs comes first, the network is closed before a pod runs, members
-// learn a password before an application does.
+// another needs comes first, members learn a password before an application
+// does. The network is closed before all else: a client that is taken off the
+// list is kept out even while somebody refuses one of the other objects.
 func All(in Inputs) []Object {
-	objects := Certificates(in)
+	var objects []Object
+	if in.Database.Spec.NetworkPolicy.Managed() {
+		objects = append(objects, NetworkPolicy(in))
+	}
+	objects = append(objects, Certificates(in)...)
 	objects = append(objects, CertificateSecretOwners(in)...)
 	if in.Pending != nil {
 		objects = append(objects, PendingSecret(in))
@@ -100,11 +105,7 @@ func All(in Inputs) []Object {
 	if in.Metrics != nil {
 		objects = append(objects, MetricsSecret(in))
 	}
-	objects = append(objects, EngineConfigMap(in))
-	if in.Database.Spec.NetworkPolicy.Managed() {
-		objects = append(objects, NetworkPolicy(in))
-	}
-	objects = append(objects, MembersService(in), ClientService(in), StatefulSet(in))
+	objects = append(objects, EngineConfigMap(in), MembersService(in), ClientService(in), StatefulSet(in))
 	if in.Connection != nil {
 		objects = append(objects, ConnectionSecret(in))
 	}

@@ -365,3 +365,11 @@ func TestInputsAreNotShared(t *testing.T) {
 		t.Error("building changed the inputs")
 	}
 }
+
+// TestNetworkIsClosedFirst: applying stops at an object that is refused, and a
+// client that was taken off the list must be kept out all the same.
+func TestNetworkIsClosedFirst(t *testing.T) {
+	if g, _ := decode(t, All(inputs())[0]); g.Kind != "NetworkPolicy" {
+		t.Errorf("%s comes before it", g.Kind)
+	}
+}

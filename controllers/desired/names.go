@@ -22,6 +22,9 @@ func (n Names) StatefulSet() string { return n.name }
 // Member is a member's pod.
 func (n Names) Member(ordinal int) string { return n.name + "-" + strconv.Itoa(ordinal) }
 
+// Claim is a member's volume claim, as the StatefulSet's controller names it.
+func (n Names) Claim(ordinal int) string { return VolumeData + "-" + n.Member(ordinal) }
+
 // ClientService is what applications connect to.
 func (n Names) ClientService() string { return n.name }
 

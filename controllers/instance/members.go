@@ -50,6 +50,8 @@ type Member struct {
 
 // Names are the DNS names in members' certificates.
 type Names struct {
+	// Instance is how members name it: namespace/name.
+	Instance string
 	// Keys is in the client port's certificate.
 	Keys string
 	// Admin gives the name in a member's admin certificate.
@@ -115,6 +117,10 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	})
 	defer asker.Close()
 	status, err := asker.Status(ctx)
+	if err == nil && (status.Member != m.Name || status.Instance != names.Instance) {
+		// Members' certificates hold a name for all of them.
+		err = fmt.Errorf("says that it is %q of %q", status.Member, status.Instance)
+	}
 	if err != nil {
 		m.Err = fmt.Errorf("member %s: %w", m.Name, err)
 	} else {

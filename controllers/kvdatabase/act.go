@@ -67,7 +67,7 @@ func (s *scope) prune(ctx context.Context) error {
 // certificate's Issuing condition is set, which is what `cmctl renew` does. The
 // value that a new database comes with asks for nothing: its certificates are new.
 func (s *scope) renewTLS(ctx context.Context) error {
-	asked := s.db.Annotations[v1alpha1.AnnotationRotateTLS]
+	asked := request(s.db, v1alpha1.AnnotationRotateTLS)
 	if asked == "" || asked == s.handledTLS {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package kvdatabase
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -11,14 +13,16 @@ import (
 
 // conditions sets every condition, from the first visit on.
 func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Problem) {
+	ours := map[string]bool{}
 	set := func(kind string, holds bool, reason, message string) {
 		status := metav1.ConditionFalse
 		if holds {
 			status = metav1.ConditionTrue
 		}
 		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: s.db.Generation,
+			Type: kind, Status: status, Reason: reason, Message: brief(message, maxStatus), ObservedGeneration: s.db.Generation,
 		})
+		ours[kind] = true
 	}
 	s.setSummary(set, after.Status, problem)
 	setProblem := func(kind string, p *instance.Problem, good string) {
@@ -36,6 +40,8 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	s.setRotation(set)
 	s.setNetworkPolicy(set, problem)
 	s.setStorage(set, problem)
+	// The list has room for so many, and nobody else's belong in it.
+	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }
 
 func (s *scope) firstOf(checks ...func() *instance.Problem) *instance.Problem {

@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -49,7 +50,7 @@ type Reconciler struct {
 	Namespace string
 	Now       func() time.Time
 
-	numbers sync.Map // types.UID -> time.Time: when numbers last entered the status
+	numbers sync.Map // types.NamespacedName -> time.Time: when numbers last entered the status
 }
 
 // The rules below are all that the operator may do in a cluster, each with its
@@ -101,6 +102,9 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	db := &v1alpha1.KVDatabase{}
 	if err := r.Client.Get(ctx, req.NamespacedName, db); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.numbers.Delete(req.NamespacedName) // or databases that come and go would fill the memory
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if db.DeletionTimestamp != nil {

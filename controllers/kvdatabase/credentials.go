@@ -36,12 +36,26 @@ const (
 func (s *scope) decide(context.Context) error {
 	s.seen = s.rotationObserved()
 	s.decision = rotation.Next(s.now, s.db.Spec.Rotation.OverlapOrDefault(), s.seen, rotation.Requests{
-		Rotate:   s.db.Annotations[v1alpha1.AnnotationRotateCredentials],
-		Complete: s.db.Annotations[v1alpha1.AnnotationRotateComplete],
-		Abort:    s.db.Annotations[AnnotationRotateAbort],
+		Rotate:   request(s.db, v1alpha1.AnnotationRotateCredentials),
+		Complete: request(s.db, v1alpha1.AnnotationRotateComplete),
+		Abort:    request(s.db, AnnotationRotateAbort),
 	})
 	s.inputs = s.gather()
 	return nil
+}
+
+// maxRequest is how much of a request's value is kept as it is.
+const maxRequest = 256
+
+// request is the value of an annotation that asks for something once. Several
+// are kept among the annotations of one secret, which have a quarter of a
+// megabyte together: a long one is told from others by its digest.
+func request(db *v1alpha1.KVDatabase, annotation string) string {
+	value := db.Annotations[annotation]
+	if len(value) <= maxRequest {
+		return value
+	}
+	return "sha256:" + sum([]byte(value))
 }
 
 // rotationObserved translates secrets and members for the machine.
@@ -98,7 +112,7 @@ func parseServer(s *corev1.Secret) *rotation.Server {
 		return nil
 	}
 	aborted, err := strconv.ParseInt(s.Annotations[annotationAbortedGeneration], 10, 64)
-	if err != nil {
+	if err != nil || aborted > rotation.MaxGeneration {
 		aborted = 0
 	}
 	server := &rotation.Server{Marks: rotation.Marks{
@@ -116,6 +130,9 @@ func parseServer(s *corev1.Secret) *rotation.Server {
 			continue
 		}
 		for _, v := range u.Verifiers {
+			if v.Generation <= 0 || v.Generation > rotation.MaxGeneration {
+				return &rotation.Server{Marks: server.Marks}
+			}
 			server.Verifiers = append(server.Verifiers, rotation.Verifier{Generation: v.Generation, SHA256: v.SHA256})
 		}
 	}
@@ -267,9 +284,10 @@ func generate() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
+// generation is 0 for what is not the number of one.
 func generation(s *corev1.Secret) int64 {
 	n, err := strconv.ParseInt(string(s.Data[desired.KeyGeneration]), 10, 64)
-	if err != nil {
+	if err != nil || n > rotation.MaxGeneration {
 		return 0
 	}
 	return n

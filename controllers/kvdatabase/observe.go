@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
@@ -111,17 +113,76 @@ func (s *scope) observeObjects(ctx context.Context) error {
 			s.certificates[name] = c
 		}
 	}
-	for _, name := range s.names.CertificateSecrets() {
-		secret, err := lookup(ctx, s.r.Client, s.key(name), &corev1.Secret{})
-		if err != nil {
-			return err
-		}
-		if secret != nil {
-			s.issued[name] = secret
-		}
+	if err := s.observeIssued(ctx); err != nil {
+		return err
+	}
+	if err := s.foreignClaims(ctx); err != nil {
+		return err
+	}
+	if err := s.foreignHostname(); err != nil {
+		return err
 	}
 	s.issuer, err = s.issuerProblem(ctx)
 	return err
+}
+
+// observeIssued reads what cert-manager wrote. It stops at a secret of somebody
+// else's: cert-manager does not ask whose a Certificate's secret is, and writes
+// over it. One that the cache does not know is looked up live for that reason.
+func (s *scope) observeIssued(ctx context.Context) error {
+	for _, name := range s.names.CertificateSecrets() {
+		secret, err := lookup(ctx, s.r.Client, s.key(name), &corev1.Secret{})
+		if err == nil && secret == nil {
+			secret, err = lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
+		}
+		if err != nil {
+			return err
+		}
+		if secret == nil {
+			continue
+		}
+		if !s.applier.Owns(secret) {
+			return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+		}
+		s.issued[name] = secret
+	}
+	return nil
+}
+
+// foreignClaims stops at a volume of somebody else's: a StatefulSet's pod takes
+// whatever claim has the right name, and changes the owner of all files on it.
+func (s *scope) foreignClaims(ctx context.Context) error {
+	for i := range desired.Members {
+		name := s.names.Claim(i)
+		if slices.ContainsFunc(s.claims, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name }) {
+			continue
+		}
+		claim, err := lookup(ctx, s.r.Live, s.key(name), &corev1.PersistentVolumeClaim{})
+		if err != nil {
+			return err
+		}
+		if claim != nil && !s.applier.Owns(claim) {
+			return stalledBy(&apply.ForeignError{Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: name})
+		}
+	}
+	return nil
+}
+
+// foreignHostname stops at the name of another namespace's Service where an
+// issuer that others trust would sign it: who may make a database need not have
+// been given the right to a certificate for anything.
+func (s *scope) foreignHostname() error {
+	if s.db.Spec.TLS.IssuerRef == nil {
+		return nil
+	}
+	for _, name := range s.db.Spec.Service.Hostnames {
+		inCluster, ok := strings.CutSuffix(strings.TrimSuffix(name, ".cluster.local"), ".svc")
+		if ok && !strings.HasSuffix("."+inCluster, "."+s.db.Namespace) {
+			return &apply.Stalled{Reason: v1alpha1.ReasonHostnameNotAllowed, Err: fmt.Errorf(
+				"spec.service.hostnames has %s, which is of another namespace: remove it, or spec.tls.issuerRef", name)}
+		}
+	}
+	return nil
 }
 
 func (s *scope) certificateNames() []string {
@@ -157,6 +218,10 @@ func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
 		return nil, nil
 	}
 	message := fmt.Sprintf("%s %q is not ready", ref.Kind, ref.Name)
+	if ref.Kind == certmanagerv1.ClusterIssuerKind {
+		// What is wrong with the cluster's own is not for every namespace to read.
+		return &instance.Problem{Reason: v1alpha1.ReasonIssuerNotReady, Message: message + ": ask whoever keeps it"}, nil
+	}
 	for _, c := range found.GetStatus().Conditions {
 		if c.Type == certmanagerv1.IssuerConditionReady && c.Message != "" {
 			message += ": " + c.Message
@@ -191,8 +256,9 @@ func (s *scope) observeMembers(ctx context.Context) error {
 		id = nil // the members' Err says that there is none
 	}
 	s.members = instance.Observe(ctx, names, s.pods, id, instance.Names{
-		Keys:  s.names.Host(),
-		Admin: func(member string) string { return hosts[member] },
+		Instance: s.names.Instance(),
+		Keys:     s.names.Host(),
+		Admin:    func(member string) string { return hosts[member] },
 	})
 	return nil
 }
@@ -218,8 +284,13 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 	return s.observeSupplied(ctx)
 }
 
-// minPassword is the shortest password of a user's own, in characters.
-const minPassword = 32
+// minPassword is the shortest password of a user's own, in characters, and
+// maxPassword the longest, in bytes: before a client has logged in, the engine
+// reads 16 KiB of an argument, and connection URLs have room for less.
+const (
+	minPassword = 32
+	maxPassword = 1024
+)
 
 func (s *scope) observeSupplied(ctx context.Context) error {
 	ref := s.db.Spec.Credentials.SecretRef
@@ -245,6 +316,8 @@ func (s *scope) observeSupplied(ctx context.Context) error {
 		problem(v1alpha1.ReasonSecretInvalid, "Secret %q has no key %q: put the password there", ref.Name, desired.KeyPassword)
 	case len([]rune(password)) < minPassword:
 		problem(v1alpha1.ReasonSecretInvalid, "Secret %q has a password of %d characters: it needs at least %d", ref.Name, len([]rune(password)), minPassword)
+	case len(password) > maxPassword:
+		problem(v1alpha1.ReasonSecretInvalid, "Secret %q has a password of %d bytes: it may have at most %d", ref.Name, len(password), maxPassword)
 	default:
 		s.supplied.password = password
 	}

@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
@@ -33,7 +32,21 @@ const (
 	numbersEvery = time.Minute
 )
 
-const maxStatus = 1024 // characters, as the CRD has it
+// maxStatus bounds the status column, as the CRD does, and messages of
+// conditions and events, as the API server does the latter, in bytes. What is
+// longer comes from elsewhere: the API server repeats what it refuses, a member
+// says what it likes. A status that is refused for its length tells nothing.
+const maxStatus = 1024
+
+// brief cuts a text to so many bytes.
+func brief(text string, most int) string {
+	const more = "…"
+	text = strings.ToValidUTF8(text, "")
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(more)], "") + more
+}
 
 // report writes the status if it changed, and tells what changed in events. A
 // pass that failed halfway for a passing reason has nothing to report.
@@ -60,12 +73,23 @@ func (s *scope) rest() time.Duration {
 		after = stuck
 	}
 	switch d := s.decision; {
-	case d.Action != nil:
+	case d.Action != nil && s.progressed():
 		after = soon
+	case d.Action != nil:
+		after = unsettled
 	case d.After > 0:
 		after = min(after, d.After)
 	}
 	return after
+}
+
+// progressed says whether the machine's action changed anything. Where it did
+// not (a finalizer holds the pending secret back), the next pass finds the same.
+func (s *scope) progressed() bool {
+	if s.decision.Action.DeletePending {
+		return s.pending.DeletionTimestamp == nil
+	}
+	return len(s.changes) > 0
 }
 
 // problem is the first thing that keeps the database from what is asked for,
@@ -219,10 +243,7 @@ func (s *scope) line(p *instance.Problem) string {
 	if p != nil {
 		text = strings.ToUpper(p.Message[:1]) + p.Message[1:]
 	}
-	for utf8.RuneCountInString(text) > maxStatus {
-		text = string([]rune(text)[:maxStatus-1]) + "…"
-	}
-	return text
+	return brief(text, maxStatus)
 }
 
 func (s *scope) ready() int {
@@ -281,8 +302,15 @@ func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
 	return before
 }
 
+// What the CRD has room for, of what a member says of itself.
+const (
+	maxRole    = 16
+	maxVersion = 64
+)
+
 func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberStatus {
-	last, _ := s.r.numbers.Load(s.db.UID)
+	key := client.ObjectKeyFromObject(s.db)
+	last, _ := s.r.numbers.Load(key)
 	at, _ := last.(time.Time)
 	fresh := s.now.Sub(at) >= numbersEvery
 	var out []v1alpha1.MemberStatus
@@ -292,7 +320,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberSt
 		}
 		one := v1alpha1.MemberStatus{Name: m.Name, TLSFingerprint: m.Fingerprint}
 		if st := m.Status; st != nil {
-			one.Role, one.Version, one.AppliedIndex = st.Role, st.EngineVersion, int64(st.AppliedIndex)
+			one.Role, one.Version, one.AppliedIndex = brief(st.Role, maxRole), brief(st.EngineVersion, maxVersion), int64(st.AppliedIndex)
 			if accepted := memberOf(m).Accepted; len(accepted) > 0 {
 				one.CredentialGeneration = slices.Max(accepted)
 			}
@@ -305,23 +333,23 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberSt
 		out = append(out, one)
 	}
 	if fresh {
-		s.r.numbers.Store(s.db.UID, s.now)
+		s.r.numbers.Store(key, s.now)
 	}
 	return out
 }
 
 func (s *scope) lastHandled() map[string]string {
 	h := rotation.Handled(s.seen)
-	out := maps.Clone(s.db.Status.LastHandled)
-	if out == nil {
-		out = map[string]string{}
-	}
+	out := map[string]string{}
 	for k, v := range map[string]string{
 		v1alpha1.AnnotationRotateCredentials: h.Rotate,
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		AnnotationRotateAbort:                h.Abort,
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
 	} {
+		if v == "" { // not observed in this pass
+			v = s.db.Status.LastHandled[k]
+		}
 		if v != "" {
 			out[k] = v
 		}

@@ -135,6 +135,9 @@ func (m machine) start(phase Phase, trigger string) Decision {
 			last = max(last, v.Generation)
 		}
 	}
+	if last >= MaxGeneration {
+		return Decision{Phase: phase, Reason: "NoGenerationLeft", Message: "the generation was edited by hand and cannot be counted on"}
+	}
 	return Decision{Phase: Preparing, Reason: "Starting", Message: "creating a new secret", Action: &Action{
 		CreatePending: &NewPending{Generation: last + 1, Trigger: trigger, Supplied: m.o.Supplied != nil},
 	}}

@@ -47,6 +47,10 @@ const (
 	skew = time.Minute
 )
 
+// MaxGeneration is far beyond any number that rotations reach; whoever observes
+// a larger one takes it for an edit by hand. Up to it, one more is a number too.
+const MaxGeneration = 1 << 53
+
 // Verifier is what a member needs to accept one generation.
 type Verifier struct {
 	Generation int64

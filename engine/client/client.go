@@ -55,7 +55,12 @@ func New(o Options) *Client {
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 16 << 10,
 	}
-	return &Client{http: &http.Client{Transport: transport, Timeout: requestTimeout}, address: o.Address}
+	return &Client{address: o.Address, http: &http.Client{
+		Transport: transport, Timeout: requestTimeout,
+		// A member has no reason to send anybody elsewhere: one that was taken
+		// over would have the operator ask on its behalf, wherever it can reach.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Close closes idle connections.

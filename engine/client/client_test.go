@@ -59,6 +59,20 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestRedirectIsNotFollowed(t *testing.T) {
+	asked := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	t.Cleanup(elsewhere.Close)
+	c, s := member(t, 200, nil)
+	s.Config.Handler = http.RedirectHandler(elsewhere.URL, http.StatusFound)
+	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "302") {
+		t.Errorf("a redirect gives %v", err)
+	}
+	if asked {
+		t.Error("a member made the client ask somebody else")
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	_, s := member(t, 200, nil)
 	sum := sha256.Sum256(s.Certificate().Raw)
