@@ -1,14 +1,21 @@
 // Package replica is the replicated log as a step function: events in, effects
-// out. It decides what is written and what is committed; writing, applying and
-// every goroutine are its caller's. It drives etcd's raft and reads no clock.
+// out. It decides what is written, sent and committed; writing, sending,
+// applying and every goroutine are its caller's. It drives etcd's raft and
+// reads no clock.
 //
-// The caller works in turns. It gives the replica events (Propose, Tick), takes
-// its Effects, carries them out in this order: write and sync what must be,
-// apply what is committed; then says so with Done and looks for Effects again
-// until there are none.
+// The caller works in turns. It gives the replica events (Propose, Tick, Step,
+// ReadIndex, ChangeMembers …), takes its Effects, carries them out in this
+// order: install a received snapshot, write and sync what must be, send the
+// messages, apply what is committed; then says so with Done and looks for
+// Effects again until there are none.
+//
+// A message says what the sender has on disk, so none leaves before the sync.
+// (A leader's own appends could: its followers' disks count, not its. That
+// overlap is left for when it is measured.)
 package replica
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,14 +27,21 @@ import (
 const (
 	electionTicks  = 10
 	heartbeatTicks = 1
-	// compactEntries is how many applied entries are kept in memory at most.
-	compactEntries = 1024
-	// compactBytes is how many bytes of them.
-	compactBytes = 4 << 20
+	// maxMessage is how many bytes of entries one message carries, about.
+	maxMessage = 1 << 20
+	// maxInflight is how many messages go to a follower that answers none.
+	maxInflight = 256
 )
 
-// ErrNotLeader is returned by Propose on a member that does not lead.
-var ErrNotLeader = errors.New("not the leader")
+var (
+	// ErrNotLeader is returned for what only a leader can do.
+	ErrNotLeader = errors.New("not the leader")
+	// ErrDropped is returned when a leader does not take a proposal now: it
+	// hands its leadership over.
+	ErrDropped = errors.New("the proposal was dropped")
+	// ErrMessage is returned for a message that no peer sends to this member.
+	ErrMessage = errors.New("not a message for this member")
+)
 
 // Config is what a replica starts from: the newest snapshot, and the log after
 // it.
@@ -38,68 +52,52 @@ type Config struct {
 	ConfState *raftpb.ConfState
 	HardState *raftpb.HardState // nil at first
 	Entries   []*raftpb.Entry   // those after Applied, without a gap
+	Tail      int               // applied entries kept in memory for followers; 1024 when zero
 	Logger    *slog.Logger
-}
-
-// Effects is what the caller has to do. Entries and HardState are to be
-// written together; with MustSync they must be durable before anything
-// else is done. Committed entries are to be applied in their order.
-type Effects struct {
-	HardState *raftpb.HardState
-	Entries   []*raftpb.Entry
-	MustSync  bool
-	Committed []*raftpb.Entry
 }
 
 // Replica is one member's part in a group. It is not safe for concurrent use.
 type Replica struct {
-	node    *raft.RawNode
-	storage *raft.MemoryStorage
-	conf    *raftpb.ConfState
+	id     uint64
+	node   *raft.RawNode
+	memory *memory
+	conf   *raftpb.ConfState
 
 	ready   *raft.Ready       // taken, not done
 	commit  *raftpb.HardState // changed in nothing but its commit index: written with the next entries
 	applied uint64
 	term    uint64 // of the entry applied
-	kept    int64  // bytes of applied entries in memory
 }
 
 // New starts a replica where its snapshot and log end.
 func New(c Config) (*Replica, error) {
-	storage := raft.NewMemoryStorage()
-	if err := storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		ConfState: c.ConfState, Index: &c.Applied, Term: &c.Term,
-	}}); err != nil {
-		return nil, fmt.Errorf("replica: %w", err)
-	}
-	if err := storage.Append(c.Entries); err != nil {
-		return nil, fmt.Errorf("replica: %w", err)
-	}
 	hs, err := c.hardState()
 	if err != nil {
 		return nil, err
 	}
-	if hs != nil {
-		if err := storage.SetHardState(hs); err != nil {
-			return nil, fmt.Errorf("replica: %w", err)
-		}
+	memory, err := newMemory(c, hs)
+	if err != nil {
+		return nil, fmt.Errorf("replica: %w", err)
 	}
 	node, err := raft.NewRawNode(&raft.Config{
 		ID:              c.ID,
 		ElectionTick:    electionTicks,
 		HeartbeatTick:   heartbeatTicks,
-		Storage:         storage,
+		Storage:         memory,
 		Applied:         c.Applied,
-		MaxSizePerMsg:   1 << 20,
-		MaxInflightMsgs: 256,
+		MaxSizePerMsg:   maxMessage,
+		MaxInflightMsgs: maxInflight,
 		CheckQuorum:     true,
 		PreVote:         true,
-		Logger:          logger{c.Logger},
+		// The proposer stamps its clock and answers its clients: it leads.
+		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
+		Logger:                    logger{c.Logger},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}
-	return &Replica{node: node, storage: storage, conf: c.ConfState, applied: c.Applied, term: c.Term}, nil
+	return &Replica{id: c.ID, node: node, memory: memory, conf: c.ConfState, applied: c.Applied, term: c.Term}, nil
 }
 
 // hardState brings the stored one up to the state: a commit index is written
@@ -132,82 +130,84 @@ func (r *Replica) Campaign() error {
 // Tick tells that a tenth of an election timeout has passed.
 func (r *Replica) Tick() { r.node.Tick() }
 
-// Propose asks for an entry: the last of the next Effects' Entries, and among
-// the Committed of later ones. The replica keeps data.
+// Propose asks for an entry: among the next Effects' Entries, and among the
+// Committed of later ones if a majority takes it. The replica keeps data, and
+// the entry's data is this slice.
 func (r *Replica) Propose(data []byte) error {
 	if !r.Leading() {
 		return ErrNotLeader
 	}
-	if err := r.node.Propose(data); err != nil {
-		return fmt.Errorf("replica: %w", err)
-	}
-	return nil
+	return proposed(r.node.Propose(data))
 }
 
-// Effects returns what is to be done; ok is false when there is nothing. Until
-// Done is called it returns the same.
-func (r *Replica) Effects() (e Effects, ok bool) {
-	if r.ready == nil {
-		if !r.node.HasReady() {
-			return Effects{}, false
-		}
-		ready := r.node.Ready()
-		r.ready = &ready
-		if ready.HardState != nil {
-			r.commit = ready.HardState
-		}
+func proposed(err error) error {
+	if errors.Is(err, raft.ErrProposalDropped) {
+		return ErrDropped
 	}
-	e = Effects{Entries: r.ready.Entries, MustSync: r.ready.MustSync, Committed: r.ready.CommittedEntries}
-	if len(e.Entries) > 0 || e.MustSync {
-		e.HardState = r.commit
-	}
-	return e, true
-}
-
-// Done says that the last Effects were carried out.
-func (r *Replica) Done() error {
-	ready := r.ready
-	r.ready = nil
-	if len(ready.Entries) > 0 || ready.MustSync {
-		r.commit = nil
-	}
-	if ready.HardState != nil {
-		if err := r.storage.SetHardState(ready.HardState); err != nil {
-			return fmt.Errorf("replica: %w", err)
-		}
-	}
-	if err := r.storage.Append(ready.Entries); err != nil {
-		return fmt.Errorf("replica: %w", err)
-	}
-	r.node.Advance(*ready)
-	for _, e := range ready.CommittedEntries {
-		r.applied, r.term = e.GetIndex(), e.GetTerm()
-		r.kept += int64(len(e.GetData()))
-	}
-	return r.compact()
-}
-
-// compact drops applied entries from memory: the log has them.
-func (r *Replica) compact() error {
-	first, err := r.storage.FirstIndex()
 	if err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
-	if r.applied < first || (r.applied-first < compactEntries && r.kept < compactBytes) {
-		return nil
+	return nil
+}
+
+// Step takes a message from another member.
+func (r *Replica) Step(m *raftpb.Message) error {
+	if m.GetTo() != r.id || m.GetFrom() == r.id || raft.IsLocalMsg(m.GetType()) || m.GetType() == raftpb.MsgProp {
+		return fmt.Errorf("%w: %s from %d to %d", ErrMessage, m.GetType(), m.GetFrom(), m.GetTo())
 	}
-	r.kept = 0
-	if err := r.storage.Compact(r.applied); err != nil {
+	err := r.node.Step(m)
+	if errors.Is(err, raft.ErrStepPeerNotFound) {
+		return nil // it has been removed and does not know
+	}
+	if err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
 	return nil
+}
+
+// ReadIndex asks up to where the state must be applied so that it shows all
+// that was acknowledged before now. The answer is among a later Effects' Reads,
+// under the same number. It never comes when the leadership is lost before.
+func (r *Replica) ReadIndex(number uint64) error {
+	if !r.Leading() {
+		return ErrNotLeader
+	}
+	r.node.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+	return nil
+}
+
+// Transfer hands the leadership to another member, if it catches up within an
+// election timeout. Proposals are dropped meanwhile.
+func (r *Replica) Transfer(to uint64) error {
+	if !r.Leading() {
+		return ErrNotLeader
+	}
+	r.node.TransferLeader(to)
+	return nil
+}
+
+// ReportUnreachable tells that messages to a member are lost: appends to it
+// wait for an answer from then on.
+func (r *Replica) ReportUnreachable(id uint64) { r.node.ReportUnreachable(id) }
+
+// ReportSnapshot tells whether a snapshot that was to be sent has arrived.
+// Without the report its receiver gets nothing more.
+func (r *Replica) ReportSnapshot(id uint64, arrived bool) {
+	status := raft.SnapshotFailure
+	if arrived {
+		status = raft.SnapshotFinish
+	}
+	r.node.ReportSnapshot(id, status)
 }
 
 // Applied is the last entry of which Done was told, and its term.
 func (r *Replica) Applied() (index, term uint64) { return r.applied, r.term }
 
-// ConfState is who the members are.
-func (r *Replica) ConfState() *raftpb.ConfState { return r.conf }
-
-// Leading tells whether the replica leads its group.
+// Leading tells whether the replica leads its group, as far as it knows.
 func (r *Replica) Leading() bool { return r.node.BasicStatus().RaftState == raft.StateLeader }
+
+// Leader is who leads, as far as the replica knows; 0 for nobody.
+func (r *Replica) Leader() uint64 { return r.node.BasicStatus().Lead }
+
+// CurrentTerm is raft's term.
+func (r *Replica) CurrentTerm() uint64 { return r.node.BasicStatus().GetTerm() }

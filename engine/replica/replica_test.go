@@ -93,7 +93,7 @@ func TestCommitsAndRestarts(t *testing.T) {
 	if len(d.applied) != 3000 || d.applied[2999] != "3000" {
 		t.Fatalf("%d applied", len(d.applied))
 	}
-	if first, _ := r.storage.FirstIndex(); first < 1000 {
+	if first, _ := r.memory.FirstIndex(); first < 1000 {
 		t.Fatalf("%d entries are still in memory", d.index-first)
 	}
 	index, term := r.Applied()

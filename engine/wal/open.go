@@ -52,6 +52,11 @@ func Open(opts Options, snapshot Mark, committed func(*raftpb.Entry) error) (*Lo
 	if err := l.repair(r); err != nil {
 		return nil, nil, err
 	}
+	if r.void {
+		if err := l.Restart(snapshot); err != nil {
+			return nil, nil, err
+		}
+	}
 	return l, &r.state, nil
 }
 
@@ -92,6 +97,7 @@ type replay struct {
 	state     State
 	last      uint64 // the last entry read, or the snapshot's
 	handed    uint64 // the last entry handed out
+	void      bool   // what follows is of another log than the snapshot
 
 	tail tail // of the last segment
 }
@@ -228,6 +234,8 @@ func (r *replay) frame(f frame, payload []byte) error {
 			return fmt.Errorf("%w: a snapshot at index %d was taken, the newest is at %d", ErrGap, f.index, r.snapshot.Index)
 		}
 		return nil
+	case typeRestart:
+		return r.restart(f)
 	case typeHardState, typeEntries:
 		if hs := d.hardState(); hs.GetTerm() > 0 {
 			r.state.HardState = hs
@@ -254,12 +262,15 @@ func (r *replay) frame(f frame, payload []byte) error {
 func (r *replay) entry(e *raftpb.Entry) error {
 	index := e.GetIndex()
 	switch {
+	case index <= r.handed:
+		return &DamageError{Reason: fmt.Sprintf("replaces entry %d, which was committed", index)}
 	case index <= r.snapshot.Index:
+		r.cut(index == r.snapshot.Index && e.GetTerm() != r.snapshot.Term)
+		return nil
+	case r.void:
 		return nil
 	case index > r.last+1:
 		return fmt.Errorf("%w: entry %d follows entry %d", ErrGap, index, r.last)
-	case index <= r.handed:
-		return &DamageError{Reason: fmt.Sprintf("replaces entry %d, which was committed", index)}
 	case index <= r.last:
 		r.state.Entries = r.state.Entries[:uint64(len(r.state.Entries))-(r.last-index+1)]
 	}

@@ -52,6 +52,8 @@
 //
 //	type 2, hard state: term, vote and commit as above; no n
 //	type 3, snapshot marker: term and index of a durable snapshot; no payload
+//	type 4, restart: term and index of a durable snapshot that came from another
+//	                 member: the frames before are void, also above it; no payload
 //
 // The entries of a frame are consecutive and end at index. A frame whose first
 // index is not above an earlier one's replaces the log from there on. A batch
@@ -90,6 +92,7 @@ const (
 	typeEntries   = 1
 	typeHardState = 2
 	typeSnapshot  = 3
+	typeRestart   = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
