@@ -153,8 +153,8 @@ func cacheOptions() cache.Options {
 		Transform: cache.TransformStripManagedFields(),
 	}
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&corev1.Secret{}:                {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelWatch: "true"})},
-		&corev1.ConfigMap{}:             ours,
+		&corev1.Secret{}:                {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelWatch: "true"}), Transform: slim},
+		&corev1.ConfigMap{}:             {Label: ours.Label, Transform: slim},
 		&corev1.Service{}:               ours,
 		&appsv1.StatefulSet{}:           ours,
 		&networkingv1.NetworkPolicy{}:   ours,

@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -227,15 +229,37 @@ func TestOperatorPodsHaveTheirLabels(t *testing.T) {
 	}
 }
 
+// Nobody but the kubelet reaches an operator that was installed without Helm,
+// either.
+func TestConfigClosesTheOperatorsNetwork(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "config/manager/networkpolicy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got networkingv1.NetworkPolicy
+	find(t, objects(t, template(t)), "NetworkPolicy", "coffer-operator", &want)
+	find(t, objects(t, string(text)), "NetworkPolicy", "coffer-operator", &got)
+	want.Spec.PodSelector.MatchLabels = desired.OperatorLabels()
+	if diff := cmp.Diff(want.Spec, got.Spec); diff != "" {
+		t.Error(diff)
+	}
+	var list struct{ Resources []string }
+	source(t, "config/manager/kustomization.yaml", &list)
+	if !slices.Contains(list.Resources, "networkpolicy.yaml") {
+		t.Error("it is not installed")
+	}
+}
+
 func TestValuesAreRefused(t *testing.T) {
 	for set, want := range map[string]string{
-		"replicas=2":                  "additional properties 'replicas' not allowed",
-		"image.name=x":                "additional properties 'name' not allowed",
-		"metrics.serviceMonitor.x=1":  "additional properties 'x' not allowed",
-		"replicaCount=many":           "got string, want integer",
-		"image.pullPolicy=Sometimes":  "value must be one of",
-		"image.digest=latest":         "does not match pattern",
-		"serviceAccount.create=false": "serviceAccount.name is required when serviceAccount.create is false",
+		"replicas=2":                                  "additional properties 'replicas' not allowed",
+		"image.name=x":                                "additional properties 'name' not allowed",
+		"metrics.serviceMonitor.x=1":                  "additional properties 'x' not allowed",
+		"replicaCount=many":                           "got string, want integer",
+		"image.pullPolicy=Sometimes":                  "value must be one of",
+		"image.digest=latest":                         "does not match pattern",
+		"replicaCount=2,leaderElection.enabled=false": "replicaCount above 1 needs leaderElection.enabled",
+		"serviceAccount.create=false":                 "serviceAccount.name is required when serviceAccount.create is false",
 	} {
 		_, err := run(helm(t, "template", "coffer", chart(t), "--set", set))
 		if err == nil || !strings.Contains(err.Error(), want) {
