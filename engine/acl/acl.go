@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/coffer-dev/coffer/engine/glob"
@@ -27,6 +28,17 @@ type verifier struct {
 	sum        [sha256.Size]byte
 }
 
+// Credential is what a connection has proved to hold. The secret counts, not
+// its generation alone: a number may be given again, to another secret, where
+// the records of the old ones were lost.
+type Credential struct {
+	User string
+	verifier
+}
+
+// Generation of the credential.
+func (c Credential) Generation() int64 { return c.generation }
+
 // Identity is one user's permissions.
 type Identity struct {
 	name       string
@@ -43,6 +55,7 @@ type Action struct {
 	Command    string   // lower case; a subcommand as "client|id"
 	Categories []string // without "@"
 	Keys       [][]byte
+	EveryKey   bool // it concerns keys that it does not name
 }
 
 // Denied is why an action is refused. Its text is redis-server 7.0's reply.
@@ -104,20 +117,20 @@ func (u *Users) Names() []string {
 // Identity finds a user by name; nil if there is none.
 func (u *Users) Identity(name string) *Identity { return u.identities[name] }
 
-// Verify says whose password this is and of which generation. It takes the
-// same time for an unknown user, a wrong password and the right one.
-func (u *Users) Verify(user, password string) (id *Identity, generation int64, ok bool) {
+// Verify says whose password this is and which of the user's credentials. It
+// takes the same time for an unknown user, a wrong password and the right one.
+func (u *Users) Verify(user, password string) (id *Identity, c Credential, ok bool) {
 	sum := sha256.Sum256([]byte(password))
 	id = u.identities[user]
 	var known []verifier
 	if id != nil {
 		known = id.verifiers
 	}
-	generation, ok = match(sum, known, u.rounds)
+	generation, ok := match(sum, known, u.rounds)
 	if !ok {
-		return nil, 0, false
+		return nil, Credential{}, false
 	}
-	return id, generation, true
+	return id, Credential{user, verifier{generation, sum}}, true
 }
 
 // VerifyToken says whether a bearer token may scrape the metrics.
@@ -147,19 +160,10 @@ func match(sum [sha256.Size]byte, known []verifier, rounds int) (generation int6
 	return generation, found == 1
 }
 
-// Accepts reports whether the user still has the credential generation.
-func (u *Users) Accepts(user string, generation int64) bool {
-	id := u.identities[user]
-	return id != nil && id.accepts(generation)
-}
-
-func (id *Identity) accepts(generation int64) bool {
-	for i := range id.verifiers {
-		if id.verifiers[i].generation == generation {
-			return true
-		}
-	}
-	return false
+// Accepts reports whether the credential is still the user's.
+func (u *Users) Accepts(c Credential) bool {
+	id := u.identities[c.User]
+	return id != nil && slices.Contains(id.verifiers, c.verifier)
 }
 
 // Name of the user.
@@ -181,6 +185,9 @@ func (id *Identity) Allows(a Action) *Denied {
 	}
 	if id.everyKey {
 		return nil
+	}
+	if a.EveryKey {
+		return &Denied{}
 	}
 	for _, key := range a.Keys {
 		if !id.allowsKey(key) {

@@ -52,9 +52,9 @@ func TestVerify(t *testing.T) {
 		{"", "", 0, false},
 	}
 	for _, tt := range tests {
-		id, generation, ok := u.Verify(tt.user, tt.password)
-		if ok != tt.ok || generation != tt.generation || (id != nil) != tt.ok {
-			t.Errorf("Verify(%q, %q) = %v, %d, %v", tt.user, tt.password, id, generation, ok)
+		id, credential, ok := u.Verify(tt.user, tt.password)
+		if ok != tt.ok || credential.Generation() != tt.generation || (id != nil) != tt.ok {
+			t.Errorf("Verify(%q, %q) = %v, %d, %v", tt.user, tt.password, id, credential.Generation(), ok)
 		}
 		if ok && id.Name() != tt.user {
 			t.Errorf("identity %q, want %q", id.Name(), tt.user)
@@ -63,7 +63,28 @@ func TestVerify(t *testing.T) {
 	if !u.VerifyToken("token") || u.VerifyToken("") || u.VerifyToken("old") {
 		t.Error("VerifyToken accepts the wrong tokens")
 	}
-	if !u.Accepts("default", 2) || u.Accepts("default", 3) || u.Accepts("nobody", 1) {
+}
+
+// TestAcceptsTheSecretNotItsNumber: a number that is given again, to another
+// secret, does not keep sessions of the first alive.
+func TestAcceptsTheSecretNotItsNumber(t *testing.T) {
+	f := file()
+	f.Users[0].Verifiers = []Verifier{{1, sum("old")}, {2, sum("new")}}
+	before, err := New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, old, ok1 := before.Verify("default", "old")
+	_, current, ok2 := before.Verify("default", "new")
+	if !ok1 || !ok2 || !before.Accepts(old) || !before.Accepts(current) {
+		t.Fatal("both are the user's")
+	}
+	f.Users[0].Verifiers = []Verifier{{1, sum("other")}, {2, sum("new")}}
+	after, err := New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Accepts(old) || !after.Accepts(current) || after.Accepts(Credential{}) {
 		t.Error("Accepts is wrong")
 	}
 }
@@ -75,8 +96,8 @@ func TestTwoGenerationsOfOneSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, generation, ok := u.Verify("default", "same"); !ok || generation != 4 {
-		t.Errorf("generation %d, %v; want 4", generation, ok)
+	if _, credential, ok := u.Verify("default", "same"); !ok || credential.Generation() != 4 {
+		t.Errorf("generation %d, %v; want 4", credential.Generation(), ok)
 	}
 }
 
@@ -93,14 +114,15 @@ func TestAllows(t *testing.T) {
 		action Action
 		want   string
 	}{
-		{"category", Action{"get", []string{"string", "read"}, keys("shop:1")}, ""},
-		{"by name", Action{"ping", []string{"connection"}, nil}, ""},
-		{"subcommand", Action{"client|id", []string{"connection"}, nil}, ""},
-		{"subcommand of a permitted container", Action{"command|info", []string{"connection"}, nil}, ""},
-		{"other subcommand", Action{"client|kill", []string{"connection"}, nil}, "'client|kill'"},
-		{"command", Action{"set", []string{"write"}, keys("shop:1")}, "NOPERM this user has no permissions to run the 'set' command"},
-		{"one key of two", Action{"mget", []string{"read"}, keys("shop:1", "x")}, "NOPERM this user has no permissions to access one of the keys used as arguments"},
-		{"second pattern", Action{"mget", []string{"read"}, keys("cart:1")}, ""},
+		{"category", Action{"get", []string{"string", "read"}, keys("shop:1"), false}, ""},
+		{"by name", Action{"ping", []string{"connection"}, nil, false}, ""},
+		{"subcommand", Action{"client|id", []string{"connection"}, nil, false}, ""},
+		{"subcommand of a permitted container", Action{"command|info", []string{"connection"}, nil, false}, ""},
+		{"other subcommand", Action{"client|kill", []string{"connection"}, nil, false}, "'client|kill'"},
+		{"command", Action{"set", []string{"write"}, keys("shop:1"), false}, "NOPERM this user has no permissions to run the 'set' command"},
+		{"one key of two", Action{"mget", []string{"read"}, keys("shop:1", "x"), false}, "NOPERM this user has no permissions to access one of the keys used as arguments"},
+		{"names of all keys", Action{"keys", []string{"read"}, nil, true}, "access one of the keys"},
+		{"second pattern", Action{"mget", []string{"read"}, keys("cart:1"), false}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +135,7 @@ func TestAllows(t *testing.T) {
 			}
 		})
 	}
-	if denied := users(t).Identity("default").Allows(Action{"set", []string{"write"}, keys("x")}); denied != nil {
+	if denied := users(t).Identity("default").Allows(Action{"set", []string{"write"}, keys("x"), false}); denied != nil {
 		t.Errorf("default is denied: %v", denied)
 	}
 }

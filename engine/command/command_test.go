@@ -68,6 +68,20 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestEveryKey: what these list, count or remove is more than any pattern of
+// keys permits.
+func TestEveryKey(t *testing.T) {
+	var got []string
+	for _, c := range All() {
+		if c.EveryKey() {
+			got = append(got, c.Name)
+		}
+	}
+	if want := "dbsize flushall flushdb keys scan"; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestParseInt(t *testing.T) {
 	for in, want := range map[string]int64{"0": 0, "-1": -1, "9223372036854775807": 1<<63 - 1, "-9223372036854775808": -1 << 63} {
 		if got, ok := parseInt([]byte(in)); !ok || got != want {

@@ -11,6 +11,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -179,6 +180,12 @@ func (c *Command) Keys(argv [][]byte) [][]byte {
 // longer than the old one, which redis-server does not count.
 func (c *Command) Grows() bool {
 	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx"
+}
+
+// EveryKey reports whether the command concerns keys that it does not name:
+// it lists, counts or removes them all.
+func (c *Command) EveryKey() bool {
+	return c.FirstKey == 0 && slices.Contains(c.Categories, "keyspace")
 }
 
 // Heavy reports whether the command's work or reply grows with the data rather

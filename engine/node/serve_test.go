@@ -2,7 +2,9 @@ package node_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -155,6 +157,9 @@ func TestPermissionsAndLimits(t *testing.T) {
 	say("AUTH reader "+password(1000), "+OK")
 	say("GET shop:1", "$-1")
 	say("GET other", "-NOPERM this user has no permissions to access one of the keys used as arguments")
+	for _, all := range []string{"KEYS *", "KEYS shop:*", "SCAN 0", "DBSIZE"} {
+		say(all, "-NOPERM this user has no permissions to access one of the keys used as arguments")
+	}
 	say("SET shop:1 x", "-NOPERM this user has no permissions to run the 'set' command")
 	say("AUTH "+password(1), "+OK")
 	say("SET 0123456789 x", "+OK")
@@ -269,6 +274,33 @@ func TestRevokedSessionsAreClosed(t *testing.T) {
 	moved.send(t, "PING\r\n")
 	if got := moved.line(t); got != "+PONG" {
 		t.Errorf("the session that moved on: %s", got)
+	}
+}
+
+// TestGenerationGivenAgain: the sessions of a lost secret end also when the new
+// one gets its number.
+func TestGenerationGivenAgain(t *testing.T) {
+	m := newMember(t)
+	idle, kept := m.wire(t).auth(t, 1), m.wire(t)
+	kept.send(t, "AUTH reader "+password(1000)+"\r\n")
+	if got := kept.line(t); got != "+OK" {
+		t.Fatal(got)
+	}
+	data, err := os.ReadFile(filepath.Join(m.config.Files.Users, "users.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := func(secret string) string {
+		sum := sha256.Sum256([]byte(secret))
+		return hex.EncodeToString(sum[:])
+	}
+	mount(t, m.config.Files.Users, map[string]string{
+		"users.json": strings.ReplaceAll(string(data), digest(password(1)), digest("another secret of the same number")),
+	})
+	idle.wantClosed(t, 10*time.Second)
+	kept.send(t, "PING\r\n")
+	if got := kept.line(t); got != "+PONG" {
+		t.Errorf("a user whose secret is the same: %s", got)
 	}
 }
 
@@ -399,6 +431,31 @@ func TestHealthAndMetrics(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangersDoNotFillTheHTTPPorts: each connection costs memory and a
+// descriptor, of which the database needs some, too.
+func TestStrangersDoNotFillTheHTTPPorts(t *testing.T) {
+	m := newMember(t)
+	for _, addr := range []net.Addr{m.Addresses().Admin, m.Addresses().Metrics} {
+		refused := false
+		for range 200 {
+			c, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+				refused = true
+				break
+			}
+		}
+		if !refused {
+			t.Errorf("%s holds 200 silent connections of one address", addr)
+		}
+	}
+}
+
 
 // TestStopDrainsAndRestartKeeps: what was acknowledged before a stop under
 // load is there after the restart, and the drained clients got whole replies.

@@ -154,7 +154,8 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		if c.identity == nil {
 			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
 		}
-		if denied := c.identity.Allows(acl.Action{Command: cmd.Name, Categories: cmd.Categories, Keys: keys}); denied != nil {
+		action := acl.Action{Command: cmd.Name, Categories: cmd.Categories, Keys: keys, EveryKey: cmd.EveryKey()}
+		if denied := c.identity.Allows(action); denied != nil {
 			c.srv.counters.denied.Add(1)
 			return refuse(denied)
 		}

@@ -181,7 +181,7 @@ func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
-		if user, generation := c.bound(); user != "" && !snapshot.Users.Accepts(user, generation) {
+		if credential := c.bound(); credential.User != "" && !snapshot.Users.Accepts(credential) {
 			c.interrupt()
 		}
 	}
@@ -216,12 +216,12 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	for c := range s.sessions {
 		st.Connections++
-		user, generation := c.bound()
-		if user == "" {
+		credential := c.bound()
+		if credential.User == "" {
 			st.Unauthenticated++
 			continue
 		}
-		st.Sessions[SessionKey{user, generation}]++
+		st.Sessions[SessionKey{credential.User, credential.Generation()}]++
 	}
 	return st
 }

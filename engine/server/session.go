@@ -48,8 +48,7 @@ type session struct {
 
 	interrupted atomic.Bool
 	mu          sync.Mutex
-	user        string
-	generation  int64
+	credential  acl.Credential // of the last successful AUTH
 }
 
 var _ command.Session = (*session)(nil)
@@ -71,17 +70,17 @@ func (s *Server) limits() resp.Limits {
 	return resp.Limits{Bulk: l.MaxBulkBytes, Array: l.MaxArrayLength, Request: l.MaxRequestBytes}
 }
 
-// bound is the credential of the last successful AUTH.
-func (c *session) bound() (user string, generation int64) {
+// bound is the credential of the last successful AUTH; its user is "" before.
+func (c *session) bound() acl.Credential {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.user, c.generation
+	return c.credential
 }
 
-func (c *session) bind(user string, generation int64) {
+func (c *session) bind(credential acl.Credential) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.user, c.generation = user, generation
+	c.credential = credential
 }
 
 // interrupt ends the wait for the next command; one that is being served is
@@ -98,13 +97,13 @@ func (c *session) mayGoOn() bool {
 		return false
 	}
 	now := c.srv.opts.Credentials()
-	if now == c.snapshot || c.user == "" {
+	if now == c.snapshot || c.User() == "" {
 		return true
 	}
-	if !now.Users.Accepts(c.user, c.generation) {
+	if !now.Users.Accepts(c.credential) {
 		return false
 	}
-	c.snapshot, c.identity = now, now.Users.Identity(c.user)
+	c.snapshot, c.identity = now, now.Users.Identity(c.User())
 	return true
 }
 
@@ -134,12 +133,12 @@ func (c *session) SetLib(name, version string) {
 }
 
 // User implements command.Session.
-func (c *session) User() string { return c.user }
+func (c *session) User() string { return c.credential.User }
 
 // Authenticate implements command.Session.
 func (c *session) Authenticate(user, password string) bool {
 	snapshot := c.srv.opts.Credentials()
-	id, generation, ok := snapshot.Users.Verify(user, password)
+	id, proved, ok := snapshot.Users.Verify(user, password)
 	if !ok {
 		c.srv.counters.authFailures.Add(1)
 		if delay := c.srv.throttle.failed(c.host, time.Now()); delay > 0 {
@@ -148,7 +147,7 @@ func (c *session) Authenticate(user, password string) bool {
 		return false
 	}
 	c.snapshot, c.identity = snapshot, id
-	c.bind(user, generation)
+	c.bind(proved)
 	if c.unauthenticated {
 		c.unauthenticated = false
 		c.srv.admission.authenticated(c.host, true)
@@ -164,7 +163,7 @@ func (c *session) Authenticate(user, password string) bool {
 func (c *session) Reset() {
 	c.proto, c.name = 2, ""
 	c.snapshot, c.identity = nil, nil
-	c.bind("", 0)
+	c.bind(acl.Credential{})
 	if !c.unauthenticated {
 		c.unauthenticated = true
 		c.srv.admission.authenticated(c.host, false)
@@ -188,7 +187,7 @@ func (c *session) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.raw.RemoteAddr(), c.raw.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
-		c.last, c.user, c.proto, c.libName, c.libVer)
+		c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()
 }
 
