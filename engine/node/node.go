@@ -147,7 +147,7 @@ func (n *Node) serveHTTP(s *http.Server, address string) (net.Addr, error) {
 	}
 	n.background(address, func() error {
 		// The certificate comes from the snapshot, by GetConfigForClient.
-		if err := s.Serve(tls.NewListener(l, s.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.Serve(tls.NewListener(httpapi.Limit(l), s.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
