@@ -456,7 +456,6 @@ func TestStrangersDoNotFillTheHTTPPorts(t *testing.T) {
 	}
 }
 
-
 // TestStopDrainsAndRestartKeeps: what was acknowledged before a stop under
 // load is there after the restart, and the drained clients got whole replies.
 func TestStopDrainsAndRestartKeeps(t *testing.T) {
