@@ -7,6 +7,9 @@ const (
 	AnnotationRotateCredentials = GroupName + "/rotate-credentials"
 	// AnnotationRotateComplete ends the running overlap now.
 	AnnotationRotateComplete = GroupName + "/rotate-complete"
+	// AnnotationRotateAbort gives up a rotation that has not yet reached
+	// applications.
+	AnnotationRotateAbort = GroupName + "/rotate-abort"
 	// AnnotationRotateTLS renews the leaf certificates.
 	AnnotationRotateTLS = GroupName + "/rotate-tls"
 )
@@ -21,6 +24,9 @@ const (
 	// AnnotationUsersRevision on a pod: the users file it should have; a change
 	// makes the kubelet deliver mounted secrets at once.
 	AnnotationUsersRevision = GroupName + "/users-revision"
+	// AnnotationTLSRevision on a pod: the fingerprint of the certificate it should
+	// serve; a change makes the kubelet deliver mounted secrets at once.
+	AnnotationTLSRevision = GroupName + "/tls-revision"
 	// AnnotationPodSpecHash on a pod: what the user asked of the pod, as a hash.
 	// A pod whose hash differs is rolled.
 	AnnotationPodSpecHash = GroupName + "/pod-spec-hash"

@@ -248,7 +248,7 @@ func TestEngineReadsItsUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for generation, password := range map[int64]string{1: oldPassword, 2: newPassword} {
-		if _, got, ok := users.Verify(ConnectionUser, password); !ok || got != generation {
+		if _, got, ok := users.Verify(ConnectionUser, password); !ok || got.Generation() != generation {
 			t.Errorf("generation %d is not accepted", generation)
 		}
 	}

@@ -3,7 +3,6 @@ package desired
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -112,15 +111,16 @@ func schedule(spec *corev1ac.PodSpecApplyConfiguration, s *v1alpha1.Scheduling) 
 	}
 }
 
+// engineContainer has no environment: the engine finds its memory limit in its
+// own control group.
 func engineContainer(in Inputs) *corev1ac.ContainerApplyConfiguration {
-	need := Resources(in)
-	container := corev1ac.Container().
+	return corev1ac.Container().
 		WithName(ContainerEngine).
 		WithImage(in.Image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithCommand("/coffer-engine", "serve", "--config", configMount+"/"+KeyEngineConfig).
 		WithPorts(containerPort(portNameKeys, PortKeys), containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics)).
-		WithResources(as[corev1ac.ResourceRequirementsApplyConfiguration](need)).
+		WithResources(as[corev1ac.ResourceRequirementsApplyConfiguration](Resources(in))).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).
@@ -130,11 +130,6 @@ func engineContainer(in Inputs) *corev1ac.ContainerApplyConfiguration {
 		WithLivenessProbe(probe("/healthz", 10, 6)).
 		WithReadinessProbe(probe("/readyz", 2, 3)).
 		WithVolumeMounts(volumeMounts(in)...)
-	if limit, ok := need.Limits[corev1.ResourceMemory]; ok {
-		// The collector works harder before the kernel kills: nine tenths.
-		container.WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limit.Value()/10*9, 10)))
-	}
-	return container
 }
 
 // Resources are the user's, or enough for a small database.

@@ -20,6 +20,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	engineclient "github.com/coffer-dev/coffer/engine/client"
 )
@@ -27,12 +28,6 @@ import (
 // askTimeout bounds how long one member may take to answer: a member that is
 // gone must not hold up the others' reconciliation.
 const askTimeout = 2 * time.Second
-
-// Ports of a member.
-const (
-	keysPort  = 6379
-	adminPort = 9443
-)
 
 // Member is one member with all that is known of it.
 type Member struct {
@@ -113,7 +108,7 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	asker := engineclient.New(engineclient.Options{
-		Address: address(m.Pod, adminPort), ServerName: names.Admin(m.Name), Certificate: id.Certificate, Authorities: id.Roots,
+		Address: address(m.Pod, desired.PortAdmin), ServerName: names.Admin(m.Name), Certificate: id.Certificate, Authorities: id.Roots,
 	})
 	defer asker.Close()
 	status, err := asker.Status(ctx)
@@ -126,7 +121,7 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	} else {
 		m.Status = &status
 	}
-	m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, keysPort), names.Keys)
+	m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Keys)
 }
 
 func address(p *corev1.Pod, port int) string {

@@ -16,10 +16,6 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
 
-// AnnotationTLSRevision on a pod is the fingerprint of the certificate it should
-// serve; a change makes the kubelet deliver mounted secrets at once.
-const AnnotationTLSRevision = v1alpha1.GroupName + "/tls-revision"
-
 // annotationDeliveredAt on a pod is when delivery was last asked for.
 const annotationDeliveredAt = v1alpha1.GroupName + "/delivered-at"
 
@@ -107,7 +103,7 @@ func Deliver(ctx context.Context, c client.Client, now time.Time, members []Memb
 			want[v1alpha1.AnnotationUsersRevision] = usersRevision
 		}
 		if m.Fingerprint != "" && tlsRevision != "" && m.Fingerprint != tlsRevision {
-			want[AnnotationTLSRevision] = tlsRevision
+			want[v1alpha1.AnnotationTLSRevision] = tlsRevision
 		}
 		if len(want) == 0 || asked(m, now, want) {
 			continue

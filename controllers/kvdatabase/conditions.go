@@ -32,9 +32,8 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 		}
 		set(kind, true, v1alpha1.ReasonProven, good)
 	}
-	if tls := s.firstOf(func() *instance.Problem { return s.issuer }, s.certificateProblem, s.tlsProblem); true {
-		setProblem(v1alpha1.ConditionTLSReady, tls, "members serve the current certificate")
-	}
+	tls := s.firstOf(func() *instance.Problem { return s.issuer }, s.certificateProblem, s.tlsProblem)
+	setProblem(v1alpha1.ConditionTLSReady, tls, "members serve the current certificate")
 	credentials := s.firstOf(func() *instance.Problem { return s.supplied.problem }, s.credentialsProblem)
 	setProblem(v1alpha1.ConditionCredentialsSynced, credentials, "every member accepts the password in the connection secret")
 	s.setRotation(set)

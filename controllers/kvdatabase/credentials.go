@@ -19,14 +19,10 @@ import (
 	"github.com/coffer-dev/coffer/engine/acl"
 )
 
-// AnnotationRotateAbort on a KVDatabase gives up a rotation that has not yet
-// reached applications.
-const AnnotationRotateAbort = v1alpha1.GroupName + "/rotate-abort"
-
 // Annotations of the server's secret: the rotation machine's marks.
 const (
 	annotationCompleted         = v1alpha1.AnnotationRotateComplete
-	annotationAborted           = AnnotationRotateAbort
+	annotationAborted           = v1alpha1.AnnotationRotateAbort
 	annotationAbortedGeneration = v1alpha1.GroupName + "/aborted-generation"
 	annotationAbortedTrigger    = v1alpha1.GroupName + "/aborted-trigger"
 	annotationRevokedAt         = v1alpha1.GroupName + "/previous-revoked-at"
@@ -38,7 +34,7 @@ func (s *scope) decide(context.Context) error {
 	s.decision = rotation.Next(s.now, s.db.Spec.Rotation.OverlapOrDefault(), s.seen, rotation.Requests{
 		Rotate:   request(s.db, v1alpha1.AnnotationRotateCredentials),
 		Complete: request(s.db, v1alpha1.AnnotationRotateComplete),
-		Abort:    request(s.db, AnnotationRotateAbort),
+		Abort:    request(s.db, v1alpha1.AnnotationRotateAbort),
 	})
 	s.inputs = s.gather()
 	return nil

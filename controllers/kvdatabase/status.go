@@ -344,7 +344,7 @@ func (s *scope) lastHandled() map[string]string {
 	for k, v := range map[string]string{
 		v1alpha1.AnnotationRotateCredentials: h.Rotate,
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
-		AnnotationRotateAbort:                h.Abort,
+		v1alpha1.AnnotationRotateAbort:       h.Abort,
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
 	} {
 		if v == "" { // not observed in this pass

@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
-	"github.com/coffer-dev/coffer/controllers/kvdatabase"
 )
 
 func database(namespace, name string, modify ...func(*v1alpha1.KVDatabase)) *v1alpha1.KVDatabase {
@@ -391,11 +390,11 @@ func TestAbort(t *testing.T) {
 	stop()
 	// Both at once: the rotation begins and is given up before it gets anywhere.
 	change(t, current(t, db), func(db *v1alpha1.KVDatabase) {
-		db.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: "a", kvdatabase.AnnotationRotateAbort: "a"}
+		db.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: "a", v1alpha1.AnnotationRotateAbort: "a"}
 	})
 	startOperator(t)
 	eventually(t, "handled", func() string {
-		if h := current(t, db).Status.LastHandled[kvdatabase.AnnotationRotateAbort]; h != "a" {
+		if h := current(t, db).Status.LastHandled[v1alpha1.AnnotationRotateAbort]; h != "a" {
 			return h
 		}
 		return ""
