@@ -19,7 +19,7 @@
 //
 // A file keeps its data key twice, in two sectors that follow each other.
 //
-//	slot, 512 bytes, the first one at a multiple of 1024:
+//	slot, 512 bytes, at a multiple of 512:
 //	+-----------+---------+--------------+-----------+------------------+
 //	| "CFKY" 4B | zero 4B | sequence 8B  | key id 8B | nonce 12B        |
 //	+-----------+---------+--------------+-----------+------------------+

@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // DamageError says where a file is damaged.
@@ -22,53 +24,6 @@ func (e *DamageError) Error() string {
 
 // Unwrap makes it an ErrDamaged.
 func (e *DamageError) Unwrap() error { return ErrDamaged }
-
-// header is a segment's header.
-type header struct {
-	number    uint64
-	salt      uint64
-	prevEnd   int64
-	prevIndex uint64
-}
-
-func (h header) encode() []byte {
-	b := make([]byte, segmentHeader)
-	copy(b, segmentMagic)
-	binary.LittleEndian.PutUint16(b[4:], Version)
-	binary.LittleEndian.PutUint64(b[8:], h.number)
-	binary.LittleEndian.PutUint64(b[16:], h.salt)
-	binary.LittleEndian.PutUint64(b[24:], uint64(h.prevEnd))
-	binary.LittleEndian.PutUint64(b[32:], h.prevIndex)
-	binary.LittleEndian.PutUint32(b[segmentHeader-4:], crc32.Checksum(b[:segmentHeader-4], castagnoli))
-	return b
-}
-
-func decodeHeader(file string, b []byte) (header, error) {
-	if len(b) < segmentHeader || string(b[:4]) != segmentMagic {
-		return header{}, &DamageError{file, 0, "no segment header"}
-	}
-	// The version comes before the checksum: a newer format may have moved it.
-	if v := binary.LittleEndian.Uint16(b[4:]); v > Version {
-		return header{}, fmt.Errorf("%w: %s has format version %d, this engine reads up to %d", ErrVersion, file, v, Version)
-	}
-	if crc32.Checksum(b[:segmentHeader-4], castagnoli) != binary.LittleEndian.Uint32(b[segmentHeader-4:]) {
-		return header{}, &DamageError{file, 0, "checksum of the segment header does not match"}
-	}
-	return header{
-		number:    binary.LittleEndian.Uint64(b[8:]),
-		salt:      binary.LittleEndian.Uint64(b[16:]),
-		prevEnd:   int64(binary.LittleEndian.Uint64(b[24:])),
-		prevIndex: binary.LittleEndian.Uint64(b[32:]),
-	}, nil
-}
-
-// seed starts every checksum of the segment.
-func (h header) seed() uint32 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], h.number)
-	binary.LittleEndian.PutUint64(b[8:], h.salt)
-	return crc32.Checksum(b[:], castagnoli)
-}
 
 // frame is a frame's header, decoded.
 type frame struct {
@@ -87,27 +42,39 @@ func frameSize(payload int64) int64 {
 	return (frameHeader + payload + frameAlign - 1) &^ (frameAlign - 1)
 }
 
-func headerCheck(seed uint32, offset int64, b []byte) uint32 {
+func frameCheck(seed uint32, offset int64, b []byte) uint32 {
 	var at [8]byte
 	binary.LittleEndian.PutUint64(at[:], uint64(offset))
 	return crc32.Update(crc32.Update(seed, castagnoli, at[:]), castagnoli, b[4:frameHeader])
 }
 
-// sealFrame completes the frame in b, whose payload starts at frameHeader, for
-// its place in the segment, and pads it.
-func sealFrame(b []byte, seed uint32, offset int64, f frame) []byte {
-	payload := b[frameHeader:]
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(b[8:], crc32.Update(seed, castagnoli, payload))
+// encodeFrame completes the frame in b, whose payload starts at frameHeader, for
+// its place in the segment, and pads it. With a key the payload is sealed; the
+// frame is in sealed then, which grows as it must.
+func encodeFrame(b []byte, seed uint32, offset int64, f frame, key *vault.Slots, sealed *[]byte) []byte {
 	b[12], b[13], b[14], b[15] = f.kind, 0, 0, 0
 	binary.LittleEndian.PutUint64(b[16:], f.term)
 	binary.LittleEndian.PutUint64(b[24:], f.index)
 	binary.LittleEndian.PutUint64(b[32:], uint64(f.durable))
-	binary.LittleEndian.PutUint32(b, headerCheck(seed, offset, b))
+	if key != nil {
+		*sealed = key.Seal(append((*sealed)[:0], b[:frameHeader]...), b[frameHeader:], about(b, offset))
+		b = *sealed
+	}
+	payload := b[frameHeader:]
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Update(seed, castagnoli, payload))
+	binary.LittleEndian.PutUint32(b, frameCheck(seed, offset, b))
 	for len(b)%frameAlign != 0 {
 		b = append(b, 0)
 	}
 	return b
+}
+
+// about are the associated data of the frame at offset: its place, and what its
+// header says beside lengths and checksums.
+func about(b []byte, offset int64) []byte {
+	about := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+frameHeader-12), uint64(offset))
+	return append(about, b[12:frameHeader]...)
 }
 
 // decodeFrame reads the frame header at offset of a segment's bytes; ok tells
@@ -117,7 +84,7 @@ func decodeFrame(data []byte, seed uint32, offset int64) (f frame, ok bool) {
 		return frame{}, false
 	}
 	b := data[offset : offset+frameHeader]
-	if headerCheck(seed, offset, b) != binary.LittleEndian.Uint32(b) {
+	if frameCheck(seed, offset, b) != binary.LittleEndian.Uint32(b) {
 		return frame{}, false
 	}
 	f = frame{
@@ -128,7 +95,7 @@ func decodeFrame(data []byte, seed uint32, offset int64) (f frame, ok bool) {
 		index:   binary.LittleEndian.Uint64(b[24:]),
 		durable: int64(binary.LittleEndian.Uint64(b[32:])),
 	}
-	return f, f.length <= MaxPayload && offset+f.size() <= int64(len(data))
+	return f, f.length <= MaxPayload+vault.Overhead && offset+f.size() <= int64(len(data))
 }
 
 // payload returns the frame's payload if its checksum matches.

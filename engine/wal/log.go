@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // Options of a log.
@@ -15,6 +17,7 @@ type Options struct {
 	Dir         string        // exists, and holds nothing else
 	SegmentSize int64         // bytes; DefaultSegmentSize when zero
 	Salt        func() uint64 // random; the runtime's generator when nil
+	Keys        *vault.Ring   // that new segments are sealed under; nil: they are not sealed
 }
 
 // Mark is a place in the log.
@@ -26,9 +29,10 @@ type Mark struct {
 // segment is a file of the log.
 type segment struct {
 	header
-	name string
-	size int64 // of the file
-	last uint64
+	name  string
+	size  int64 // of the file
+	last  uint64
+	slots *vault.Slots // nil when it is not sealed
 }
 
 // Log is an open log. The last of its segments is the one written to.
@@ -41,7 +45,8 @@ type Log struct {
 	end      int64    // where the next frame goes
 	durable  int64    // up to where the last segment is
 	buf      []byte
-	err      error // ErrFailed, once it happened
+	sealed   []byte // a frame as it is written
+	err      error  // ErrFailed, once it happened
 }
 
 // Reserve makes sure that a batch whose entries hold that many bytes of data
@@ -55,7 +60,7 @@ func (l *Log) Reserve(entries int, data int64) error {
 	if payload > MaxPayload {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, payload, MaxPayload)
 	}
-	return l.room(frameSize(payload) + slack)
+	return l.room(frameSize(payload+vault.Overhead) + slack)
 }
 
 // hardStateMax and entryMax bound what the encoding adds.
@@ -64,9 +69,11 @@ const (
 	entryMax     = 1 + 2*10
 )
 
-// room makes the last segment have that many bytes left.
+// room makes the last segment have that many bytes left. One that is not sealed
+// and should be has none.
 func (l *Log) room(n int64) error {
-	if l.end+n <= l.segments[len(l.segments)-1].size {
+	active := l.segments[len(l.segments)-1]
+	if l.end+n <= active.size && (l.opts.Keys == nil || active.slots != nil) {
 		return nil
 	}
 	// The next segment's header says where this one ends: it must be true.
@@ -111,16 +118,16 @@ func (l *Log) write(b []byte, f frame) error {
 	if len(b)-frameHeader > MaxPayload {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(b)-frameHeader, MaxPayload)
 	}
-	if err := l.room(frameSize(int64(len(b) - frameHeader))); err != nil {
+	if err := l.room(frameSize(int64(len(b) - frameHeader + vault.Overhead))); err != nil {
 		return err
 	}
 	f.durable = l.durable
-	b = sealFrame(b, l.seed, l.end, f)
-	l.buf = b
-	if cap(l.buf) > maxBuffer {
-		l.buf = nil
-	}
 	active := &l.segments[len(l.segments)-1]
+	l.buf = b
+	b = encodeFrame(b, l.seed, l.end, f, active.slots, &l.sealed)
+	if cap(l.buf) > maxBuffer {
+		l.buf, l.sealed = nil, nil
+	}
 	if _, err := l.file.WriteAt(b, l.end); err != nil {
 		return l.fail(fmt.Errorf("write %s at offset %d: %w", active.name, l.end, err))
 	}
@@ -170,7 +177,7 @@ func (l *Log) Close() error {
 	if err := l.Sync(); err != nil {
 		return err
 	}
-	if l.room(frameHeader+hardStateMax) == nil {
+	if l.room(frameHeader+hardStateMax+vault.Overhead) == nil {
 		if err := l.Append(nil, nil); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // State is what a log held when it was opened.
@@ -78,7 +80,7 @@ func (l *Log) list() error {
 		switch {
 		case isSegment:
 			l.segments = append(l.segments, segment{header: header{number: number}, name: name, size: info.Size()})
-		case isSpare && info.Size() == l.opts.SegmentSize && len(l.spares) < maxSpares:
+		case isSpare && info.Size() == l.opts.SegmentSize && len(l.spares) < maxSpares && l.hidden(path):
 			l.spares = append(l.spares, name)
 		case isSpare || name == tempName:
 			if err := l.opts.FS.Remove(path); err != nil {
@@ -87,6 +89,25 @@ func (l *Log) list() error {
 		}
 	}
 	return nil
+}
+
+// hidden tells whether a spare file may stay. With keys, what it holds must be
+// sealed.
+func (l *Log) hidden(path string) bool {
+	if l.opts.Keys == nil {
+		return true
+	}
+	file, err := l.opts.FS.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	b := make([]byte, headerSize)
+	if _, err := file.ReadAt(b, 0); err != nil {
+		return false
+	}
+	h, err := decodeHeader(path, b)
+	return err == nil && h.cipher != vault.None
 }
 
 // replay reads a log from its first segment to its end.
@@ -153,13 +174,16 @@ func (l *Log) load(s *segment) ([]byte, error) {
 	if h.number != s.number {
 		return nil, &DamageError{path, 8, fmt.Sprintf("is segment %d", h.number)}
 	}
+	if s.slots, err = openSlots(path, h, data, l.opts.Keys); err != nil {
+		return nil, err
+	}
 	s.header, s.last = h, h.prevIndex
 	return data, nil
 }
 
 // sealed reads a segment that another follows: it was durable up to its end.
 func (r *replay) sealed(s *segment, data []byte, end int64) error {
-	if end < segmentHeader || end > int64(len(data)) {
+	if end < s.start() || end > int64(len(data)) {
 		return &DamageError{r.log.path(s.name), 0, fmt.Sprintf("has %d bytes and should end at %d", len(data), end)}
 	}
 	at, err := r.frames(s, data[:end])
@@ -201,7 +225,7 @@ func (r *replay) open(s *segment, data []byte) error {
 
 // frames reads frames up to the first that is not good and returns its offset.
 func (r *replay) frames(s *segment, data []byte) (int64, error) {
-	seed, at := s.seed(), int64(segmentHeader)
+	seed, at := s.seed(), s.start()
 	for {
 		f, ok := decodeFrame(data, seed, at)
 		if !ok {
@@ -210,6 +234,12 @@ func (r *replay) frames(s *segment, data []byte) (int64, error) {
 		payload, ok := f.payload(data, seed, at)
 		if !ok {
 			return at, nil
+		}
+		if s.slots != nil {
+			var err error // the copy: the segment's bytes may be needed as they are
+			if payload, err = s.slots.Open(nil, payload, about(data[at:], at)); err != nil {
+				return at, &DamageError{r.log.path(s.name), at, "the frame " + err.Error()}
+			}
 		}
 		if err := r.frame(f, payload); err != nil {
 			var damage *DamageError
@@ -303,7 +333,7 @@ func (l *Log) repair(r *replay) error {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	from := max(t.mark, segmentHeader)
+	from := max(t.mark, s.start())
 	// What no mark covers may be in the page cache alone, there even marked as
 	// written after a failed fsync: it is written again before it counts.
 	rewrite := append([]byte(nil), t.data[from:t.end]...)

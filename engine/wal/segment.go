@@ -39,41 +39,45 @@ func (l *Log) next(n int64) error {
 		active := l.segments[len(l.segments)-1]
 		h.number, h.prevEnd, h.prevIndex = active.number+1, l.end, active.last
 	}
-	size := max(l.opts.SegmentSize, (segmentHeader+n+4095)&^4095)
-	file, err := l.makeSegment(h, size)
+	slots, encoded, err := newHeader(&h, l.opts.Keys)
+	if err != nil {
+		return err
+	}
+	size := max(l.opts.SegmentSize, (headerSize+n+4095)&^4095)
+	file, err := l.makeSegment(h.number, encoded, size)
 	if err != nil {
 		return err
 	}
 	if l.file != nil {
 		_ = l.file.Close() // it is durable already
 	}
-	l.segments = append(l.segments, segment{header: h, name: fileName(h.number, segmentSuffix), size: size, last: h.prevIndex})
-	l.file, l.seed, l.end, l.durable = file, h.seed(), segmentHeader, segmentHeader
+	l.segments = append(l.segments, segment{h, fileName(h.number, segmentSuffix), size, h.prevIndex, slots})
+	l.file, l.seed, l.end, l.durable = file, h.seed(), h.start(), h.start()
 	return nil
 }
 
 // makeSegment gives a file with that header, out of a spare one if it can. The
 // file gets its name when its content is durable: what has a segment's name is
 // a segment.
-func (l *Log) makeSegment(h header, size int64) (vfs.File, error) {
+func (l *Log) makeSegment(number uint64, header []byte, size int64) (vfs.File, error) {
 	from := tempName
 	if size == l.opts.SegmentSize && len(l.spares) > 0 {
 		from = l.spares[0]
 	}
 	file, err := l.opts.FS.OpenReadWrite(l.path(from), category)
 	if err == nil {
-		if err = fill(file, h, size, from == tempName); err == nil {
+		if err = fill(file, header, size, from == tempName); err == nil {
 			err = file.Sync()
 		}
 		if err == nil {
-			err = l.opts.FS.Rename(l.path(from), l.path(fileName(h.number, segmentSuffix)))
+			err = l.opts.FS.Rename(l.path(from), l.path(fileName(number, segmentSuffix)))
 		}
 		if err != nil {
 			_ = file.Close()
 		}
 	}
 	if err != nil {
-		return nil, l.notMade(h.number, from, err)
+		return nil, l.notMade(number, from, err)
 	}
 	if from != tempName {
 		l.spares = l.spares[1:]
@@ -100,7 +104,7 @@ func (l *Log) notMade(number uint64, from string, err error) error {
 }
 
 // fill writes the header and, into a new file, zeros up to its size.
-func fill(file vfs.File, h header, size int64, zeros bool) error {
+func fill(file vfs.File, header []byte, size int64, zeros bool) error {
 	if zeros {
 		block := make([]byte, min(size, 1<<20))
 		for at := int64(0); at < size; at += int64(len(block)) {
@@ -109,13 +113,13 @@ func fill(file vfs.File, h header, size int64, zeros bool) error {
 			}
 		}
 	}
-	_, err := file.WriteAt(h.encode(), 0)
+	_, err := file.WriteAt(header, 0)
 	return err
 }
 
 // Release gives up the segments whose entries are all at or below index,
 // which a durable snapshot holds; the one written to stays. They are kept as
-// spare ones, up to a few.
+// spare ones, up to a few, but for those whose bytes could be read.
 func (l *Log) Release(index uint64) error {
 	if l.err != nil {
 		return l.err
@@ -129,7 +133,7 @@ func (l *Log) Release(index uint64) error {
 	}
 	for _, s := range l.segments[:released] {
 		var err error
-		if s.size == l.opts.SegmentSize && len(l.spares) < maxSpares {
+		if s.size == l.opts.SegmentSize && len(l.spares) < maxSpares && (l.opts.Keys == nil || s.slots != nil) {
 			name := fileName(s.number, spareSuffix)
 			err = l.opts.FS.Rename(l.path(s.name), l.path(name))
 			l.spares = append(l.spares, name)

@@ -8,18 +8,18 @@
 // becomes the next segment. All integers are little-endian; all checksums are
 // CRC32C (Castagnoli).
 //
-// # Segment, format version 1
+// # Segment, format version 2
 //
-//	+--------------------+---------------------------+-----------+
-//	| segment header 64B | frame | frame | frame ... | old bytes |
-//	+--------------------+---------------------------+-----------+
+//	+-------------------+-------------------+-----------+---------------------------+-----------+
+//	| header sector 512 | key slots 2 × 512 | zero 2560 | frame | frame | frame ... | old bytes |
+//	+-------------------+-------------------+-----------+---------------------------+-----------+
 //
-//	segment header:
-//	+-----------+------------+------------+-----------+----------+
-//	| "CFWL" 4B | version 2B | zero 2B    | number 8B | salt 8B  |
-//	+-----------+------------+------------+-----------+----------+
-//	| previous end 8B | previous index 8B | zero 20B  | check 4B |
-//	+-----------------+-------------------+-----------+----------+
+//	header sector:
+//	+-----------+------------+-----------+---------+-----------+---------+
+//	| "CFWL" 4B | version 2B | cipher 1B | zero 1B | number 8B | salt 8B |
+//	+-----------+------------+-----------+---------+-----------+---------+
+//	| previous end 8B | previous index 8B | zero 468B        | check 4B  |
+//	+-----------------+-------------------+------------------+-----------+
 //
 // salt is random, another each time that the file is used: number and salt
 // seed every checksum in the segment, so that no frame which the file held
@@ -27,6 +27,29 @@
 // the length in bytes of the segment before, which was durable before this one
 // was made; previous index is the last entry in it. check covers the bytes
 // before it.
+//
+// cipher is 0 for a segment that is not sealed; its key slots are zero. It is 1
+// for AES-256-GCM: the key slots (see package vault, which they are bound to
+// the header sector by) wrap the segment's data key, and the payload of every
+// frame is sealed: nonce 12B, ciphertext, tag 16B. Its associated data are the
+// frame's offset 8B and the frame's header from type to its end, so that a
+// frame opens at its own place only. Checksums are over what is stored: torn
+// and rotten frames are found without the key. With a key ring at hand every
+// new segment is sealed; a plain one is not written to again and not kept as a
+// spare, and a spare gets a new data key.
+//
+// # Segment, format version 1
+//
+// It is read, and written on when there is no key ring. It differs in its
+// header alone:
+//
+//	+-----------+------------+------------+-----------+----------+
+//	| "CFWL" 4B | version 2B | zero 2B    | number 8B | salt 8B  |
+//	+-----------+------------+------------+-----------+----------+
+//	| previous end 8B | previous index 8B | zero 20B  | check 4B | frames ...
+//	+-----------------+-------------------+-----------+----------+
+//
+// # Frame
 //
 //	frame, at a multiple of 8 bytes:
 //	+------------+-----------+------------------+---------+---------+
@@ -55,6 +78,9 @@
 //	type 4, restart: term and index of a durable snapshot that came from another
 //	                 member: the frames before are void, also above it; no payload
 //
+// What the data of an entry means has a version of its own, the semantics in
+// the header of a batch: see package machine.
+//
 // The entries of a frame are consecutive and end at index. A frame whose first
 // index is not above an earlier one's replaces the log from there on. A batch
 // is one frame, so that of a batch all or nothing is read back.
@@ -68,13 +94,11 @@ import (
 )
 
 // Version of the format that is written. A segment of a newer one is refused.
-const Version = 1
+const Version = 2
 
 const (
-	segmentMagic  = "CFWL"
-	segmentHeader = 64
-	frameHeader   = 40
-	frameAlign    = 8
+	frameHeader = 40
+	frameAlign  = 8
 
 	// DefaultSegmentSize is the size of a segment in bytes, unless a single
 	// frame needs more.
