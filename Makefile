@@ -21,6 +21,7 @@ demo: ## A local Kubernetes, the operator in it, a database, a client, two rotat
 
 .PHONY: demo-down
 demo-down: ## Remove all that `make demo` started: processes, mounts, namespace, interfaces, rules
+	@hack/preflight demo
 	@$(GO) run ./hack/demo down
 
 .PHONY: test

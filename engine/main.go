@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,7 +27,7 @@ func main() {
 	defer stop()
 	root := &cobra.Command{
 		Use: "coffer-engine", Short: "Serve a key-value database over TLS 1.3",
-		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -52,6 +53,9 @@ func serveCommand() *cobra.Command {
 			if f.dev {
 				return serveDev(cmd.Context(), f)
 			}
+			if f.config == "" {
+				return errors.New("give --config FILE, or --dev to try it on this machine")
+			}
 			return servePod(cmd.Context(), f)
 		},
 	}
@@ -62,7 +66,6 @@ func serveCommand() *cobra.Command {
 	flags.BoolVar(&f.dev, "dev", false, "serve on the loopback address with a certificate and password made for it")
 	flags.StringVar(&f.dir, "dir", "coffer-dev", "with --dev: where certificate, password and data are kept")
 	flags.IntVar(&f.port, "port", 6379, "with --dev: port, 0 for any free one")
-	cmd.MarkFlagsOneRequired("config", "dev")
 	cmd.MarkFlagsMutuallyExclusive("config", "dev")
 	cmd.MarkFlagsMutuallyExclusive("config", "dir")
 	cmd.MarkFlagsMutuallyExclusive("config", "port")
@@ -89,6 +92,9 @@ func serveDev(ctx context.Context, f serveFlags) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: buildVersion(), Log: log})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: choose another --port, or 0 for any free one", err)
+	}
 	if err != nil {
 		return err
 	}

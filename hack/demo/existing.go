@@ -39,8 +39,12 @@ func runExisting(ctx context.Context, root, verb string, out *progress.Printer) 
 	fmt.Printf("Coffer demo on the cluster of context %s: namespaces coffer-system and shop. Undo with `make demo-down CLUSTER=existing`.\n", current)
 	out.Total = 1 + demoSteps
 	err = out.Run("cert-manager", func(*progress.Step) error {
-		if _, err := d.kube(ctx, "get", "crd", "certificates.cert-manager.io"); err != nil {
-			return fmt.Errorf("the cluster lacks cert-manager: install it as https://cert-manager.io/docs/installation/ says: %w", err)
+		found, err := d.kube(ctx, "get", "crd", "certificates.cert-manager.io", "--ignore-not-found", "--output=name")
+		if err != nil {
+			return fmt.Errorf("the cluster of context %s does not answer: %w", current, err)
+		}
+		if strings.TrimSpace(found) == "" {
+			return errors.New("the cluster lacks cert-manager: install it as https://cert-manager.io/docs/installation/ says")
 		}
 		return nil
 	})

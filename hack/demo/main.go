@@ -23,7 +23,13 @@ import (
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
+	interrupted := ctx.Err() != nil
 	cancel()
+	if err != nil && interrupted {
+		// What the interrupted programs said last would only hide this.
+		fmt.Fprintln(os.Stderr, "demo: interrupted; what was started stays: `make demo` starts afresh, `make demo-down` removes it")
+		os.Exit(130)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -67,7 +73,7 @@ func runLocal(ctx context.Context, root, verb string, out *progress.Printer) err
 	if verb == "down" {
 		return out.Run("removing the demo's cluster", func(*progress.Step) error { return cluster.Down(ctx) })
 	}
-	missing, unbuilt, err := announce(root)
+	missing, unbuilt, err := announce(root, cluster.Left())
 	if err != nil {
 		return err
 	}
@@ -93,12 +99,15 @@ func runLocal(ctx context.Context, root, verb string, out *progress.Printer) err
 }
 
 // announce says, before anything is changed, what will be.
-func announce(root string) (missing, unbuilt []string, err error) {
+func announce(root string, replaces bool) (missing, unbuilt []string, err error) {
 	if unbuilt, err = build.Missing(root); err != nil {
 		return nil, nil, err
 	}
 	missing = local.MissingPackages()
 	fmt.Println("Coffer demo: a local Kubernetes on this machine, in its own network namespace. Undo everything with `make demo-down`.")
+	if replaces {
+		fmt.Println("  will replace  the demo's cluster that is there, with all that is in it")
+	}
 	if len(missing) > 0 {
 		fmt.Printf("  will install  %s   (Debian packages)\n", strings.Join(missing, " "))
 	}

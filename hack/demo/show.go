@@ -187,14 +187,18 @@ func (d *demo) lookFurther() string {
 			kubectl = fmt.Sprintf("%s --kubeconfig %s", link, d.kubeconfig)
 		}
 	}
-	return strings.NewReplacer("KUBECTL", kubectl, "NS", namespace, "DB", database).Replace(`Look further
+	hint := ""
+	if _, err := exec.LookPath("redis-cli"); err != nil {
+		hint = "   # redis-cli is in Debian's redis-tools"
+	}
+	return strings.NewReplacer("KUBECTL", kubectl, "NS", namespace, "DB", database, "HINT", hint).Replace(`Look further
   alias k='KUBECTL -n NS'
-  k get kvdb,pods,pvc,certificates,networkpolicies
+  k get kvdb,pods,pvc,certificates,networkpolicies; k describe kvdb DB
   k annotate kvdb DB coffer.dev/rotate-credentials=$(date +%s) --overwrite; k get kvdb DB -w
   k explain kvdatabase.spec
   k get secret DB-connection -o jsonpath='{.data.ca\.crt}' | base64 -d > /tmp/ca.crt
   REDISCLI_AUTH=$(k get secret DB-connection -o jsonpath='{.data.password}' | base64 -d) \
-    redis-cli --tls --cacert /tmp/ca.crt -h $(k get service DB -o jsonpath='{.spec.clusterIP}')
+    redis-cli --tls --cacert /tmp/ca.crt -h $(k get service DB -o jsonpath='{.spec.clusterIP}')HINT
 `)
 }
 

@@ -116,6 +116,9 @@ func (c *Cluster) refuseForeign() error {
 	return fmt.Errorf("cluster %s runs already, started from %s: take it down there first", c.Name, owner)
 }
 
+// Left says whether something of this cluster is there, running or not.
+func (c *Cluster) Left() bool { return c.owner() != "" }
+
 // Status prints which programs run and returns an error unless all of them do.
 func (c *Cluster) Status(out io.Writer) error {
 	if err := c.refuseForeign(); err != nil {

@@ -179,6 +179,13 @@ func (c *Cluster) removeStrays() error {
 	for _, file := range results {
 		errs = append(errs, os.Remove(file))
 	}
+	// The loopback network's results carry no name of ours, but the path of the pod's network namespace.
+	loopbacks, _ := filepath.Glob("/var/lib/cni/results/cni-loopback-*")
+	for _, file := range loopbacks {
+		if data, err := os.ReadFile(file); err == nil && strings.Contains(string(data), `"netns":"`+c.runDir()+"/") {
+			errs = append(errs, os.Remove(file))
+		}
+	}
 	links, _ := filepath.Glob("/var/log/containers/*.log")
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, c.stateDir()+"/") {
