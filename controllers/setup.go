@@ -6,6 +6,9 @@
 // Leader election keeps its lease in the operator's own namespace.
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update
 //
+// Who holds the lease is told by events, of the older kind.
+// +kubebuilder:rbac:groups="",namespace=system,resources=events,verbs=create;patch
+//
 // The metrics endpoint asks the API server who a scraper is and what it may read.
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
