@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // Reader reads a snapshot's bytes. It hands out none that it has not checked,
@@ -19,6 +22,8 @@ type Reader struct {
 	Meta Meta
 	Size int64 // of the file, bytes
 
+	keys   *vault.Ring
+	slots  *vault.Slots // nil when it is not sealed
 	path   string
 	file   vfs.File
 	in     *bufio.Reader
@@ -29,17 +34,18 @@ type Reader struct {
 	bytes  uint64
 	left   []byte // checked, not handed out
 	buf    []byte
+	plain  []byte // what was sealed in buf
 	err    error
 }
 
 // Newest opens the snapshot with the highest index, nil when there is none.
-func Newest(fs vfs.FS, dir string) (*Reader, error) {
-	indexes, err := list(fs, dir)
+func (d Dir) Newest() (*Reader, error) {
+	indexes, err := d.list()
 	if err != nil || len(indexes) == 0 {
 		return nil, err
 	}
 	index := indexes[len(indexes)-1]
-	r, err := Open(fs, fs.PathJoin(dir, fileName(index)))
+	r, err := d.Open(d.join(fileName(index)))
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +57,12 @@ func Newest(fs vfs.FS, dir string) (*Reader, error) {
 }
 
 // Open opens a snapshot file and reads its header.
-func Open(fs vfs.FS, path string) (*Reader, error) {
-	file, err := fs.Open(path, vfs.SequentialReadsOption)
+func (d Dir) Open(path string) (*Reader, error) {
+	file, err := d.FS.Open(path, vfs.SequentialReadsOption)
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
-	r := &Reader{path: path, file: file, in: bufio.NewReaderSize(file, 256<<10)}
+	r := &Reader{keys: d.Keys, path: path, file: file, in: bufio.NewReaderSize(file, 256<<10)}
 	info, err := file.Stat()
 	if err == nil {
 		r.Size = info.Size()
@@ -106,6 +112,7 @@ func (r *Reader) next(keep, n int) ([]byte, error) {
 	return r.buf, nil
 }
 
+// header reads the header and, of a sealed file, the data key.
 func (r *Reader) header() error {
 	b, err := r.next(0, fixedHeader)
 	if err != nil {
@@ -114,28 +121,64 @@ func (r *Reader) header() error {
 	if string(b[:4]) != magic {
 		return r.damaged(0, "no snapshot header")
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v > Version {
-		return fmt.Errorf("%w: %s has format version %d, this engine reads up to %d", ErrVersion, r.path, v, Version)
+	version := binary.LittleEndian.Uint16(b[4:])
+	if version > Version {
+		return fmt.Errorf("%w: %s has format version %d, this engine reads up to %d", ErrVersion, r.path, version, Version)
 	}
-	size := binary.LittleEndian.Uint32(b[24:])
+	size := int(binary.LittleEndian.Uint32(b[24:]))
 	if size > maxConfState {
 		return r.damaged(0, fmt.Sprintf("conf state of %d bytes", size))
 	}
-	if b, err = r.next(fixedHeader, int(size)+4); err != nil {
+	begin := fixedHeader // of the conf state
+	if version != 1 {
+		begin = headerSize
+	}
+	if b, err = r.next(fixedHeader, begin-fixedHeader+size+4); err != nil {
 		return err
 	}
-	end := len(b) - 4
+	end := begin + size
+	covered := b[:end]
+	if version != 1 {
+		if crc32.Checksum(b[:headerCheck], castagnoli) != binary.LittleEndian.Uint32(b[headerCheck:]) {
+			return r.damaged(0, "checksum of the header does not match")
+		}
+		covered = bound(b[:headerSector], b[begin:end])
+	}
 	r.check = binary.LittleEndian.Uint32(b[end:])
-	if crc32.Checksum(b[:end], castagnoli) != r.check {
+	if crc32.Checksum(covered, castagnoli) != r.check {
 		return r.damaged(0, "checksum of the header does not match")
+	}
+	if version != 1 {
+		if err := r.open(b, covered); err != nil {
+			return err
+		}
 	}
 	r.Meta = Meta{
 		Index:     binary.LittleEndian.Uint64(b[8:]),
 		Term:      binary.LittleEndian.Uint64(b[16:]),
 		ConfState: &raftpb.ConfState{},
 	}
-	if err := proto.Unmarshal(b[fixedHeader:end], r.Meta.ConfState); err != nil {
+	if err := proto.Unmarshal(b[begin:end], r.Meta.ConfState); err != nil {
 		return r.damaged(0, "conf state does not parse")
+	}
+	return nil
+}
+
+// open reads the data key out of a header that is bound to it.
+func (r *Reader) open(b, bound []byte) (err error) {
+	switch cipher := b[6]; {
+	case cipher == vault.None:
+		return nil
+	case cipher > vault.KnownCiphers:
+		return fmt.Errorf("%w: %s has cipher %d, this engine knows up to %d", ErrVersion, r.path, cipher, vault.KnownCiphers)
+	}
+	r.slots, err = r.keys.Open(b[slotsOffset:slotsOffset+vault.SlotsSize], bound)
+	var damage *vault.SlotError
+	if errors.As(err, &damage) {
+		return r.damaged(slotsOffset+damage.Offset, damage.Reason)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: offset %d: %w", r.path, slotsOffset, err)
 	}
 	return nil
 }
@@ -151,8 +194,12 @@ func (r *Reader) chunk() ([]byte, error) {
 	if size == 0 {
 		return nil, r.footer()
 	}
-	if size > MaxChunk {
-		return nil, r.damaged(r.at, fmt.Sprintf("chunk of %d bytes, the limit is %d", size, MaxChunk))
+	overhead := uint32(0)
+	if r.slots != nil {
+		overhead = vault.Overhead
+	}
+	if size > MaxChunk+overhead || size <= overhead {
+		return nil, r.damaged(r.at, fmt.Sprintf("chunk of %d bytes, the limit is %d", size, MaxChunk+overhead))
 	}
 	if b, err = r.next(0, 4+int(size)); err != nil {
 		return nil, err
@@ -161,18 +208,34 @@ func (r *Reader) chunk() ([]byte, error) {
 	if crc32.Update(seed(r.check, r.chunks), castagnoli, data) != binary.LittleEndian.Uint32(b) {
 		return nil, r.damaged(r.at, "checksum of a chunk does not match")
 	}
+	if r.slots != nil {
+		if data, err = r.slots.Open(r.plain[:0], data, place(r.chunks)); err != nil {
+			return nil, r.damaged(r.at, "the chunk "+err.Error())
+		}
+		r.plain = data
+	}
 	r.chunks++
-	r.bytes += uint64(size)
+	r.bytes += uint64(len(data))
 	return data, nil
 }
 
 func (r *Reader) footer() error {
-	b, err := r.next(4, footerSize-4)
+	seal := 0
+	if r.slots != nil {
+		seal = vault.Overhead
+	}
+	b, err := r.next(4, footerSize-4+seal)
 	if err != nil {
 		return err
 	}
-	if string(b) != string(footer(r.check, r.chunks, r.bytes)) {
+	end := len(b) - 4
+	if binary.LittleEndian.Uint32(b[end:]) != footerCheck(r.check, r.chunks, b[:end]) || !bytes.Equal(b[:footerFixed], footer(r.chunks, r.bytes)) {
 		return r.damaged(r.at, "footer does not match")
+	}
+	if r.slots != nil {
+		if _, err := r.slots.Open(nil, b[footerFixed:end], b[:footerFixed]); err != nil {
+			return r.damaged(r.at, "the footer "+err.Error())
+		}
 	}
 	if r.offset != r.Size {
 		return r.damaged(r.offset, "bytes behind the footer")

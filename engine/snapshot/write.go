@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // writer is a snapshot file in the making.
@@ -15,20 +17,22 @@ type writer struct {
 	chunks uint64
 	bytes  uint64
 	size   int64
+	slots  *vault.Slots // nil when it is not sealed
 	buf    []byte
+	sealed []byte
 }
 
 // Write writes a snapshot from the chunks that next returns until it says
 // done, and makes it durable under its name. It returns the file's size in
 // bytes. The snapshots before it stay: see Prune.
-func Write(fs vfs.FS, dir string, meta Meta, next func() (chunk []byte, done bool, err error)) (int64, error) {
-	temp := fs.PathJoin(dir, tempName)
-	size, err := writeFile(fs, temp, meta, next)
+func (d Dir) Write(meta Meta, next func() (chunk []byte, done bool, err error)) (int64, error) {
+	temp := d.join(tempName)
+	size, err := d.writeFile(temp, meta, next)
 	if err == nil {
-		err = publish(fs, dir, temp, fileName(meta.Index))
+		err = d.publish(temp, fileName(meta.Index))
 	}
 	if err != nil {
-		_ = fs.Remove(temp)
+		_ = d.FS.Remove(temp)
 		if noSpace(err) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
 		}
@@ -38,24 +42,24 @@ func Write(fs vfs.FS, dir string, meta Meta, next func() (chunk []byte, done boo
 }
 
 // publish gives a durable file its name, durably.
-func publish(fs vfs.FS, dir, temp, name string) error {
-	if err := fs.Rename(temp, fs.PathJoin(dir, name)); err != nil {
+func (d Dir) publish(temp, name string) error {
+	if err := d.FS.Rename(temp, d.join(name)); err != nil {
 		return err
 	}
-	d, err := fs.OpenDir(dir)
+	dir, err := d.FS.OpenDir(d.Path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
+	defer func() { _ = dir.Close() }()
+	return dir.Sync()
 }
 
-func writeFile(fs vfs.FS, path string, meta Meta, next func() ([]byte, bool, error)) (size int64, err error) {
-	head, err := meta.encode()
+func (d Dir) writeFile(path string, meta Meta, next func() ([]byte, bool, error)) (size int64, err error) {
+	head, slots, err := meta.encode(d.Keys)
 	if err != nil {
 		return 0, err
 	}
-	file, err := fs.Create(path, category)
+	file, err := d.FS.Create(path, category)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +68,7 @@ func writeFile(fs vfs.FS, path string, meta Meta, next func() ([]byte, bool, err
 			err = closeErr
 		}
 	}()
-	w := &writer{file: file, check: binary.LittleEndian.Uint32(head[len(head)-4:])}
+	w := &writer{file: file, check: binary.LittleEndian.Uint32(head[len(head)-4:]), slots: slots}
 	if err := w.write(head); err != nil {
 		return 0, err
 	}
@@ -81,19 +85,32 @@ func writeFile(fs vfs.FS, path string, meta Meta, next func() ([]byte, bool, err
 			data = data[n:]
 		}
 	}
-	if err := w.write(footer(w.check, w.chunks, w.bytes)); err != nil {
+	if err := w.footer(); err != nil {
 		return 0, err
 	}
 	return w.size, file.Sync()
 }
 
 func (w *writer) chunk(data []byte) error {
-	b := binary.LittleEndian.AppendUint32(w.buf[:0], uint32(len(data)))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Update(seed(w.check, w.chunks), castagnoli, data))
-	w.buf = append(b, data...)
+	stored := data
+	if w.slots != nil {
+		w.sealed = w.slots.Seal(w.sealed[:0], data, place(w.chunks))
+		stored = w.sealed
+	}
+	b := binary.LittleEndian.AppendUint32(w.buf[:0], uint32(len(stored)))
+	b = binary.LittleEndian.AppendUint32(b, crc32.Update(seed(w.check, w.chunks), castagnoli, stored))
+	w.buf = append(b, stored...)
 	w.chunks++
 	w.bytes += uint64(len(data))
 	return w.write(w.buf)
+}
+
+func (w *writer) footer() error {
+	b := footer(w.chunks, w.bytes)
+	if w.slots != nil {
+		b = append(b, w.slots.Seal(nil, nil, b)...)
+	}
+	return w.write(binary.LittleEndian.AppendUint32(b, footerCheck(w.check, w.chunks, b)))
 }
 
 func (w *writer) write(b []byte) error {
@@ -102,19 +119,22 @@ func (w *writer) write(b []byte) error {
 	return err
 }
 
-func footer(headerCheck uint32, chunks, bytes uint64) []byte {
-	b := make([]byte, 4, footerSize)
-	b = binary.LittleEndian.AppendUint64(b, chunks)
-	b = binary.LittleEndian.AppendUint64(b, bytes)
-	return binary.LittleEndian.AppendUint32(b, crc32.Update(seed(headerCheck, chunks), castagnoli, b[4:20]))
+// footer is the footer up to its seal.
+func footer(chunks, bytes uint64) []byte {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 4, footerSize), chunks)
+	return binary.LittleEndian.AppendUint64(b, bytes)
+}
+
+func footerCheck(headerCheck uint32, chunks uint64, b []byte) uint32 {
+	return crc32.Update(seed(headerCheck, chunks), castagnoli, b[4:])
 }
 
 // Prune removes the snapshots before the one at index, which is durable, and
 // what an interrupted Write left. Should a crash undo it, the next one removes
 // them again.
-func Prune(fs vfs.FS, dir string, index uint64) error {
+func (d Dir) Prune(index uint64) error {
 	names := []string{tempName}
-	indexes, err := list(fs, dir)
+	indexes, err := d.list()
 	if err != nil {
 		return err
 	}
@@ -124,13 +144,47 @@ func Prune(fs vfs.FS, dir string, index uint64) error {
 		}
 	}
 	for _, name := range names {
-		path := fs.PathJoin(dir, name)
-		if _, err := fs.Stat(path); err != nil && name == tempName {
+		path := d.join(name)
+		if _, err := d.FS.Stat(path); err != nil && name == tempName {
 			continue // nothing was interrupted
 		}
-		if err := fs.Remove(path); err != nil {
+		if err := d.FS.Remove(path); err != nil {
 			return fmt.Errorf("remove old snapshot: %w", err)
 		}
 	}
 	return nil
+}
+
+// Rewrap wraps the data keys of the directory's snapshots under the ring's
+// primary key, unless they are already, and says which keys the files need
+// then. It does not rewrite them. Its error is final: see vault.Slots.Rewrap.
+func (d Dir) Rewrap() (u vault.Usage, err error) {
+	indexes, err := d.list()
+	if err != nil {
+		return u, err
+	}
+	for _, index := range indexes {
+		path := d.join(fileName(index))
+		r, err := d.Open(path)
+		if err != nil {
+			return u, err
+		}
+		_ = r.Close()
+		if r.slots != nil && d.Keys != nil && !r.slots.Wrapped(d.Keys) {
+			if err := d.rewrap(path, r.slots); err != nil {
+				return u, fmt.Errorf("wrap the key of %s: %w", path, err)
+			}
+		}
+		u.Add(r.slots)
+	}
+	return u, nil
+}
+
+func (d Dir) rewrap(path string, slots *vault.Slots) error {
+	file, err := d.FS.OpenReadWrite(path, category)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	return slots.Rewrap(d.Keys, file, slotsOffset)
 }
