@@ -12,6 +12,9 @@ const (
 	AnnotationRotateAbort = GroupName + "/rotate-abort"
 	// AnnotationRotateTLS renews the leaf certificates.
 	AnnotationRotateTLS = GroupName + "/rotate-tls"
+	// AnnotationApproveRollout lets a new version of the operator replace the
+	// pods by its own: one at a time, as if the user had changed the spec.
+	AnnotationApproveRollout = GroupName + "/approve-rollout"
 )
 
 // Annotations that the operator writes on objects of its own.
@@ -48,4 +51,7 @@ const (
 	LabelPartOf = "app.kubernetes.io/part-of"
 	// LabelManagedBy is who writes the object.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// AnnotationRevision on a pod: the ConfigMap that keeps the template and the
+	// engine's configuration from which it was made.
+	AnnotationRevision = GroupName + "/revision"
 )

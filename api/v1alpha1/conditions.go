@@ -33,6 +33,9 @@ const (
 	// ConditionStorageResized (True is good) says that every volume has at least
 	// the size asked for.
 	ConditionStorageResized = "StorageResized"
+	// ConditionRolloutPending (True is neutral) says that this version of the
+	// operator would make other pods than those that run, and waits to be let.
+	ConditionRolloutPending = "RolloutPending"
 )
 
 // Reasons for what goes well or is under way.
@@ -59,6 +62,10 @@ const (
 	ReasonCompleting = "Completing"
 	// ReasonApplied: the object is in place.
 	ReasonApplied = "Applied"
+	// ReasonCurrent: pods are what this version of the operator makes.
+	ReasonCurrent = "Current"
+	// ReasonOperatorChanged: pods run on as an earlier version made them.
+	ReasonOperatorChanged = "OperatorChanged"
 	// ReasonResizing: a volume is growing.
 	ReasonResizing = "Resizing"
 	// ReasonRotated: a rotation reached its end (events).
@@ -87,6 +94,8 @@ const (
 	ReasonSecretInvalid = "SecretInvalid"
 	// ReasonNameTaken: an object that is not ours has a name that we need.
 	ReasonNameTaken = "NameTaken"
+	// ReasonRevisionLost: what the pods were made from was deleted by hand.
+	ReasonRevisionLost = "RevisionLost"
 	// ReasonApplyFailed: the API server refused an object of ours.
 	ReasonApplyFailed = "ApplyFailed"
 	// ReasonUnschedulable: no node takes the pod.

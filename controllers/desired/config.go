@@ -1,8 +1,6 @@
 package desired
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -11,9 +9,6 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/engine/config"
 )
-
-// KeyEngineConfig in the ConfigMap is the engine's start configuration.
-const KeyEngineConfig = "engine.json"
 
 // EngineConfig is what the engine reads at its start. Ports, paths and limits
 // that the API does not have are the engine's own defaults.
@@ -51,20 +46,15 @@ func engineLimits(user *v1alpha1.KVDatabaseLimits, l config.Limits) config.Limit
 	return l
 }
 
-// EngineConfigMap holds the engine's configuration. It is immutable and named
-// after its content: a pod that restarts reads what its own revision read.
+// EngineConfigMap keeps a revision. It is immutable and named after its
+// content: a pod that restarts reads what its own revision read.
 func EngineConfigMap(in Inputs) Object {
-	return corev1ac.ConfigMap(EngineConfigName(in), in.Database.Namespace).
+	r := revision(in)
+	return corev1ac.ConfigMap(r.Name(in.Database.Name), in.Database.Namespace).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithImmutable(true).
-		WithData(map[string]string{KeyEngineConfig: string(engineJSON(in))})
-}
-
-// EngineConfigName is the name of the ConfigMap with this content.
-func EngineConfigName(in Inputs) string {
-	sum := sha256.Sum256(engineJSON(in))
-	return in.Database.Name + "-config-" + hex.EncodeToString(sum[:5])
+		WithData(map[string]string{KeyEngineConfig: r.Engine, KeyTemplate: r.Template})
 }
 
 func engineJSON(in Inputs) []byte {

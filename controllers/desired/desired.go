@@ -43,6 +43,10 @@ type Inputs struct {
 	// it, and cert-manager is to do that.
 	IssuedSecrets []string
 
+	// Held is the revision that the pods run and are to go on running; nil when
+	// they are to be what this version renders.
+	Held *Revision
+
 	// Each of these is nil when the secret is not to be written in this pass.
 	Pending    *Pending
 	Server     *Server

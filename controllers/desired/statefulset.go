@@ -52,7 +52,7 @@ func StatefulSet(in Inputs) Object {
 				WithWhenDeleted(whenDeleted).
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
-			WithTemplate(podTemplate(in)).
+			WithTemplate(revision(in).named(in.Database.Name)).
 			WithVolumeClaimTemplates(claimTemplate(in)))
 }
 
@@ -171,7 +171,7 @@ func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
 	}
 	return []*corev1ac.VolumeMountApplyConfiguration{
 		corev1ac.VolumeMount().WithName(VolumeData).WithMountPath(EngineConfig(in).DataDir),
-		readOnly("config", configMount),
+		readOnly(volumeConfig, configMount),
 		readOnly("users", files.Users),
 		readOnly("tls-client", files.ClientTLS),
 		readOnly("tls-admin", files.AdminTLS),
@@ -185,8 +185,9 @@ func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
 			WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithDefaultMode(readableByGroup))
 	}
 	return []*corev1ac.VolumeApplyConfiguration{
-		corev1ac.Volume().WithName("config").
-			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(EngineConfigName(in)).WithDefaultMode(readableByGroup)),
+		corev1ac.Volume().WithName(volumeConfig). // the revision's name comes with it
+								WithConfigMap(corev1ac.ConfigMapVolumeSource().WithDefaultMode(readableByGroup).
+									WithItems(corev1ac.KeyToPath().WithKey(KeyEngineConfig).WithPath(KeyEngineConfig))),
 		fromSecret("users", names.ServerSecret()),
 		fromSecret("tls-client", names.ServerTLS()),
 		fromSecret("tls-admin", names.AdminTLS()),

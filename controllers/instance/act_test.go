@@ -25,6 +25,13 @@ func specified(name, hash string) Member {
 		Annotations: map[string]string{v1alpha1.AnnotationPodSpecHash: hash}}}}
 }
 
+// revised is a pod of a revision.
+func revised(name, revision string) Member {
+	m := specified(name, "new")
+	m.Pod.Annotations[v1alpha1.AnnotationRevision] = revision
+	return m
+}
+
 func TestRoll(t *testing.T) {
 	going := specified("db-1", "old")
 	now := metav1.Now()
@@ -39,12 +46,14 @@ func TestRoll(t *testing.T) {
 		"a pod of the old specification":                        {members: []Member{specified("db-0", "old")}, observed: 2, want: "db-0"},
 		"only one of two":                                       {members: []Member{specified("db-0", "old"), specified("db-1", "old")}, observed: 2, want: "db-0"},
 		"not while another one is replaced":                     {members: []Member{specified("db-0", "old"), going}, observed: 2},
+		"a pod of the same revision":                            {members: []Member{revised("db-0", "db-config-2")}, observed: 2},
+		"a pod of another revision":                             {members: []Member{revised("db-0", "db-config-1")}, observed: 2, want: "db-0"},
 		"not before the set's controller has seen the template": {members: []Member{specified("db-0", "old")}, observed: 1},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}, Status: appsv1.StatefulSetStatus{ObservedGeneration: tt.observed}}
-			set.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationPodSpecHash: "new"}
+			set.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationPodSpecHash: "new", v1alpha1.AnnotationRevision: "db-config-2"}
 			var deleted []string
 			c := recorder(t, tt.members, func(o client.Object, uid types.UID) {
 				deleted = append(deleted, o.GetName())

@@ -133,21 +133,20 @@ func asked(m Member, now time.Time, want map[string]string) bool {
 	return refused || err == nil && now.Sub(at) <= redeliver
 }
 
-// Roll replaces at most one pod whose hash of what the user asked for differs
-// from the template's. A template that differs only in what the operator itself
-// chose (its image, its defaults) rolls nothing. It returns the pod's name.
+// Roll replaces at most one pod that is of another revision than the template,
+// which changes when the user changes what shapes a pod or approves a rollout,
+// and not because the operator did. It returns the pod's name.
 func Roll(ctx context.Context, c client.Client, set *appsv1.StatefulSet, members []Member) (string, error) {
 	if set == nil || set.Status.ObservedGeneration != set.Generation {
 		return "", nil // the StatefulSet's controller would make the pod from the old template
 	}
-	want := set.Spec.Template.Annotations[v1alpha1.AnnotationPodSpecHash]
 	for _, m := range members {
 		if m.Pod != nil && m.Pod.DeletionTimestamp != nil {
 			return "", nil // one at a time
 		}
 	}
 	for _, m := range members {
-		if m.Pod == nil || want == "" || m.Pod.Annotations[v1alpha1.AnnotationPodSpecHash] == want {
+		if m.Pod == nil || current(m.Pod, set.Spec.Template.Annotations) {
 			continue
 		}
 		uid := m.Pod.UID
@@ -157,4 +156,15 @@ func Roll(ctx context.Context, c client.Client, set *appsv1.StatefulSet, members
 		return m.Name, nil
 	}
 	return "", nil
+}
+
+// current says whether a pod is what the template makes. One that was made
+// before there were revisions is judged by what the user had asked for.
+func current(p *corev1.Pod, template map[string]string) bool {
+	for _, key := range []string{v1alpha1.AnnotationRevision, v1alpha1.AnnotationPodSpecHash} {
+		if has, ok := p.Annotations[key]; ok && template[key] != "" {
+			return has == template[key]
+		}
+	}
+	return template[v1alpha1.AnnotationPodSpecHash] == "" // somebody has emptied them: the template is repaired first
 }

@@ -1,6 +1,7 @@
 package kvdatabase
 
 import (
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,6 +40,7 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	s.setRotation(set)
 	s.setNetworkPolicy(set, problem)
 	s.setStorage(set, problem)
+	s.setRollout(set)
 	// The list has room for so many, and nobody else's belong in it.
 	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }
@@ -152,4 +154,14 @@ func (s *scope) setStorage(set setter, p *instance.Problem) {
 	default:
 		set(v1alpha1.ConditionStorageResized, true, v1alpha1.ReasonApplied, "every volume has the size asked for")
 	}
+}
+
+func (s *scope) setRollout(set setter) {
+	if s.waiting == "" {
+		set(v1alpha1.ConditionRolloutPending, false, v1alpha1.ReasonCurrent, "pods are as this version of the operator makes them")
+		return
+	}
+	set(v1alpha1.ConditionRolloutPending, true, v1alpha1.ReasonOperatorChanged, fmt.Sprintf(
+		"this version of the operator has %s: pods are replaced by the next change of what shapes them, or by `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`",
+		s.waiting, s.db.Name, v1alpha1.AnnotationApproveRollout))
 }

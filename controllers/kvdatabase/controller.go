@@ -116,6 +116,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.observeMembers,
 		s.observeSecrets,
 		s.decide,
+		s.holdRevision,
 		s.apply,
 		s.prune,
 		s.renewTLS,

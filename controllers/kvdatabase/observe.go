@@ -47,11 +47,15 @@ type scope struct {
 	decision rotation.Decision
 	inputs   desired.Inputs
 
-	applied    bool // every object is as desired
-	changes    []apply.Change
-	handledTLS string
-	rolled     string // pod that is being replaced
-	grown      string // claim that was asked to grow
+	applied bool // every object is as desired
+	changes []apply.Change
+	waiting string // what this version of the operator would change of the pods
+
+	// The values of annotations that were acted upon.
+	handledTLS, handledRollout string
+
+	rolled string // pod that is being replaced
+	grown  string // claim that was asked to grow
 }
 
 // suppliedSecret is the user's own password.
@@ -69,6 +73,8 @@ func (r *Reconciler) newScope(db *v1alpha1.KVDatabase) *scope {
 		certificates: map[string]*certmanagerv1.Certificate{},
 		issued:       map[string]*corev1.Secret{},
 		handledTLS:   db.Status.LastHandled[v1alpha1.AnnotationRotateTLS],
+
+		handledRollout: db.Status.LastHandled[v1alpha1.AnnotationApproveRollout],
 	}
 }
 

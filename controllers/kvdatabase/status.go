@@ -240,6 +240,9 @@ func (s *scope) line(p *instance.Problem) string {
 	if leaf := instance.Leaf(s.issued[s.names.ServerTLS()]); leaf != nil {
 		text += ", TLS until " + leaf.NotAfter.UTC().Format("Jan 2")
 	}
+	if s.waiting != "" {
+		text += "; a rollout waits for approval"
+	}
 	if p != nil {
 		text = strings.ToUpper(p.Message[:1]) + p.Message[1:]
 	}
@@ -346,6 +349,7 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
+		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
 	} {
 		if v == "" { // not observed in this pass
 			v = s.db.Status.LastHandled[k]
@@ -373,6 +377,7 @@ func (s *scope) announce(after *v1alpha1.KVDatabase) {
 			v1alpha1.ConditionRotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionTLSReady:           before != nil && c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionStorageResized:     before != nil,
+			v1alpha1.ConditionRolloutPending:     c.Status == metav1.ConditionTrue,
 		}
 		if !worth[c.Type] {
 			continue

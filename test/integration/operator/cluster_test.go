@@ -228,13 +228,12 @@ func (p *player) runPods(ctx context.Context) error {
 	if err := suite.client.List(ctx, pods); err != nil {
 		return err
 	}
-	alive := map[string]bool{}
+	p.end(pods.Items)
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		if pod.DeletionTimestamp != nil {
 			continue
 		}
-		alive[string(pod.UID)] = true
 		e := p.engines[string(pod.UID)]
 		if e == nil {
 			var err error
@@ -255,6 +254,16 @@ func (p *player) runPods(ctx context.Context) error {
 			e.annotations = pod.Annotations
 		}
 	}
+	return nil
+}
+
+// end stops the engines of pods that are gone. It comes before the start of
+// those that follow them: two do not share a volume.
+func (p *player) end(pods []corev1.Pod) {
+	alive := map[string]bool{}
+	for i := range pods {
+		alive[string(pods[i].UID)] = pods[i].DeletionTimestamp == nil
+	}
 	for uid, e := range p.engines {
 		if !alive[uid] {
 			_ = e.cmd.Process.Kill()
@@ -262,7 +271,6 @@ func (p *player) runPods(ctx context.Context) error {
 			delete(p.engines, uid)
 		}
 	}
-	return nil
 }
 
 // start runs the real engine on an address of its own; nil while something

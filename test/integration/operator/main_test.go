@@ -116,10 +116,16 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 // startOperator runs the operator as its command does, and returns how to stop it.
 func startOperator(t *testing.T) (stop func()) {
 	t.Helper()
+	return startVersion(t, "coffer:test")
+}
+
+// startVersion is startOperator for a version of another image.
+func startVersion(t *testing.T, image string) (stop func()) {
+	t.Helper()
 	config := rest.CopyConfig(suite.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next} })
 	manager, err := controllers.NewManager(config, controllers.Options{
-		Image: "coffer:test", Namespace: "coffer-system", MetricsAddress: "0",
+		Image: image, Namespace: "coffer-system", MetricsAddress: "0",
 	})
 	if err != nil {
 		t.Fatal(err)
