@@ -4,8 +4,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/coffer . \
- && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/coffer-engine ./engine
+ARG VERSION=dev
+ENV LDFLAGS="-s -w -X github.com/coffer-dev/coffer/engine/version.linked=${VERSION}"
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="$LDFLAGS" -o /out/coffer . \
+ && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="$LDFLAGS" -o /out/coffer-engine ./engine
 
 FROM scratch
 COPY --from=build /out/coffer /out/coffer-engine /

@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,10 +17,8 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/node"
 	"github.com/coffer-dev/coffer/engine/node/dev"
+	"github.com/coffer-dev/coffer/engine/version"
 )
-
-// version is set at build time (-ldflags "-X main.version=…").
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -78,7 +76,7 @@ func servePod(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: buildVersion(), Log: log})
+	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
 	if err != nil {
 		return err
 	}
@@ -91,7 +89,7 @@ func serveDev(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: buildVersion(), Log: log})
+	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: choose another --port, or 0 for any free one", err)
 	}
@@ -127,18 +125,8 @@ func checkCommand() *cobra.Command {
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Run: func(*cobra.Command, []string) { fmt.Println("coffer-engine", buildVersion()) },
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "coffer-engine %s %s %s/%s\n", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
 	}
-}
-
-// buildVersion is the linked-in version; of a plain build, with its revision.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "dev-" + s.Value[:12]
-			}
-		}
-	}
-	return version
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/coffer-dev/coffer/hack/image/archive"
 )
@@ -43,7 +44,7 @@ func build(ctx context.Context, root, file string, image archive.Image, packages
 	image.Files = map[string]string{}
 	for path, pkg := range packages {
 		output := filepath.Join(dir, filepath.Base(path))
-		if err := compile(ctx, root, output, pkg); err != nil {
+		if err := compile(ctx, root, output, pkg, tag(image.Ref)); err != nil {
 			return "", err
 		}
 		image.Files[path] = output
@@ -52,9 +53,18 @@ func build(ctx context.Context, root, file string, image archive.Image, packages
 	return archiveFile, archive.Write(archiveFile, image)
 }
 
-// compile builds a static program that does not tell where it was built.
-func compile(ctx context.Context, root, output, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", output, pkg)
+// tag is what comes after the last colon of an image's name, which a port of
+// its registry does not.
+func tag(ref string) string {
+	name := ref[strings.LastIndex(ref, "/")+1:]
+	_, tag, _ := strings.Cut(name, ":")
+	return tag
+}
+
+// compile builds a static program that tells its version and not where it was
+// built.
+func compile(ctx context.Context, root, output, pkg, version string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X github.com/coffer-dev/coffer/engine/version.linked="+version, "-o", output, pkg)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	var messages bytes.Buffer
