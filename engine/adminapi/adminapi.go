@@ -21,6 +21,7 @@ type Status struct {
 	Credentials   Credentials `json:"credentials"`
 	TLS           TLS         `json:"tls"`
 	Storage       Storage     `json:"storage"`
+	Encryption    Encryption  `json:"encryption"`
 }
 
 // Credentials says which credential generations the member accepts, and how
@@ -59,4 +60,18 @@ type Storage struct {
 	CapacityBytes  int64 `json:"capacityBytes"`
 	AvailableBytes int64 `json:"availableBytes"`
 	Full           bool  `json:"full"`
+}
+
+// Encryption says what the member's files are encrypted under. Keys are told by
+// their ids (package vault). A key may go when no member has it in InUse.
+type Encryption struct {
+	// Primary is the key that new files are under; empty when they are not
+	// encrypted.
+	Primary string `json:"primary,omitempty"`
+	// InUse are the keys that a restart would need.
+	InUse []string `json:"inUse,omitempty"`
+	// PlainFiles is the number of files that are not encrypted.
+	PlainFiles int `json:"plainFiles"`
+	// Error is why the newest keys were not taken up; empty when they were.
+	Error string `json:"error,omitempty"`
 }

@@ -42,6 +42,9 @@ type Files struct {
 	Users     string `json:"users"`     // users.json
 	ClientTLS string `json:"clientTLS"` // what the key port serves
 	AdminTLS  string `json:"adminTLS"`  // what admin and metrics ports serve; its ca.crt signs the operator's certificate
+	// EncryptionKeys is the key ring (package vault); empty: what is written is
+	// not encrypted.
+	EncryptionKeys string `json:"encryptionKeys,omitempty"`
 	// OperatorName is the DNS name in the operator's client certificate.
 	OperatorName string `json:"operatorName"`
 }

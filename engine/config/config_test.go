@@ -86,6 +86,7 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Listen.Keys = "6379" }, `listen.keys: "6379"`},
 		{func(c *Config) { c.Listen.Admin = ":70000" }, `listen.admin: ":70000"`},
 		{func(c *Config) { c.Files.Users = "" }, "files.users"},
+		{func(c *Config) { c.Files.EncryptionKeys = "keys" }, `files.encryptionKeys: "keys", must be an absolute path`},
 		{func(c *Config) { c.Files.OperatorName = "*.x" }, "files.operatorName"},
 		{func(c *Config) { c.Limits.MaxClients = 0 }, "limits.maxClients: 0, must be from 1 to 100000"},
 		{func(c *Config) { c.Limits.HandshakeSeconds = 301 }, "limits.handshakeSeconds: 301, must be from 1 to 300"},

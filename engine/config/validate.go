@@ -24,6 +24,7 @@ func (c Config) Validate() error {
 		absolute("files.clientTLS", c.Files.ClientTLS),
 		absolute("files.adminTLS", c.Files.AdminTLS),
 		dnsName("files.operatorName", c.Files.OperatorName),
+		c.validateEncryption(),
 	}
 	problems = append(problems, c.Limits.validate()...)
 	if err := errors.Join(problems...); err != nil {
@@ -61,6 +62,13 @@ func (c Config) validateDurability() error {
 		return nil
 	}
 	return fmt.Errorf("durability: %q, must be %q or %q", c.Durability, Always, EverySecond)
+}
+
+func (c Config) validateEncryption() error {
+	if c.Files.EncryptionKeys == "" {
+		return nil
+	}
+	return absolute("files.encryptionKeys", c.Files.EncryptionKeys)
 }
 
 func within(field string, value, low, high int64) error {

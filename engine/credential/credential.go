@@ -1,5 +1,5 @@
 // Package credential watches the mounted secret files (users, certificates,
-// authorities) and publishes what they hold as immutable snapshots. A file
+// authorities, encryption keys) and publishes what they hold as immutable snapshots. A file
 // that cannot be taken up leaves the previous content in force and says why,
 // without showing what is in it.
 package credential
@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 const (
@@ -39,6 +41,7 @@ type Paths struct {
 	Users     string // users.json
 	ClientTLS string // tls.crt, tls.key
 	AdminTLS  string // tls.crt, tls.key, ca.crt
+	Keys      string // the key ring of package vault; may be empty
 }
 
 // Certificate is a key pair with what others want to know of it.
@@ -55,9 +58,11 @@ type Snapshot struct {
 	Users       *acl.Users
 	Client      *Certificate
 	Admin       *Certificate
+	Keys        *vault.Ring // nil without a directory for it
 	UsersError  string
 	ClientError string
 	AdminError  string
+	KeysError   string
 }
 
 // Watcher holds the current Snapshot.
@@ -67,7 +72,7 @@ type Watcher struct {
 	current atomic.Pointer[Snapshot]
 
 	mu       sync.Mutex // one reload at a time
-	seen     [3][sha256.Size]byte
+	seen     [sourceCount][sha256.Size]byte
 	onChange []func(*Snapshot)
 }
 
@@ -107,10 +112,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return fmt.Errorf("watch credentials: %w", err)
 	}
 	defer events.Close()
-	for _, dir := range []string{w.paths.Users, w.paths.ClientTLS, w.paths.AdminTLS} {
+	for _, source := range w.sources() {
 		// The directory, not the file: the kubelet replaces a symbolic link.
-		if err := events.Add(dir); err != nil {
-			return fmt.Errorf("watch %s: %w", dir, err)
+		if err := events.Add(source.dir); err != nil {
+			return fmt.Errorf("watch %s: %w", source.dir, err)
 		}
 	}
 	w.reload() // what changed between Open and Add
@@ -179,30 +184,43 @@ func (w *Watcher) reload() {
 type source struct {
 	name    string
 	dir     string
-	files   []string
+	files   []string // all that the directory holds when empty
 	take    func(*Snapshot, content) error
 	problem func(*Snapshot) *string
 }
 
+// file is one of a source's files.
+type file struct {
+	name string
+	data []byte
+}
+
 // content is what a source's files hold, in their order.
-type content [][]byte
+type content []file
 
 func (c content) sum() (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, file := range c {
-		fmt.Fprintf(h, "%d:", len(file))
-		h.Write(file)
+		fmt.Fprintf(h, "%q:%d:", file.name, len(file.data))
+		h.Write(file.data)
 	}
 	h.Sum(sum[:0])
 	return sum
 }
 
-func (w *Watcher) sources() [3]source {
-	return [3]source{
+// sourceCount bounds the sources.
+const sourceCount = 4
+
+func (w *Watcher) sources() []source {
+	sources := []source{
 		{"users", w.paths.Users, []string{"users.json"}, takeUsers, func(s *Snapshot) *string { return &s.UsersError }},
 		{"client certificate", w.paths.ClientTLS, []string{"tls.crt", "tls.key"}, takeClient, func(s *Snapshot) *string { return &s.ClientError }},
 		{"admin certificate", w.paths.AdminTLS, []string{"tls.crt", "tls.key", "ca.crt"}, takeAdmin, func(s *Snapshot) *string { return &s.AdminError }},
 	}
+	if w.paths.Keys != "" {
+		sources = append(sources, source{"encryption keys", w.paths.Keys, nil, takeKeys, func(s *Snapshot) *string { return &s.KeysError }})
+	}
+	return sources
 }
 
 // read reads the files of one mount. Behind the kubelet's ..data link they
@@ -215,13 +233,25 @@ func (s source) read() (content, error) {
 		}
 		dir = target
 	}
-	c := make(content, len(s.files))
-	for i, name := range s.files {
+	names := s.files
+	if len(names) == 0 {
+		entries, err := os.ReadDir(dir) // sorted
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), "..") { // the kubelet's own
+				names = append(names, e.Name())
+			}
+		}
+	}
+	c := make(content, len(names))
+	for i, name := range names {
 		data, err := readFile(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
-		c[i] = data
+		c[i] = file{name, data}
 	}
 	return c, nil
 }
@@ -243,7 +273,7 @@ func readFile(path string) ([]byte, error) {
 }
 
 func takeUsers(s *Snapshot, c content) error {
-	users, err := acl.Parse(c[0])
+	users, err := acl.Parse(c[0].data)
 	if err != nil {
 		return err
 	}
@@ -252,7 +282,7 @@ func takeUsers(s *Snapshot, c content) error {
 }
 
 func takeClient(s *Snapshot, c content) error {
-	cert, err := keyPair(c[0], c[1])
+	cert, err := keyPair(c[0].data, c[1].data)
 	if err != nil {
 		return err
 	}
@@ -261,15 +291,28 @@ func takeClient(s *Snapshot, c content) error {
 }
 
 func takeAdmin(s *Snapshot, c content) error {
-	cert, err := keyPair(c[0], c[1])
+	cert, err := keyPair(c[0].data, c[1].data)
 	if err != nil {
 		return err
 	}
 	cert.Authorities = x509.NewCertPool()
-	if !cert.Authorities.AppendCertsFromPEM(c[2]) {
+	if !cert.Authorities.AppendCertsFromPEM(c[2].data) {
 		return errors.New("ca.crt holds no certificate")
 	}
 	s.Admin = cert
+	return nil
+}
+
+func takeKeys(s *Snapshot, c content) error {
+	files := make(map[string][]byte, len(c))
+	for _, f := range c {
+		files[f.name] = f.data
+	}
+	keys, err := vault.Parse(files)
+	if err != nil {
+		return err
+	}
+	s.Keys = keys
 	return nil
 }
 

@@ -26,15 +26,16 @@ func prepared(t *testing.T) config.Files {
 
 func open(t *testing.T, files config.Files) (*Watcher, error) {
 	t.Helper()
-	return Open(Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return Open(Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS, Keys: files.EncryptionKeys}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 }
 
 func put(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+	hidden := filepath.Join(filepath.Dir(path), "..new") // as the kubelet's own
+	if err := os.WriteFile(hidden, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(hidden, path); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -100,6 +101,18 @@ func TestRunTakesUpWhatIsGoodAndReportsWhatIsNot(t *testing.T) {
 	if s := next(); s.ClientError == "" || s.Client != first.Client {
 		t.Errorf("removed file: %+v", s)
 	}
+	put(t, filepath.Join(files.EncryptionKeys, "new"), strings.Repeat("ab", 32)+"\n")
+	if s := next(); s.KeysError != "" || len(s.Keys.IDs()) != 2 || s.Keys.Primary() != first.Keys.Primary() {
+		t.Errorf("another key: %v, %s", s.Keys.IDs(), s.KeysError)
+	}
+	put(t, filepath.Join(files.EncryptionKeys, "primary"), "newest")
+	if s := next(); s.KeysError == "" || s.Keys.Primary() != first.Keys.Primary() {
+		t.Errorf("a primary key that is not there: %+v", s)
+	}
+	put(t, filepath.Join(files.EncryptionKeys, "primary"), "new")
+	if s := next(); s.KeysError != "" || s.Keys.Primary() == first.Keys.Primary() {
+		t.Errorf("another primary key: %+v", s)
+	}
 	cancel()
 	if err := <-stopped; err != nil {
 		t.Error(err)
@@ -120,7 +133,7 @@ func TestReadTakesOneGeneration(t *testing.T) {
 	}
 	put(t, filepath.Join(dir, "f"), "not behind the link")
 	c, err := source{dir: dir, files: []string{"f"}}.read()
-	if err != nil || string(c[0]) != "two" {
-		t.Errorf("read %q, %v", c, err)
+	if err != nil || string(c[0].data) != "two" {
+		t.Errorf("read %v, %v", c, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/replica"
 	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/vault"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -42,6 +43,8 @@ type GroupOptions struct {
 	Durability config.Durability
 	Parse      machine.Parse
 	Log        *slog.Logger
+
+	Keys *vault.Ring // that files are sealed under; nil: they are not sealed
 
 	SegmentSize   int64 // of the log, bytes; wal.DefaultSegmentSize when zero
 	SnapshotAfter int64 // bytes of log, at least; 64 MiB when zero
@@ -80,6 +83,8 @@ type Group struct {
 	wanted   int64          // bytes of the entry that found no space
 	items    []machine.Item // of the entry at hand
 	snapshot snapshotting
+
+	encryption encryption
 
 	started atomic.Bool
 	stop    chan struct{}
@@ -213,6 +218,7 @@ type GroupStats struct {
 	Expiring     int64 // keys with a deadline
 	Bytes        int64 // of the keyspace in memory, about
 	Storage      adminapi.Storage
+	Encryption   adminapi.Encryption
 }
 
 // Stats tells how the group is.
@@ -228,6 +234,9 @@ func (g *Group) Stats() GroupStats {
 	s.Bytes = g.machine.Bytes()
 	g.mu.Unlock()
 	s.Storage.Full = g.full.Load()
+	if e := g.encryption.status.Load(); e != nil {
+		s.Encryption = *e
+	}
 	if usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir); err == nil {
 		s.Storage.CapacityBytes = int64(usage.TotalBytes)
 		s.Storage.AvailableBytes = int64(usage.AvailBytes)

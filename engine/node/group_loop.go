@@ -36,6 +36,8 @@ func (g *Group) loop() {
 		case <-g.wake:
 		case result := <-g.snapshot.finished:
 			err = g.endSnapshot(result)
+		case <-g.encryption.changed:
+			err = g.rewrap()
 		case <-ticker.C:
 			err = g.onTick()
 		}
@@ -269,6 +271,9 @@ func (g *Group) onTick() error {
 	}
 	if second {
 		if err := g.wal.Sync(); err != nil {
+			return err
+		}
+		if err := g.sealPlain(); err != nil {
 			return err
 		}
 	}

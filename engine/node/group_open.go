@@ -59,6 +59,8 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	}
 	g.machine.MaxReply = opts.MaxReply
 	g.snapshot.finished = make(chan snapshotResult, 1)
+	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
+	g.encryption.told.Store(opts.Keys)
 	if err := g.prepareDir(); err != nil {
 		return nil, err
 	}
@@ -83,6 +85,7 @@ func (g *Group) Start() error {
 		g.finish(err)
 		return g.err
 	}
+	g.lookAtKeys() // a crash may have come between two files
 	go g.loop()
 	return nil
 }
@@ -215,7 +218,7 @@ func (g *Group) restore() error {
 		return err
 	}
 	mark := wal.Mark{Index: c.Applied, Term: c.Term}
-	log, state, err := wal.Open(wal.Options{FS: g.opts.FS, Dir: g.path(walDir), SegmentSize: g.opts.SegmentSize}, mark,
+	log, state, err := wal.Open(wal.Options{FS: g.opts.FS, Dir: g.path(walDir), SegmentSize: g.opts.SegmentSize, Keys: g.opts.Keys}, mark,
 		func(e *raftpb.Entry) error {
 			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
 			return replayEntry(g.machine, e)
@@ -239,7 +242,7 @@ func (g *Group) restore() error {
 }
 
 func (g *Group) restoreSnapshot(c *replica.Config) error {
-	r, err := snapshot.Newest(g.opts.FS, g.path(snapshotDir))
+	r, err := g.snapshots().Newest()
 	if err != nil || r == nil {
 		return err
 	}
@@ -256,7 +259,7 @@ func (g *Group) restoreSnapshot(c *replica.Config) error {
 	}
 	c.Applied, c.Term, c.ConfState = r.Meta.Index, r.Meta.Term, r.Meta.ConfState
 	g.snapshot.size = r.Size
-	return snapshot.Prune(g.opts.FS, g.path(snapshotDir), r.Meta.Index)
+	return g.snapshots().Prune(r.Meta.Index)
 }
 
 func replayEntry(m *machine.Machine, e *raftpb.Entry) error {

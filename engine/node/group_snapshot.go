@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/vault"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -28,6 +29,7 @@ type snapshotting struct {
 	logBytes int64 // of entries since the last snapshot
 	begun    int64 // logBytes when the running one began
 	running  bool
+	keys     *vault.Ring // that the running one is sealed under
 	notUntil time.Time
 	finished chan snapshotResult
 }
@@ -64,9 +66,11 @@ func (g *Group) beginSnapshot() error {
 	}
 	g.snapshot.running, g.snapshot.begun = true, g.snapshot.logBytes
 	meta := snapshot.Meta{Index: index, Term: term, ConfState: g.replica.ConfState()}
+	dir := g.snapshots()
+	g.snapshot.keys = dir.Keys
 	go func() {
 		begin := time.Now()
-		size, err := snapshot.Write(g.opts.FS, g.path(snapshotDir), meta, func() ([]byte, bool, error) {
+		size, err := dir.Write(meta, func() ([]byte, bool, error) {
 			return g.snapshotChunk(source)
 		})
 		if err != nil {
@@ -109,7 +113,7 @@ func (g *Group) endSnapshot(r snapshotResult) error {
 	g.opts.Log.Info("snapshot written", "index", r.mark.Index, "bytes", r.size, "seconds", r.took.Seconds())
 	s.size = r.size
 	s.logBytes -= s.begun
-	if err := snapshot.Prune(g.opts.FS, g.path(snapshotDir), r.mark.Index); err != nil {
+	if err := g.snapshots().Prune(r.mark.Index); err != nil {
 		return err
 	}
 	if err := g.wal.Release(r.mark.Index); err != nil {
@@ -118,6 +122,7 @@ func (g *Group) endSnapshot(r snapshotResult) error {
 	if err := g.wal.MarkSnapshot(r.mark); err != nil && !errors.Is(err, wal.ErrFull) {
 		return err
 	}
+	g.lookAtKeys() // they may have changed since it began
 	return nil
 }
 

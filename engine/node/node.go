@@ -71,7 +71,7 @@ func Start(opts Options) (*Node, error) {
 	n.setPhase("starting")
 	files := opts.Config.Files
 	var err error
-	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS}, opts.Log)
+	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS, Keys: files.EncryptionKeys}, opts.Log)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
@@ -98,6 +98,7 @@ func (n *Node) start(ctx context.Context) error {
 		Limits: n.opts.Config.Limits, Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Log: n.opts.Log,
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
+	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
 	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.opts.Log)
 	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
@@ -129,6 +130,7 @@ func (n *Node) openGroup() error {
 		FS: vfs.Default, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
+		Keys: n.credentials.Current().Keys,
 	})
 	if err != nil {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)

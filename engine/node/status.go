@@ -42,8 +42,10 @@ func (n *Node) Status() adminapi.Status {
 			NotAfter:    snapshot.Client.NotAfter.UTC().Format(time.RFC3339),
 			Error:       snapshot.ClientError,
 		},
-		Storage: facts.Storage,
+		Storage:    facts.Storage,
+		Encryption: facts.Encryption,
 	}
+	s.Encryption.Error = snapshot.KeysError
 	if facts.Storage.Full {
 		s.Reason = storageFull
 	}
@@ -104,6 +106,7 @@ func (n *Node) sample() metrics.Sample {
 			{Source: "users", Failed: snapshot.UsersError != ""},
 			{Source: "client", Failed: snapshot.ClientError != ""},
 			{Source: "admin", Failed: snapshot.AdminError != ""},
+			{Source: "encryption", Failed: snapshot.KeysError != ""},
 		},
 	}
 	if n.phase.Load() != nil {

@@ -17,7 +17,7 @@ const (
 	slotCount = 2
 	slotMagic = "CFKY"
 	slotHead  = 4 + 4 + 8 + 8
-	slotKey   = keySize + Overhead
+	slotKey   = KeySize + Overhead
 	slotCheck = SlotSize - 4
 )
 
@@ -51,7 +51,7 @@ type Slots struct {
 // New makes a data key for a file with that header and returns its slots, also
 // as they go into the file.
 func (r *Ring) New(header []byte) (*Slots, []byte, error) {
-	raw := make([]byte, keySize)
+	raw := make([]byte, KeySize)
 	_, _ = rand.Read(raw) // never fails
 	key, err := newKey(raw)
 	if err != nil {
@@ -142,9 +142,6 @@ func (s *Slots) Wrapped(r *Ring) bool {
 	}
 	return true
 }
-
-// Damaged tells whether a slot was not readable.
-func (s *Slots) Damaged() bool { return !s.slots[0].valid || !s.slots[1].valid }
 
 // File is what the slots are written to.
 type File interface {

@@ -70,7 +70,8 @@ const KnownCiphers = AES256
 const Overhead = 12 + 16
 
 const (
-	keySize = 32
+	// KeySize of a key, bytes.
+	KeySize = 32
 	// PrimaryFile names the primary key.
 	PrimaryFile = "primary"
 	// maxKeys bounds the key ring.
@@ -121,8 +122,8 @@ func Parse(files map[string][]byte) (*Ring, error) {
 			continue
 		}
 		key, err := hex.DecodeString(string(bytes.TrimSuffix(content, []byte("\n"))))
-		if err != nil || len(key) != keySize {
-			return nil, fmt.Errorf("%w: %s: must hold a key of %d bytes as %d hexadecimal digits and nothing else (openssl rand -hex %d)", ErrRing, name, keySize, 2*keySize, keySize)
+		if err != nil || len(key) != KeySize {
+			return nil, fmt.Errorf("%w: %s: must hold a key of %d bytes as %d hexadecimal digits and nothing else (openssl rand -hex %d)", ErrRing, name, KeySize, 2*KeySize, KeySize)
 		}
 		ids[name] = IDOf(key)
 		if r.keys[ids[name]], err = newAEAD(key); err != nil {
@@ -220,7 +221,7 @@ func (u *Usage) Add(s *Slots) {
 	}
 	for _, slot := range s.slots {
 		if slot.valid {
-			u.need(slot.id)
+			u.Need(slot.id)
 		}
 	}
 }
@@ -229,11 +230,12 @@ func (u *Usage) Add(s *Slots) {
 func (u *Usage) Merge(other Usage) {
 	u.Plain += other.Plain
 	for _, id := range other.IDs {
-		u.need(id)
+		u.Need(id)
 	}
 }
 
-func (u *Usage) need(id ID) {
+// Need counts a key in.
+func (u *Usage) Need(id ID) {
 	at, found := slices.BinarySearchFunc(u.IDs, id, func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
 	if !found {
 		u.IDs = slices.Insert(u.IDs, at, id)

@@ -7,7 +7,12 @@
 //	tls/client tls/admin          certificates (1 year, renewed when 30 days are left)
 //	password uri                  for clients; 0600
 //	users/users.json              the password's verifier
+//	keys/primary keys/NAME        what the data is encrypted under; 0600
 //	data                          the log and snapshots
+//
+// The data is encrypted with a key that lies beside it, which protects nothing:
+// it is so that a laptop runs what a cluster runs, and that an older directory
+// is taken up the same way.
 package dev
 
 import (
@@ -32,6 +37,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 const (
@@ -50,7 +56,7 @@ func Prepare(dir string, port int) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
-	for _, d := range []string{dir, filepath.Join(dir, "users"), filepath.Join(dir, "tls/client"), filepath.Join(dir, "tls/admin"), filepath.Join(dir, "data")} {
+	for _, d := range []string{dir, filepath.Join(dir, "users"), filepath.Join(dir, "tls/client"), filepath.Join(dir, "tls/admin"), filepath.Join(dir, "keys"), filepath.Join(dir, "data")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return config.Config{}, err
 		}
@@ -65,6 +71,9 @@ func Prepare(dir string, port int) (config.Config, error) {
 	if err := prepareUsers(dir); err != nil {
 		return config.Config{}, fmt.Errorf("credentials in %s: %w", dir, err)
 	}
+	if err := prepareKeys(filepath.Join(dir, "keys")); err != nil {
+		return config.Config{}, fmt.Errorf("encryption keys in %s: %w", dir, err)
+	}
 	c := config.Default()
 	c.Instance = "local/dev"
 	c.DataDir = filepath.Join(dir, "data")
@@ -72,6 +81,7 @@ func Prepare(dir string, port int) (config.Config, error) {
 	c.Files = config.Files{
 		Users: filepath.Join(dir, "users"), ClientTLS: filepath.Join(dir, "tls/client"),
 		AdminTLS: filepath.Join(dir, "tls/admin"), OperatorName: operatorName,
+		EncryptionKeys: filepath.Join(dir, "keys"),
 	}
 	return c, c.Validate()
 }
@@ -140,6 +150,21 @@ func prepareUsers(dir string) error {
 		return err
 	}
 	return write(filepath.Join(dir, "users/users.json"), file, 0o600)
+}
+
+// prepareKeys generates a key once. The file that names it is written last:
+// while there is none, nothing was encrypted.
+func prepareKeys(dir string) error {
+	const name = "dev"
+	if _, err := os.Stat(filepath.Join(dir, vault.PrimaryFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	raw := make([]byte, vault.KeySize)
+	_, _ = rand.Read(raw) // never fails
+	if err := write(filepath.Join(dir, name), []byte(hex.EncodeToString(raw)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return write(filepath.Join(dir, vault.PrimaryFile), []byte(name+"\n"), 0o600)
 }
 
 // authority signs the directory's certificates.
@@ -274,11 +299,25 @@ func writeKey(path string, key *ecdsa.PrivateKey) error {
 }
 
 // write replaces a file as a whole, so that an interrupted start leaves the
-// old one or the new one.
+// old one or the new one. It is on disk then: what is encrypted under a key
+// must not outlive it.
 func write(path string, data []byte, mode fs.FileMode) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
+	// Beside the directory's files, where no watcher takes it for one of them.
+	tmp := filepath.Join(filepath.Dir(path), "..tmp-"+filepath.Base(path))
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -16,7 +16,7 @@ func TestPrepareKeepsWhatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		files := map[string]string{}
-		for _, name := range []string{"password", "ca.crt", "ca.key", "tls/client/tls.crt", "tls/admin/tls.key", "users/users.json"} {
+		for _, name := range []string{"password", "ca.crt", "ca.key", "tls/client/tls.crt", "tls/admin/tls.key", "users/users.json", "keys/primary", "keys/dev"} {
 			data, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
@@ -31,7 +31,7 @@ func TestPrepareKeepsWhatIsThere(t *testing.T) {
 			t.Errorf("%s changed", name)
 		}
 	}
-	for _, secret := range []string{"password", "ca.key", "tls/client/tls.key", "users/users.json"} {
+	for _, secret := range []string{"password", "ca.key", "tls/client/tls.key", "users/users.json", "keys/dev"} {
 		if info, err := os.Stat(filepath.Join(dir, secret)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", secret, info.Mode(), err)
 		}

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/vault"
+)
+
+// encryption is the group's view of the key ring: the one that it was told of,
+// and the loop's own, which its files are under or on the way to.
+type encryption struct {
+	told    atomic.Pointer[vault.Ring]
+	changed chan struct{}
+	status  atomic.Pointer[adminapi.Encryption]
+
+	// The loop's alone.
+	keys      *vault.Ring
+	snapshots vault.Usage // as of the last look at the files
+	plain     bool        // a file is not sealed and should be
+}
+
+// SetKeys makes a key ring the one in force: new files are sealed under its
+// primary key, and those that are there are wrapped again in the background.
+// It says nothing about when; Stats does.
+func (g *Group) SetKeys(keys *vault.Ring) {
+	if keys == nil || g.encryption.told.Swap(keys) == keys {
+		return
+	}
+	g.lookAtKeys()
+}
+
+// lookAtKeys has the loop call rewrap.
+func (g *Group) lookAtKeys() {
+	select {
+	case g.encryption.changed <- struct{}{}:
+	default: // it will
+	}
+}
+
+// snapshots are the group's, under the loop's keys.
+func (g *Group) snapshots() snapshot.Dir {
+	return snapshot.Dir{FS: g.opts.FS, Path: g.path(snapshotDir), Keys: g.encryption.keys}
+}
+
+// rewrap wraps a file's data key under the primary key: one file a call, so
+// that writes wait for no more than that.
+func (g *Group) rewrap() error {
+	e := &g.encryption
+	if keys := e.told.Load(); keys != e.keys {
+		e.keys = keys
+		g.opts.Log.Info("encryption keys in force", "primary", keys.Primary().String())
+	}
+	more, err := g.wal.Rewrap(e.keys)
+	if err == nil && !more {
+		e.snapshots, err = g.snapshots().Rewrap()
+	}
+	if err != nil {
+		return err
+	}
+	if more {
+		g.lookAtKeys()
+	}
+	g.tellKeys()
+	return nil
+}
+
+// tellKeys publishes which keys the files need.
+func (g *Group) tellKeys() {
+	e := &g.encryption
+	usage := g.wal.Usage()
+	usage.Merge(e.snapshots)
+	if g.snapshot.running && g.snapshot.keys != nil {
+		usage.Need(g.snapshot.keys.Primary())
+	}
+	e.plain = e.keys != nil && usage.Plain > 0
+	s := &adminapi.Encryption{PlainFiles: usage.Plain}
+	if e.keys != nil {
+		s.Primary = e.keys.Primary().String()
+	}
+	for _, id := range usage.IDs {
+		s.InUse = append(s.InUse, id.String())
+	}
+	e.status.Store(s)
+}
+
+// sealPlain takes a snapshot when there are files from before there were keys:
+// with it they go.
+func (g *Group) sealPlain() error {
+	g.tellKeys()
+	if !g.encryption.plain || g.snapshot.running || time.Now().Before(g.snapshot.notUntil) {
+		return nil
+	}
+	g.opts.Log.Info("a snapshot replaces files that are not encrypted")
+	g.snapshot.notUntil = time.Now().Add(snapshotRetry)
+	return g.beginSnapshot()
+}
