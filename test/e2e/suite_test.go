@@ -46,8 +46,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // install puts the chart in, or upgrades it with further values.
 func install(ctx context.Context, values ...string) {
 	GinkgoHelper()
-	args := []string{"upgrade", "--install", "coffer", "../../charts/coffer", "--namespace", system, "--create-namespace",
-		"--set", "image.repository=coffer,image.tag=dev,image.pullPolicy=IfNotPresent", "--wait", "--timeout", "3m"}
+	installVersion(ctx, "../../charts/coffer", "dev", values...)
+}
+
+// installVersion is install for another version.
+func installVersion(ctx context.Context, chart, tag string, values ...string) {
+	GinkgoHelper()
+	args := []string{"upgrade", "--install", "coffer", chart, "--namespace", system, "--create-namespace",
+		"--set", "image.repository=coffer,image.pullPolicy=IfNotPresent,image.tag=" + tag, "--wait", "--timeout", "3m"}
 	for _, v := range values {
 		args = append(args, "--set", v)
 	}
@@ -127,5 +133,6 @@ var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 	Describe("a crash", crashSpecs)
 	Describe("bad input", badInputSpecs)
 	Describe("a change by hand", repairSpecs)
+	Describe("two versions", skewSpecs)
 	Describe("a life", lifecycleSpecs)
 })
