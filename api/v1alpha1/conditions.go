@@ -54,6 +54,9 @@ const (
 	ReasonProven = "Proven"
 	// ReasonIdle: no rotation runs.
 	ReasonIdle = "Idle"
+	// ReasonSuppliedByUser: a rotation was asked for, but the password is the
+	// user's own to change.
+	ReasonSuppliedByUser = "SuppliedByUser"
 	// ReasonPreparing: members are learning a new password.
 	ReasonPreparing = "Preparing"
 	// ReasonOverlap: the old and the new password both work.

@@ -15,11 +15,13 @@ type InstanceSpec struct {
 
 	// resources are the compute resources of each member's pod: requests and
 	// limits. Default: requests of 100m CPU and 256Mi memory, a limit of 1Gi
-	// memory; all of these are replaced when anything is given here.
+	// memory; all of these are replaced when anything is given here. A limit of
+	// memory is at least 64Mi.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.claims)",message="resources.claims is not supported: write resources.requests and resources.limits"
 	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !('memory' in self.requests) || !('memory' in self.limits) || quantity(string(self.requests['memory'])).compareTo(quantity(string(self.limits['memory']))) <= 0",message="resources.requests.memory must not exceed resources.limits.memory"
 	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !('cpu' in self.requests) || !('cpu' in self.limits) || quantity(string(self.requests['cpu'])).compareTo(quantity(string(self.limits['cpu']))) <= 0",message="resources.requests.cpu must not exceed resources.limits.cpu"
+	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || !('memory' in self.limits) || quantity(string(self.limits['memory'])).compareTo(quantity('64Mi')) >= 0",message="resources.limits.memory must be at least 64Mi: a member that holds no data needs half of it"
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 
 	// scheduling chooses the nodes that members may run on. Default: any.
@@ -35,12 +37,16 @@ type InstanceSpec struct {
 	Durability Durability `json:"durability,omitempty"`
 
 	// tls says where the certificate of the client port comes from and how long
-	// it lives. TLS 1.3 is always on; there is no plaintext port.
+	// it lives. TLS 1.3 is always on; there is no plaintext port. A new value of
+	// the annotation coffer.dev/rotate-tls renews the certificates.
 	// +optional
 	// +kubebuilder:default={}
 	TLS TLS `json:"tls,omitzero"`
 
-	// rotation says how credentials change hands.
+	// rotation says how credentials change hands. A new value of the annotation
+	// coffer.dev/rotate-credentials starts a rotation, one of
+	// coffer.dev/rotate-complete ends its overlap now, one of
+	// coffer.dev/rotate-abort gives it up before applications have seen it.
 	// +optional
 	// +kubebuilder:default={}
 	Rotation Rotation `json:"rotation,omitzero"`
@@ -59,6 +65,11 @@ type InstanceSpec struct {
 	// random bits is generated.
 	// +optional
 	Credentials Credentials `json:"credentials,omitzero"`
+
+	// encryption says under which key the data lies on its volume.
+	// +optional
+	// +kubebuilder:default={}
+	Encryption Encryption `json:"encryption,omitzero"`
 
 	// deletionPolicy says what becomes of volumes and secrets when the object
 	// is deleted. Retain keeps them, and a new object of the same name takes

@@ -20,6 +20,18 @@ func waitingFor(reason string) corev1.PodStatus {
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}}
 }
 
+func killed() corev1.PodStatus {
+	s := waitingFor("CrashLoopBackOff")
+	s.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}
+	return s
+}
+
+func again() corev1.PodStatus {
+	s := killed()
+	s.ContainerStatuses[0].State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	return s
+}
+
 func unscheduled(message string) corev1.PodStatus {
 	return corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
 		Reason: corev1.PodReasonUnschedulable, Message: message}}}
@@ -33,13 +45,16 @@ func TestPodProblem(t *testing.T) {
 		words   string
 		passing bool
 	}{
-		"no pod":     {nil, v1alpha1.ReasonStarting, "is being created", true},
+		"no pod":     {nil, v1alpha1.ReasonStarting, "`kubectl describe statefulset db`", true},
 		"terminates": {&corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}, v1alpha1.ReasonRolling, "is being replaced", true},
-		"no node":    {podWith(unscheduled("0/1 nodes: Insufficient cpu")), v1alpha1.ReasonUnschedulable, "check spec.resources", false},
-		"no volume":  {podWith(unscheduled("unbound immediate PersistentVolumeClaims")), v1alpha1.ReasonVolumePending, "spec.storage.storageClassName", false},
-		"no image":   {podWith(waitingFor("ImagePullBackOff")), v1alpha1.ReasonImagePull, `image "coffer:1"`, false},
-		"crashes":    {podWith(waitingFor("CrashLoopBackOff")), v1alpha1.ReasonCrashing, "kubectl logs --previous db-0", false},
-		"starts":     {podWith(corev1.PodStatus{}), v1alpha1.ReasonStarting, "is starting", true},
+		"no node": {podWith(unscheduled("0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No victims.")),
+			v1alpha1.ReasonUnschedulable, "available: 1 Insufficient cpu: check spec.resources", false},
+		"no volume":             {podWith(unscheduled("unbound immediate PersistentVolumeClaims")), v1alpha1.ReasonVolumePending, "wrong spec.storage.storageClassName", false},
+		"no image":              {podWith(waitingFor("ImagePullBackOff")), v1alpha1.ReasonImagePull, `image "coffer:1"`, false},
+		"crashes":               {podWith(waitingFor("CrashLoopBackOff")), v1alpha1.ReasonCrashing, "kubectl logs --previous db-0", false},
+		"has too little memory": {podWith(killed()), v1alpha1.ReasonCrashing, "(exit code 137, OOMKilled): it needs more than spec.resources.limits.memory", false},
+		"starts again":          {podWith(again()), v1alpha1.ReasonStarting, "starting again: it ended (exit code 137, OOMKilled)", true},
+		"starts":                {podWith(corev1.PodStatus{}), v1alpha1.ReasonStarting, "is starting", true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

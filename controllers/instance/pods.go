@@ -33,7 +33,10 @@ type Problem struct {
 // PodProblem says why a pod does not run; nil when it runs and is ready.
 func PodProblem(name string, p *corev1.Pod) *Problem {
 	if p == nil {
-		return &Problem{Reason: v1alpha1.ReasonStarting, Message: "Pod " + name + " is being created", Passing: true}
+		// A quota, a missing PriorityClass, an admission policy: only the StatefulSet's events tell.
+		set := name[:max(strings.LastIndexByte(name, '-'), 0)]
+		return &Problem{Reason: v1alpha1.ReasonStarting, Passing: true,
+			Message: "Pod " + name + " is being created (if that lasts: `kubectl describe statefulset " + set + "` says why)"}
 	}
 	if p.DeletionTimestamp != nil {
 		return &Problem{Reason: v1alpha1.ReasonRolling, Message: "Pod " + name + " is being replaced", Passing: true}
@@ -42,10 +45,11 @@ func PodProblem(name string, p *corev1.Pod) *Problem {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			if strings.Contains(c.Message, "PersistentVolumeClaim") {
 				return &Problem{Reason: v1alpha1.ReasonVolumePending,
-					Message: "no volume for pod " + name + ": " + c.Message + ": check spec.storage.storageClassName and the class's provisioner"}
+					Message: "no volume for pod " + name + " yet: `kubectl describe pvc " + claimOf(p) + "` says why; a wrong spec.storage.storageClassName " +
+						"is put right by deleting the database and that claim, and creating the database anew"}
 			}
 			return &Problem{Reason: v1alpha1.ReasonUnschedulable,
-				Message: "no node takes pod " + name + ": " + c.Message + ": check spec.resources, spec.scheduling and the nodes"}
+				Message: "no node takes pod " + name + ": " + scheduler(c.Message) + ": check spec.resources, spec.scheduling and the nodes"}
 		}
 	}
 	for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
@@ -54,9 +58,42 @@ func PodProblem(name string, p *corev1.Pod) *Problem {
 		}
 	}
 	if !Ready(p) {
-		return &Problem{Reason: v1alpha1.ReasonStarting, Message: "Pod " + name + " is starting", Passing: true}
+		again := ""
+		for _, s := range p.Status.ContainerStatuses {
+			if end := ended(s); end != "" {
+				again = " again: it ended" + end
+			}
+		}
+		return &Problem{Reason: v1alpha1.ReasonStarting, Message: "Pod " + name + " is starting" + again, Passing: true}
 	}
 	return nil
+}
+
+// scheduler keeps of the scheduler's message which nodes lack what, without
+// what it goes on to say about preemption.
+func scheduler(message string) string {
+	for _, noise := range []string{" no new claims to deallocate", " preemption:"} {
+		message, _, _ = strings.Cut(message, noise)
+	}
+	return strings.TrimRight(message, "., ")
+}
+
+// claimOf names the claim of a pod's volume.
+func claimOf(p *corev1.Pod) string {
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			return v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
+}
+
+// ended says how a container that was started again ended; empty when it was not.
+func ended(s corev1.ContainerStatus) string {
+	if t := s.LastTerminationState.Terminated; t != nil {
+		return fmt.Sprintf(" (exit code %d, %s)", t.ExitCode, t.Reason)
+	}
+	return ""
 }
 
 func containerProblem(name string, s corev1.ContainerStatus) *Problem {
@@ -69,12 +106,11 @@ func containerProblem(name string, s corev1.ContainerStatus) *Problem {
 		return &Problem{Reason: v1alpha1.ReasonImagePull,
 			Message: fmt.Sprintf("pod %s cannot get image %q: make it available to the node, or correct the operator's --image", name, s.Image)}
 	case "CrashLoopBackOff":
-		end := ""
-		if t := s.LastTerminationState.Terminated; t != nil {
-			end = fmt.Sprintf(" (exit code %d, %s)", t.ExitCode, t.Reason)
+		advice := "see `kubectl logs --previous " + name + "`"
+		if t := s.LastTerminationState.Terminated; t != nil && t.Reason == "OOMKilled" {
+			advice = "it needs more than spec.resources.limits.memory"
 		}
-		return &Problem{Reason: v1alpha1.ReasonCrashing,
-			Message: fmt.Sprintf("pod %s ends again and again%s: see `kubectl logs --previous %s`", name, end, name)}
+		return &Problem{Reason: v1alpha1.ReasonCrashing, Message: fmt.Sprintf("pod %s ends again and again%s: %s", name, ended(s), advice)}
 	case "CreateContainerConfigError", "CreateContainerError":
 		return &Problem{Reason: v1alpha1.ReasonCrashing, Message: fmt.Sprintf("pod %s cannot be started: %s", name, w.Message)}
 	}

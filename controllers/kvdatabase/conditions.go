@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -113,8 +114,8 @@ func (s *scope) setRotation(set setter) {
 	switch {
 	case d.Phase == "" || d.Phase == rotation.Idle || d.Initial:
 		reason, message := v1alpha1.ReasonIdle, "one password, everywhere the same"
-		if d.Reason == "SuppliedByUser" {
-			message = d.Message
+		if d.Reason == v1alpha1.ReasonSuppliedByUser {
+			reason, message = v1alpha1.ReasonSuppliedByUser, d.Message
 		}
 		set(v1alpha1.ConditionRotationInProgress, false, reason, message)
 	default:
@@ -149,12 +150,16 @@ func (s *scope) setStorage(set setter, p *instance.Problem) {
 		set(v1alpha1.ConditionStorageResized, false, p.Reason, p.Message)
 	case len(s.claims) == 0:
 		set(v1alpha1.ConditionStorageResized, false, v1alpha1.ReasonVolumePending, "no volume has been claimed yet")
+	case name != "" && slices.ContainsFunc(s.claims, unbound):
+		set(v1alpha1.ConditionStorageResized, false, v1alpha1.ReasonVolumePending, message)
 	case name != "":
 		set(v1alpha1.ConditionStorageResized, false, v1alpha1.ReasonResizing, message)
 	default:
 		set(v1alpha1.ConditionStorageResized, true, v1alpha1.ReasonApplied, "every volume has the size asked for")
 	}
 }
+
+func unbound(c corev1.PersistentVolumeClaim) bool { return c.Status.Phase != corev1.ClaimBound }
 
 func (s *scope) setRollout(set setter) {
 	if s.waiting == "" {

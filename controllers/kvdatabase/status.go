@@ -2,6 +2,7 @@ package kvdatabase
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -157,8 +158,11 @@ func (s *scope) memberProblem() *instance.Problem {
 			return p
 		}
 		if m.Err != nil {
-			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true,
-				Message: m.Err.Error() + ": check that the operator can reach its port 9443"}
+			advice := "check that the operator can reach its port 9443"
+			if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(m.Err, &untrusted) {
+				advice = "certificates of a new authority reach it within two minutes; if not, delete the pod"
+			}
+			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true, Message: m.Err.Error() + ": " + advice}
 		}
 		if !m.Status.Ready {
 			return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: "member " + m.Name + " is not ready: " + m.Status.Reason}
@@ -376,7 +380,7 @@ func (s *scope) announce(after *v1alpha1.KVDatabase) {
 			v1alpha1.ConditionDegraded:           c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionRotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionTLSReady:           before != nil && c.Status == metav1.ConditionTrue,
-			v1alpha1.ConditionStorageResized:     before != nil,
+			v1alpha1.ConditionStorageResized:     before != nil && c.Reason != v1alpha1.ReasonVolumePending && before.Reason != v1alpha1.ReasonVolumePending,
 			v1alpha1.ConditionRolloutPending:     c.Status == metav1.ConditionTrue,
 		}
 		if !worth[c.Type] {

@@ -1,7 +1,9 @@
 package kvdatabase
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +81,14 @@ func TestConditions(t *testing.T) {
 			"Reconciling TLSReady NetworkPolicyApplied StorageResized", "Starting", "Pod db-0 is being created"},
 		"overlap": {func(s *scope) { s.decision = rotation.Decision{Phase: rotation.Overlap, Message: "both"} }, nil,
 			"Ready Available TLSReady CredentialsSynced RotationInProgress NetworkPolicyApplied StorageResized", "Serving", "Serving"},
+		"no volume yet": {func(s *scope) {
+			s.claims[0].Status.Phase = corev1.ClaimPending
+			s.members[0].Pod, s.members[0].Status, s.seen.Connection = nil, nil, nil
+		}, nil, "Reconciling TLSReady NetworkPolicyApplied", "Starting", "Pod db-0 is being created"},
+		"of another authority": {func(s *scope) {
+			s.members[0].Status, s.members[0].Err = nil, fmt.Errorf("status: %w", &tls.CertificateVerificationError{Err: errors.New("unknown authority")})
+		}, nil, "Reconciling Degraded TLSReady CredentialsSynced NetworkPolicyApplied StorageResized", "MemberUnreachable",
+			"Status: tls: failed to verify certificate: unknown authority: certificates of a new authority reach it"},
 		"policy off, volume growing": {func(s *scope) {
 			s.db.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
 			s.db.Spec.Storage.Size = resource.MustParse("2Gi")

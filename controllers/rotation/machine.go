@@ -87,7 +87,7 @@ func (m machine) overlapping() Decision {
 	left := c.SwitchedAt.Add(m.overlap).Sub(m.now)
 	if !complete && left > 0 {
 		return Decision{Phase: Overlap, After: left, Reason: "Overlap",
-			Message: "old and new secret both work until " + c.SwitchedAt.Add(m.overlap).UTC().Format(time.RFC3339)}
+			Message: "old and new password both work until " + c.SwitchedAt.Add(m.overlap).UTC().Format(time.RFC3339)}
 	}
 	marks := m.marks()
 	marks.RevokedAt = m.now
