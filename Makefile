@@ -47,6 +47,10 @@ test-e2e: assets ## The product on a real local cluster, installed by its chart 
 	@hack/preflight e2e
 	@hack/e2e
 
+.PHONY: sim
+sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; prints what replays a failing one
+	@$(GO) run ./test/sim/run --duration $(or $(DURATION),1m) --seed $(or $(SEED),1)
+
 ##@ Build
 .PHONY: build
 build: ## Both programs into bin/

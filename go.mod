@@ -3,6 +3,7 @@ module github.com/coffer-dev/coffer
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.0
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/fsnotify/fsnotify v1.10.1

@@ -131,8 +131,7 @@ func (r *Replica) Campaign() error {
 func (r *Replica) Tick() { r.node.Tick() }
 
 // Propose asks for an entry: among the next Effects' Entries, and among the
-// Committed of later ones if a majority takes it. The replica keeps data, and
-// the entry's data is this slice.
+// Committed of later ones if a majority takes it.
 func (r *Replica) Propose(data []byte) error {
 	if !r.Leading() {
 		return ErrNotLeader

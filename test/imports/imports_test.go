@@ -45,7 +45,7 @@ var rules = []rule{
 	{of: `^engine(/|$)`, never: `^k8s\.io/|^sigs\.k8s\.io/|^github\.com/cert-manager/`, transitive: true, why: "data pods carry nothing of Kubernetes"},
 	{of: `^engine(/|$)`, never: local, but: engine, transitive: true, why: "the engine stands without the rest of the project"},
 	{of: `^api/`, never: local, why: "the API is what everybody else imports"},
-	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client)$`, why: "the operator meets the engine through config, acl, adminapi and client only"},
+	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client|vault)$`, why: "the operator meets the engine through config, acl, adminapi, client and vault only"},
 	{of: `^controllers/(desired|rotation)$`, never: `^sigs\.k8s\.io/controller-runtime|^k8s\.io/client-go/(rest|kubernetes|tools)|^(net/http|os|crypto/rand|math/rand|math/rand/v2)$`, why: "desired state and rotation are pure: values in, values out"},
 	{of: `^controllers/(instance|desired|rotation|apply)$`, never: local + `controllers/kvdatabase`, why: "kinds stand above what they share"},
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
@@ -53,8 +53,10 @@ var rules = []rule{
 	{of: `^engine/(acl|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
 	{of: `^engine/command$`, never: local, but: engine + `(glob|machine|reply|store)$`, why: "a command decides nothing about permission or durability"},
 	{of: `^engine/(machine|store|command)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},
-	{of: `^engine/(wal|snapshot|replica|vault)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
-	{of: `^engine/server$`, never: engine + `(node|replica|wal|snapshot)$`, why: "the server hands commands to an executor that node provides"},
+	{of: `^engine/member$`, never: local, but: engine + `(machine|replica|snapshot|vault|wal)$`, why: "a member is the log, the snapshots and the machine, as the replica says"},
+	{of: `^engine/member$`, never: `^(time|crypto/rand|math/rand|math/rand/v2|sync)$`, why: "a simulation plays it: no clock, no randomness, nothing that runs beside it"},
+	{of: `^engine/(wal|snapshot|replica|vault|member)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
+	{of: `^engine/server$`, never: engine + `(node|member|replica|wal|snapshot)$`, why: "the server hands commands to an executor that node provides"},
 }
 
 func TestDirections(t *testing.T) {

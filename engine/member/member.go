@@ -1,0 +1,206 @@
+// Package member is one member of a group, without goroutines, clock or
+// randomness: it carries out what the replica decides on the log, the snapshots
+// and the machine, in the order that makes an acknowledgement true.
+//
+// Events (Propose, Read, Step, Tick …) are taken between turns. A turn is
+//
+//	Write    append to the log what the replica wants written; install a snapshot
+//	Sync     make it durable
+//	Finish   apply what is committed; hand out messages, answers
+//
+// and is repeated until Write says that there is nothing to do. That a turn has
+// three parts lets the caller wait for the disk where it likes: node's loop in
+// a system call, a simulation in virtual time, where a crash may come between
+// any two.
+//
+// An error of a turn is final. What is on disk is unknown then, and the member
+// must be opened anew.
+package member
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+// The directories that a member keeps in its own.
+const (
+	LogDir      = "wal"
+	SnapshotDir = "snapshot"
+)
+
+// Options are what a member runs on.
+type Options struct {
+	FS  vfs.FS
+	Dir string // exists; LogDir and SnapshotDir in it are the member's
+	ID  uint64 // never used before by another member of the group
+	// Voters are who the group began with: those of the log's first entry, the
+	// same on every member for good. Who is a member now is in the log.
+	Voters []uint64
+	Parse  machine.Parse
+	Log    *slog.Logger
+	Keys   *vault.Ring // that files are sealed under; nil: they are not sealed
+
+	// Lazy leaves it to the caller when entries become durable (SyncLog); terms
+	// and votes are always waited for.
+	Lazy        bool
+	SegmentSize int64         // of the log, bytes; wal.DefaultSegmentSize when zero
+	Salt        func() uint64 // of the log's segments; the runtime's generator when nil
+	Tail        int           // entries kept in memory for followers; replica's default when zero
+}
+
+// Member is an open member. It is not safe for concurrent use, but for what
+// Machine says.
+type Member struct {
+	opts    Options
+	log     *wal.Log
+	replica *replica.Replica
+	machine *machine.Machine
+
+	term     uint64      // of the hard state written last
+	mark     wal.Mark    // of the newest durable snapshot
+	size     int64       // of its file, bytes
+	logBytes int64       // of entries since
+	writing  *Snapshot   // one of the own state, being written
+	incoming *incoming   // one that a message brought
+	sealed   vault.Usage // of the snapshots, as of the last Rewrap
+	turn     *turn       // written, not finished
+	pending  []*Proposal // in the log's order
+	reads    []*Read     // in the order asked
+	number   uint64      // of the last read
+	torn     *wal.DamageError
+}
+
+// Open reads a member's state back, or begins it.
+func Open(opts Options) (*Member, error) {
+	m := &Member{opts: opts, machine: machine.New(opts.Parse)}
+	if err := m.makeDirs(); err != nil {
+		return nil, err
+	}
+	c := replica.Config{ID: opts.ID, ConfState: &raftpb.ConfState{Voters: opts.Voters}, Tail: opts.Tail, Logger: opts.Log}
+	held, err := m.restore(&c)
+	if err != nil {
+		return nil, err
+	}
+	log, state, err := wal.Open(wal.Options{FS: opts.FS, Dir: m.path(LogDir), SegmentSize: opts.SegmentSize, Salt: opts.Salt, Keys: opts.Keys}, m.mark,
+		func(e *raftpb.Entry) (err error) {
+			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
+			if c.ConfState, err = replica.Members(c.ConfState, e); err != nil {
+				return err
+			}
+			return m.replay(e)
+		})
+	if err != nil {
+		return nil, err
+	}
+	// A crash may have come between a snapshot and the release of what it holds.
+	if err := log.Release(m.mark.Index); err != nil {
+		return nil, err
+	}
+	m.log, m.logBytes, m.torn = log, state.Bytes, state.Torn
+	c.HardState, c.Entries = state.HardState, state.Entries
+	m.term = c.HardState.GetTerm()
+	if m.replica, err = replica.New(c); err != nil {
+		return nil, err
+	}
+	if m.mark.Index > 0 {
+		m.replica.SetSnapshot(m.mark.Index, m.mark.Term, held)
+	}
+	return m, nil
+}
+
+func (m *Member) path(name string) string { return m.opts.FS.PathJoin(m.opts.Dir, name) }
+
+func (m *Member) makeDirs() error {
+	fs := m.opts.FS
+	for _, dir := range []string{LogDir, SnapshotDir} {
+		if err := fs.MkdirAll(m.path(dir), 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
+	}
+	dir, err := fs.OpenDir(m.opts.Dir)
+	if err == nil {
+		err = dir.Sync()
+		_ = dir.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("fsync directory %s: %w", m.opts.Dir, err)
+	}
+	return nil
+}
+
+// restore reads the newest snapshot and returns who the members were.
+func (m *Member) restore(c *replica.Config) (*raftpb.ConfState, error) {
+	meta, size, err := m.read(m.machine)
+	if err != nil || meta == nil {
+		return nil, err
+	}
+	c.Applied, c.Term, c.ConfState = meta.Index, meta.Term, meta.ConfState
+	m.mark, m.size = wal.Mark{Index: meta.Index, Term: meta.Term}, size
+	return meta.ConfState, m.snapshots().Prune(meta.Index)
+}
+
+// read reads the newest snapshot into a machine; meta is nil when there is none.
+func (m *Member) read(into *machine.Machine) (meta *snapshot.Meta, size int64, err error) {
+	r, err := m.snapshots().Newest()
+	if err != nil || r == nil {
+		return nil, 0, err
+	}
+	defer func() { _ = r.Close() }()
+	if err := into.Restore(r); err != nil {
+		return nil, 0, err
+	}
+	// The state ends before the file's footer, which has the last word.
+	if n, err := io.Copy(io.Discard, r); err != nil || n > 0 {
+		return nil, 0, fmt.Errorf("snapshot at index %d: %d bytes behind the state: %w", r.Meta.Index, n, errors.Join(err, snapshot.ErrDamaged))
+	}
+	if into.Index() != r.Meta.Index {
+		return nil, 0, fmt.Errorf("%w: state of index %d in the snapshot at %d", snapshot.ErrDamaged, into.Index(), r.Meta.Index)
+	}
+	return &r.Meta, r.Size, nil
+}
+
+// replay applies an entry that nobody here waits for. Those of raft and changes
+// of the members only move the index.
+func (m *Member) replay(e *raftpb.Entry) error {
+	data := e.GetData()
+	if e.GetType() != raftpb.EntryNormal {
+		data = nil
+	}
+	return m.machine.Replay(e.GetIndex(), data)
+}
+
+// Machine is the state. Finish changes it, or replaces it; a caller with more
+// than one goroutine keeps readers out meanwhile.
+func (m *Member) Machine() *machine.Machine { return m.machine }
+
+// Torn is where the log was cut at the start, nil when it ended cleanly.
+func (m *Member) Torn() *wal.DamageError { return m.torn }
+
+// Term is the one that is on disk.
+func (m *Member) Term() uint64 { return m.term }
+
+// Leading tells whether the member leads the group, as far as it knows.
+func (m *Member) Leading() bool { return m.replica.Leading() }
+
+// Leader is who leads, as far as the member knows; 0 for nobody.
+func (m *Member) Leader() uint64 { return m.replica.Leader() }
+
+// Members are those of the group, as of the entry applied.
+func (m *Member) Members() *raftpb.ConfState { return m.replica.ConfState() }
+
+// Match is up to where the leader knows that a member has the log.
+func (m *Member) Match(id uint64) uint64 { return m.replica.Match(id) }
+
+// Close makes the log durable and closes it.
+func (m *Member) Close() error { return m.log.Close() }

@@ -1,0 +1,178 @@
+package member
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+var (
+	// ErrNoState is returned for a snapshot's message without its bytes.
+	ErrNoState = errors.New("a snapshot without its bytes")
+	// ErrBusy is returned for a snapshot while another is being written.
+	ErrBusy = errors.New("another snapshot is being written")
+)
+
+// Snapshot is one of the state as it was when it began.
+type Snapshot struct {
+	Meta   snapshot.Meta
+	source *machine.Snapshot
+	dir    snapshot.Dir // under the keys of when it began
+	begun  int64        // the log's bytes then
+	size   int64        // of the file, once it is written
+}
+
+// SnapshotWanted tells that a follower lags behind the log in memory, and that
+// no snapshot leads it there: one should begin.
+func (m *Member) SnapshotWanted() bool { return m.writing == nil && m.replica.SnapshotWanted() }
+
+// SnapshotSize is the size of the newest snapshot's file and of the entries
+// since, bytes.
+func (m *Member) SnapshotSize() (file, log int64) { return m.size, m.logBytes }
+
+// BeginSnapshot begins a snapshot of the present state: ErrBusy while another
+// is on its way.
+func (m *Member) BeginSnapshot() (*Snapshot, error) {
+	if m.writing != nil || m.incoming != nil {
+		return nil, ErrBusy
+	}
+	source, err := m.machine.BeginSnapshot()
+	if err != nil {
+		return nil, err
+	}
+	index, term := m.replica.Applied()
+	if index != source.Index {
+		return nil, fmt.Errorf("snapshot of index %d while %d is applied", source.Index, index)
+	}
+	m.writing = &Snapshot{Meta: snapshot.Meta{Index: index, Term: term, ConfState: m.replica.ConfState()}, source: source, dir: m.snapshots(), begun: m.logBytes}
+	return m.writing, nil
+}
+
+// Next returns the next bytes of the state, at most limit, and whether they are
+// the last. It looks at the machine, the bytes are the caller's.
+func (s *Snapshot) Next(limit int) (chunk []byte, done bool) { return s.source.Next(limit) }
+
+// Write writes a snapshot's file, whose bytes are what next gives: it
+// calls Next. It touches nothing of the member, so that it can run beside it.
+func (s *Snapshot) Write(next func() (chunk []byte, done bool, err error)) (err error) {
+	s.size, err = s.dir.Write(s.Meta, next)
+	return err
+}
+
+// EndSnapshot lets go of what a durable snapshot replaces: older ones, and the
+// log up to it.
+func (m *Member) EndSnapshot(s *Snapshot) error {
+	m.writing = nil
+	m.size = s.size
+	m.logBytes -= s.begun
+	return m.hold(s.Meta)
+}
+
+// AbandonSnapshot gives up one that was not written: nothing has changed.
+func (m *Member) AbandonSnapshot(s *Snapshot) {
+	m.writing = nil
+	s.source.Close()
+}
+
+// hold makes a durable snapshot the newest.
+func (m *Member) hold(meta snapshot.Meta) error {
+	m.mark = wal.Mark{Index: meta.Index, Term: meta.Term}
+	if err := m.snapshots().Prune(meta.Index); err != nil {
+		return err
+	}
+	if err := m.log.Release(meta.Index); err != nil {
+		return err
+	}
+	if err := m.log.MarkSnapshot(m.mark); err != nil && !errors.Is(err, wal.ErrFull) {
+		return err
+	}
+	m.replica.SetSnapshot(meta.Index, meta.Term, meta.ConfState)
+	return nil
+}
+
+// OpenSnapshot opens the newest snapshot: its bytes go with a message that
+// names it.
+func (m *Member) OpenSnapshot() (*snapshot.Reader, error) {
+	r, err := m.snapshots().Newest()
+	if err == nil && r == nil {
+		err = ErrNoState
+	}
+	return r, err
+}
+
+// incoming is the state that comes with a message.
+type incoming struct {
+	index uint64
+	bytes io.Reader
+}
+
+// StepSnapshot takes a message that brings a snapshot, and its bytes, which the
+// next Write reads if the replica wants them.
+func (m *Member) StepSnapshot(message *raftpb.Message, bytes io.Reader) error {
+	if message.GetType() != raftpb.MsgSnap {
+		return m.Step(message)
+	}
+	// The file being written has the name that this one would be written under.
+	if m.writing != nil || m.incoming != nil {
+		return ErrBusy
+	}
+	m.incoming = &incoming{message.GetSnapshot().GetMetadata().GetIndex(), bytes}
+	return m.replica.Step(message)
+}
+
+const chunkSize = 64 << 10
+
+// install writes a received snapshot and begins the log anew behind it. It
+// returns the state. The term goes first: a snapshot of a term that its member
+// has not heard of is damage. Then the file; when it is durable it counts,
+// whatever the log holds. Last the log, whose entries may be of a history that
+// the snapshot contradicts.
+func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Machine, error) {
+	meta := snapshot.Meta{Index: s.GetMetadata().GetIndex(), Term: s.GetMetadata().GetTerm(), ConfState: s.GetMetadata().GetConfState()}
+	if m.incoming == nil || m.incoming.index != meta.Index {
+		return nil, fmt.Errorf("%w: at index %d", ErrNoState, meta.Index)
+	}
+	if hs != nil {
+		term, vote, commit := hs.GetTerm(), hs.GetVote(), m.machine.Index()
+		if err := m.log.Append(nil, &raftpb.HardState{Term: &term, Vote: &vote, Commit: &commit}); err != nil {
+			return nil, err
+		}
+		if err := m.log.Sync(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := m.snapshots().Write(meta, m.incoming.next); err != nil {
+		return nil, err
+	}
+	state := machine.New(m.opts.Parse)
+	read, size, err := m.read(state)
+	if err != nil {
+		return nil, err
+	}
+	if read.Index != meta.Index {
+		return nil, fmt.Errorf("snapshot at index %d installed, the newest is at %d", meta.Index, read.Index)
+	}
+	m.size, m.logBytes = size, 0
+	return state, m.log.Restart(wal.Mark{Index: meta.Index, Term: meta.Term})
+}
+
+// next reads the bytes in chunks.
+func (i *incoming) next() (chunk []byte, done bool, err error) {
+	chunk = make([]byte, chunkSize)
+	n, err := io.ReadFull(i.bytes, chunk)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return chunk[:n], true, nil
+	}
+	return chunk[:n], false, err
+}
+
+// installed makes a snapshot that is installed the newest.
+func (m *Member) installed(meta *raftpb.SnapshotMetadata) error {
+	return m.hold(snapshot.Meta{Index: meta.GetIndex(), Term: meta.GetTerm(), ConfState: meta.GetConfState()})
+}

@@ -1,0 +1,225 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/member"
+)
+
+const (
+	clientTimeout = 1500 * millisecond
+	// keyOperations is how often a key is used before another takes its place:
+	// the search for an order grows fast with what is open at once.
+	keyOperations = 40
+	// trouble is what an answer begins with that is none of the models'.
+	trouble = "error: "
+)
+
+// client sends one request after the other.
+type client struct {
+	w       *world
+	id      int
+	target  uint64 // who it takes for the leader
+	request *request
+	stopped bool
+}
+
+// key is one in use.
+type key struct {
+	name string
+	used int
+}
+
+// request is what a client waits for: a few commands, pipelined.
+type request struct {
+	client *client
+	keys   []string
+	argvs  [][]string
+	items  []machine.Item
+	writes bool
+	call   int64
+}
+
+// workload is what all clients share.
+type workload struct {
+	kinds    []kind // that the command table has
+	keys     map[string]*key
+	made     int // keys
+	values   int // handed out, each once
+	requests map[*machine.Item]*request
+	acked    int // writes
+}
+
+func newWorkload() workload {
+	l := workload{keys: map[string]*key{}, requests: map[*machine.Item]*request{}}
+	for _, k := range kinds {
+		if probe := map[string]string{"list": "RPUSH", "hash": "HSET"}[k.name]; probe == "" || command.Lookup([]byte(probe)) != nil {
+			l.kinds = append(l.kinds, k)
+		}
+	}
+	return l
+}
+
+// compose makes a request.
+func (c *client) compose() *request {
+	w := c.w
+	r := &request{client: c}
+	for range 1 + w.rng.IntN(3)*w.rng.IntN(2) {
+		k := pick(w, w.load.kinds...)
+		slot := k.name + strconv.Itoa(w.rng.IntN(2))
+		current := w.load.keys[slot]
+		if current == nil || current.used >= keyOperations {
+			w.load.made++
+			current = &key{name: fmt.Sprintf("%s:%d", k.name, w.load.made)}
+			w.load.keys[slot] = current
+		}
+		current.used++
+		w.load.values++
+		r.add(current.name, k.make(w, "v"+strconv.Itoa(w.load.values)))
+	}
+	if w.chance(8) { // of these only the members' agreement is checked: clocks decide
+		name := "timed:" + strconv.Itoa(w.rng.IntN(8))
+		r.add(name, []string{"SET", strconv.Itoa(w.load.values), "PX", strconv.Itoa(1 + w.rng.IntN(4000))})
+	}
+	return r
+}
+
+// add parses a command as a server does.
+func (r *request) add(key string, argv []string) {
+	raw := [][]byte{[]byte(argv[0]), []byte(key)}
+	for _, a := range argv[1:] {
+		raw = append(raw, []byte(a))
+	}
+	row, err := command.Resolve(raw)
+	if err == nil {
+		var op machine.Op
+		if op, err = row.Parse(raw); err == nil {
+			write := row.Flags&command.Write != 0
+			r.items = append(r.items, machine.Item{Op: op, Argv: raw, Write: write, Grows: row.Grows()})
+			r.writes = r.writes || write
+		}
+	}
+	if err != nil {
+		r.client.w.fail("command %v: %v", argv, err)
+		return
+	}
+	r.keys, r.argvs = append(r.keys, key), append(r.argvs, argv)
+}
+
+// next lets the client send its next request.
+func (c *client) next() {
+	if c.stopped || c.w.err != nil {
+		return
+	}
+	c.send(c.compose())
+}
+
+func (c *client) send(r *request) {
+	w := c.w
+	r.call = w.now
+	c.request = r
+	if h := w.host(c.target); h == nil || h.gone || w.chance(3) {
+		c.target = pick(w, w.hosts...).id
+	}
+	h := w.host(c.target)
+	w.after(w.between(100, 2*millisecond), func() { h.serve(r) })
+	w.after(clientTimeout, func() {
+		if c.request == r {
+			w.stats["timeouts"]++
+			c.done(r, unknown)
+		}
+	})
+}
+
+// serve is what the leader's host does with a request.
+func (h *host) serve(r *request) {
+	if h.member == nil || len(r.items) == 0 {
+		return
+	}
+	h.do(func() {
+		h.w.load.requests[&r.items[0]] = r
+		var err error
+		if r.writes {
+			err = h.member.Propose(&member.Proposal{Items: r.items, Now: h.wall(), Seed: h.w.rng.Uint64()})
+		} else {
+			err = h.member.Read(&member.Read{Items: r.items, Now: h.wall()})
+		}
+		if err == nil || h.broken(err) {
+			return
+		}
+		h.w.answer(r, func() { r.client.refused(h.member) }) // it has not happened and never will
+	})
+}
+
+// answered is a member's answer.
+func (w *world) answered(items []machine.Item, err error) {
+	r := w.load.requests[&items[0]]
+	if r == nil {
+		return // a sweep
+	}
+	delete(w.load.requests, &items[0])
+	switch {
+	case err == nil && r.writes:
+		w.load.acked++
+		w.answer(r, func() { r.client.done(r, "") })
+	case err == nil:
+		w.answer(r, func() { r.client.done(r, "") })
+	case r.writes:
+		w.answer(r, func() { r.client.done(r, unknown) })
+	default:
+		w.answer(r, func() { r.client.refused(nil) })
+	}
+}
+
+// answer brings an answer to its client, if it still waits.
+func (w *world) answer(r *request, arrive func()) {
+	w.after(w.between(100, 2*millisecond), func() {
+		if r.client.request == r {
+			arrive()
+		}
+	})
+}
+
+// refused is told that nothing has happened, and perhaps who leads.
+func (c *client) refused(m *member.Member) {
+	c.target = 0
+	if m != nil {
+		c.target = m.Leader()
+	}
+	if c.target == 0 {
+		c.target = pick(c.w, c.w.hosts...).id
+	}
+	c.request = nil
+	c.w.stats["refused"]++
+	c.w.after(c.w.between(5*millisecond, 60*millisecond), c.next)
+}
+
+// done records what came of a request.
+func (c *client) done(r *request, verdict string) {
+	c.request = nil
+	for i, argv := range r.argvs {
+		if kindOf(r.keys[i]) == "timed" {
+			continue
+		}
+		answer := verdict
+		if verdict == "" {
+			answer = render(argv, r.items[i].Reply)
+			if r.items[i].Reply.IsError() {
+				answer = trouble + answer
+			}
+			for _, b := range []byte(answer) {
+				c.w.mix(uint64(b))
+			}
+		} else if !r.items[i].Write {
+			continue // a read that nobody saw proves nothing
+		}
+		c.w.history.add(r.keys[i], c.id, argv, r.call, c.w.now, answer)
+	}
+	if verdict == unknown {
+		c.target = pick(c.w, c.w.hosts...).id
+	}
+	c.w.after(c.w.between(5*millisecond, 40*millisecond), c.next)
+}
