@@ -66,6 +66,11 @@ type InstanceSpec struct {
 	// +optional
 	Credentials Credentials `json:"credentials,omitzero"`
 
+	// encryption says under which key the data lies on its volume.
+	// +optional
+	// +kubebuilder:default={}
+	Encryption Encryption `json:"encryption,omitzero"`
+
 	// deletionPolicy says what becomes of volumes and secrets when the object
 	// is deleted. Retain keeps them, and a new object of the same name takes
 	// them up again. Delete removes them. Default Retain.

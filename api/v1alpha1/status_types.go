@@ -48,6 +48,10 @@ type InstanceStatus struct {
 	// +optional
 	TLS TLSStatus `json:"tls,omitzero"`
 
+	// encryption is what the data on the volumes is under, by the members' report.
+	// +optional
+	Encryption EncryptionStatus `json:"encryption,omitzero"`
+
 	// members are the engine's processes as they last reported themselves.
 	// +optional
 	// +listType=map
