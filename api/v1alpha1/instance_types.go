@@ -16,12 +16,12 @@ type InstanceSpec struct {
 	// resources are the compute resources of each member's pod: requests and
 	// limits. Default: requests of 100m CPU and 256Mi memory, a limit of 1Gi
 	// memory; all of these are replaced when anything is given here. A limit of
-	// memory is at least 64Mi.
+	// memory is at least 128Mi.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.claims)",message="resources.claims is not supported: write resources.requests and resources.limits"
 	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !('memory' in self.requests) || !('memory' in self.limits) || quantity(string(self.requests['memory'])).compareTo(quantity(string(self.limits['memory']))) <= 0",message="resources.requests.memory must not exceed resources.limits.memory"
 	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !('cpu' in self.requests) || !('cpu' in self.limits) || quantity(string(self.requests['cpu'])).compareTo(quantity(string(self.limits['cpu']))) <= 0",message="resources.requests.cpu must not exceed resources.limits.cpu"
-	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || !('memory' in self.limits) || quantity(string(self.limits['memory'])).compareTo(quantity('64Mi')) >= 0",message="resources.limits.memory must be at least 64Mi: a member that holds no data needs half of it"
+	// +kubebuilder:validation:XValidation:rule="!has(self.limits) || !('memory' in self.limits) || quantity(string(self.limits['memory'])).compareTo(quantity('128Mi')) >= 0",message="resources.limits.memory must be at least 128Mi: with less, a member that fills up is killed before it refuses writes"
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 
 	// scheduling chooses the nodes that members may run on. Default: any.

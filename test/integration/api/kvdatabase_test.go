@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 		{"keys over requests", "x", "1Gi", "  limits: {maxKeyBytes: 2Ki, maxRequestBytes: 1Ki}\n", "limits.maxKeyBytes must not exceed limits.maxRequestBytes"},
 		{"claims", "x", "1Gi", "  resources: {claims: [{name: gpu}]}\n", "resources.claims is not supported"},
 		{"memory", "x", "1Gi", "  resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}\n", "resources.requests.memory must not exceed resources.limits.memory"},
-		{"little memory", "x", "1Gi", "  resources: {limits: {memory: 32Mi}}\n", "resources.limits.memory must be at least 64Mi"},
+		{"little memory", "x", "1Gi", "  resources: {limits: {memory: 64Mi}}\n", "resources.limits.memory must be at least 128Mi"},
 		{"cpu", "x", "1Gi", "  resources: {requests: {cpu: 2}, limits: {cpu: 500m}}\n", "resources.requests.cpu must not exceed resources.limits.cpu"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
