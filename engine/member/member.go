@@ -13,8 +13,9 @@
 // a system call, a simulation in virtual time, where a crash may come between
 // any two.
 //
-// An error of a turn is final. What is on disk is unknown then, and the member
-// must be opened anew.
+// An error of a turn is final: what is on disk is unknown then, and the member
+// must be opened anew. But when Write says wal.ErrFull of what it wanted to
+// append, nothing has changed, and it can be called again.
 package member
 
 import (
@@ -51,6 +52,7 @@ type Options struct {
 	Log    *slog.Logger
 	Keys   *vault.Ring // that files are sealed under; nil: they are not sealed
 
+	MaxReply int64 // bytes of what one command answers; no limit when zero
 	// Lazy leaves it to the caller when entries become durable (SyncLog); terms
 	// and votes are always waited for.
 	Lazy        bool
@@ -83,7 +85,8 @@ type Member struct {
 
 // Open reads a member's state back, or begins it.
 func Open(opts Options) (*Member, error) {
-	m := &Member{opts: opts, machine: machine.New(opts.Parse)}
+	m := &Member{opts: opts}
+	m.machine = m.empty()
 	if err := m.makeDirs(); err != nil {
 		return nil, err
 	}
@@ -137,6 +140,12 @@ func (m *Member) makeDirs() error {
 		return fmt.Errorf("fsync directory %s: %w", m.opts.Dir, err)
 	}
 	return nil
+}
+
+func (m *Member) empty() *machine.Machine {
+	state := machine.New(m.opts.Parse)
+	state.MaxReply = m.opts.MaxReply
+	return state
 }
 
 // restore reads the newest snapshot and returns who the members were.

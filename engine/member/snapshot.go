@@ -96,14 +96,10 @@ func (m *Member) hold(meta snapshot.Meta) error {
 	return nil
 }
 
-// OpenSnapshot opens the newest snapshot: its bytes go with a message that
-// names it.
-func (m *Member) OpenSnapshot() (*snapshot.Reader, error) {
-	r, err := m.snapshots().Newest()
-	if err == nil && r == nil {
-		err = ErrNoState
-	}
-	return r, err
+// OpenSnapshot opens the snapshot that a Result's message names, before the
+// next turn: its bytes go with the message.
+func (m *Member) OpenSnapshot(message *raftpb.Message) (*snapshot.Reader, error) {
+	return m.snapshots().At(message.GetSnapshot().GetMetadata().GetIndex())
 }
 
 // incoming is the state that comes with a message.
@@ -150,7 +146,7 @@ func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Mac
 	if _, err := m.snapshots().Write(meta, m.incoming.next); err != nil {
 		return nil, err
 	}
-	state := machine.New(m.opts.Parse)
+	state := m.empty()
 	read, size, err := m.read(state)
 	if err != nil {
 		return nil, err

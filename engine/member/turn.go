@@ -18,7 +18,7 @@ type turn struct {
 // Result is what a turn leaves to the caller.
 type Result struct {
 	// Messages to other members. What one says is on this member's disk. With
-	// one that carries a snapshot go the bytes of OpenSnapshot.
+	// one that names a snapshot go the bytes of OpenSnapshot.
 	Messages []*raftpb.Message
 	// Proposals and Reads that are answered, or failed: their Err says.
 	Proposals []*Proposal
@@ -42,13 +42,14 @@ func (m *Member) Write() (bool, error) {
 		}
 	}
 	m.incoming = nil
-	m.turn = t
 	if len(e.Entries) == 0 && e.HardState == nil {
+		m.turn = t
 		return true, nil
 	}
 	if err := m.log.Append(e.Entries, e.HardState); err != nil {
 		return false, err
 	}
+	m.turn = t
 	for _, entry := range e.Entries {
 		m.logBytes += int64(len(entry.GetData()))
 	}
@@ -123,21 +124,15 @@ func (m *Member) Step(message *raftpb.Message) error {
 		return ErrNoState
 	}
 	if n := len(message.GetEntries()); n > 0 {
-		if err := m.Reserve(n, message.GetEntries()); err != nil {
+		bytes := int64(0)
+		for _, e := range message.GetEntries() {
+			bytes += int64(len(e.GetData()))
+		}
+		if err := m.log.Reserve(n, bytes); err != nil {
 			return err
 		}
 	}
 	return m.replica.Step(message)
-}
-
-// Reserve makes sure that the entries can be written without space being
-// needed; wal.ErrFull when there is none.
-func (m *Member) Reserve(n int, entries []*raftpb.Entry) error {
-	bytes := int64(0)
-	for _, e := range entries {
-		bytes += int64(len(e.GetData()))
-	}
-	return m.log.Reserve(n, bytes)
 }
 
 // SyncLog makes durable what a Lazy member has left to the caller.

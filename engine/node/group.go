@@ -13,10 +13,9 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
-	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/vault"
-	"github.com/coffer-dev/coffer/engine/wal"
 )
 
 // What one log entry carries at most, unless a single request is larger.
@@ -63,8 +62,8 @@ type Group struct {
 	opts    GroupOptions
 	release io.Closer // of the directory's lock
 
-	mu      sync.Mutex // guards machine
-	machine *machine.Machine
+	mu     sync.Mutex // guards member's machine
+	member *member.Member
 
 	queueMu sync.Mutex // guards queue, closed
 	queue   []*request
@@ -76,9 +75,7 @@ type Group struct {
 	leading atomic.Bool   // the state is complete and can be read
 	term    atomic.Uint64 // of the hard state written last
 
-	// The loop's alone.
-	wal      *wal.Log
-	replica  *replica.Replica
+	// The loop's alone, as all of member but its machine.
 	ticks    uint64
 	wanted   int64          // bytes of the entry that found no space
 	items    []machine.Item // of the entry at hand
@@ -149,7 +146,7 @@ func (g *Group) read(items []machine.Item) error {
 		answer(items, replyWait)
 		return nil
 	}
-	g.machine.Read(items, g.clock())
+	g.member.Machine().Read(items, g.clock())
 	return nil
 }
 
@@ -228,10 +225,10 @@ func (g *Group) Stats() GroupStats {
 		s.Role = "leader"
 	}
 	g.mu.Lock()
-	s.AppliedIndex = g.machine.Index()
-	s.Keys = int64(g.machine.Keys())
-	s.Expiring = int64(g.machine.Expiring())
-	s.Bytes = g.machine.Bytes()
+	s.AppliedIndex = g.member.Machine().Index()
+	s.Keys = int64(g.member.Machine().Keys())
+	s.Expiring = int64(g.member.Machine().Expiring())
+	s.Bytes = g.member.Machine().Bytes()
 	g.mu.Unlock()
 	s.Storage.Full = g.full.Load()
 	if e := g.encryption.status.Load(); e != nil {

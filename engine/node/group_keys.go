@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
-	"github.com/coffer-dev/coffer/engine/snapshot"
 	"github.com/coffer-dev/coffer/engine/vault"
 )
 
@@ -17,9 +16,8 @@ type encryption struct {
 	status  atomic.Pointer[adminapi.Encryption]
 
 	// The loop's alone.
-	keys      *vault.Ring
-	snapshots vault.Usage // as of the last look at the files
-	plain     bool        // a file is not sealed and should be
+	keys  *vault.Ring
+	plain bool // a file is not sealed and should be
 }
 
 // SetKeys makes a key ring the one in force: new files are sealed under its
@@ -40,11 +38,6 @@ func (g *Group) lookAtKeys() {
 	}
 }
 
-// snapshots are the group's, under the loop's keys.
-func (g *Group) snapshots() snapshot.Dir {
-	return snapshot.Dir{FS: g.opts.FS, Path: g.path(snapshotDir), Keys: g.encryption.keys}
-}
-
 // rewrap wraps a file's data key under the primary key: one file a call, so
 // that writes wait for no more than that.
 func (g *Group) rewrap() error {
@@ -53,10 +46,7 @@ func (g *Group) rewrap() error {
 		e.keys = keys
 		g.opts.Log.Info("encryption keys in force", "primary", keys.Primary().String())
 	}
-	more, err := g.wal.Rewrap(e.keys)
-	if err == nil && !more {
-		e.snapshots, err = g.snapshots().Rewrap()
-	}
+	more, err := g.member.Rewrap(e.keys)
 	if err != nil {
 		return err
 	}
@@ -70,11 +60,7 @@ func (g *Group) rewrap() error {
 // tellKeys publishes which keys the files need.
 func (g *Group) tellKeys() {
 	e := &g.encryption
-	usage := g.wal.Usage()
-	usage.Merge(e.snapshots)
-	if g.snapshot.running && g.snapshot.keys != nil {
-		usage.Need(g.snapshot.keys.Primary())
-	}
+	usage := g.member.Usage()
 	e.plain = e.keys != nil && usage.Plain > 0
 	s := &adminapi.Encryption{PlainFiles: usage.Plain}
 	if e.keys != nil {
@@ -90,7 +76,7 @@ func (g *Group) tellKeys() {
 // with it they go.
 func (g *Group) sealPlain() error {
 	g.tellKeys()
-	if !g.encryption.plain || g.snapshot.running || time.Now().Before(g.snapshot.notUntil) {
+	if !g.encryption.plain || g.snapshot.running != nil || time.Now().Before(g.snapshot.notUntil) {
 		return nil
 	}
 	g.opts.Log.Info("a snapshot replaces files that are not encrypted")

@@ -6,11 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-
-	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
-	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -52,7 +49,7 @@ func (g *Group) loop() {
 func (g *Group) finish(err error) {
 	g.abandonSnapshot()
 	if err == nil {
-		err = g.wal.Close()
+		err = g.member.Close()
 	}
 	if err != nil {
 		g.opts.Log.Error("the group stops: nothing more is acknowledged", "error", err)
@@ -154,20 +151,20 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 	if !g.withinMemory(items, now) {
 		return g.read(items)
 	}
-	data := machine.AppendBatch(make([]byte, 0, bytes), items, now, seed)
-	switch err := g.wal.Reserve(1, int64(len(data))); {
+	p := &member.Proposal{Items: items, Now: now, Seed: seed, Bytes: bytes}
+	switch err := g.member.Propose(p); {
 	case errors.Is(err, wal.ErrFull):
-		g.setFull(err, int64(len(data)))
+		g.setFull(err, p.Bytes)
 		return g.refuse(items, replyFull)
 	case errors.Is(err, wal.ErrTooLarge):
 		return g.refuse(items, replySize)
 	case err != nil:
 		return err
 	}
-	if err := g.replica.Propose(data); err != nil {
+	if err := g.turn(); err != nil {
 		return err
 	}
-	return g.turn(&proposal{items: items, now: now, seed: seed})
+	return p.Err
 }
 
 // withinMemory refuses the writes for which there is no memory, and says
@@ -178,86 +175,35 @@ func (g *Group) withinMemory(items []machine.Item, now int64) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.machine.Bound(items, g.opts.MaxData, now, replyOOM)
+	return g.member.Machine().Bound(items, g.opts.MaxData, now, replyOOM)
 }
 
-// proposal is the entry on its way through the log.
-type proposal struct {
-	index uint64 // once the replica has numbered it
-	items []machine.Item
-	now   int64
-	seed  uint64
-}
-
-// turn carries out the replica's effects until there are none: write, sync,
-// apply. p is what was proposed just before, if anything was.
-func (g *Group) turn(p *proposal) error {
+// turn lets the member work until there is nothing to do. While it waits for
+// the disk, reads go on. A member alone has nobody to send to, and what was
+// proposed is answered when turn is through.
+func (g *Group) turn() error {
 	for {
-		e, ok := g.replica.Effects()
-		if !ok {
-			return nil
-		}
-		if n := len(e.Entries); n > 0 && p != nil && p.index == 0 {
-			p.index = e.Entries[n-1].GetIndex()
-		}
-		if err := g.persist(e); err != nil {
+		if work, err := g.member.Write(); err != nil || !work {
 			return err
 		}
-		if err := g.apply(e.Committed, p); err != nil {
+		if err := g.member.Sync(); err != nil {
 			return err
 		}
-		if err := g.replica.Done(); err != nil {
+		g.term.Store(g.member.Term())
+		g.mu.Lock()
+		_, err := g.member.Finish()
+		g.mu.Unlock()
+		if err != nil {
 			return err
 		}
 	}
-}
-
-// persist writes what the replica wants written, and waits for the disk before
-// anything is acknowledged. With EverySecond only a new term or vote is waited
-// for: a member must never forget those.
-func (g *Group) persist(e replica.Effects) error {
-	if len(e.Entries) == 0 && e.HardState == nil {
-		return nil
-	}
-	if err := g.wal.Append(e.Entries, e.HardState); err != nil {
-		return err
-	}
-	for _, entry := range e.Entries {
-		g.snapshot.logBytes += int64(len(entry.GetData()))
-	}
-	newTerm := e.HardState != nil && e.HardState.GetTerm() != g.term.Load()
-	if e.MustSync && (g.opts.Durability != config.EverySecond || newTerm || len(e.Entries) == 0) {
-		if err := g.wal.Sync(); err != nil {
-			return err
-		}
-	}
-	if newTerm {
-		g.term.Store(e.HardState.GetTerm())
-	}
-	return nil
-}
-
-func (g *Group) apply(committed []*raftpb.Entry, p *proposal) error {
-	if len(committed) == 0 {
-		return nil
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, e := range committed {
-		if p != nil && p.index == e.GetIndex() {
-			g.machine.Apply(p.index, p.items, p.now, p.seed)
-		} else if err := replayEntry(g.machine, e); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // onTick does what recurs.
 func (g *Group) onTick() error {
 	g.ticks++
 	second := g.ticks%ticksPerSecond == 0
-	g.replica.Tick()
+	g.member.Tick()
 	if second && g.full.Load() {
 		if err := g.heal(); err != nil {
 			return err
@@ -266,11 +212,11 @@ func (g *Group) onTick() error {
 	if g.full.Load() {
 		return nil
 	}
-	if err := g.turn(nil); err != nil {
+	if err := g.turn(); err != nil {
 		return err
 	}
 	if second {
-		if err := g.wal.Sync(); err != nil {
+		if err := g.member.Log().Sync(); err != nil {
 			return err
 		}
 		if err := g.sealPlain(); err != nil {
@@ -284,7 +230,7 @@ func (g *Group) onTick() error {
 func (g *Group) sweep() error {
 	for !g.full.Load() {
 		g.mu.Lock()
-		due := g.machine.Due(g.clock())
+		due := g.member.Machine().Due(g.clock())
 		g.mu.Unlock()
 		if !due {
 			return nil
@@ -314,10 +260,10 @@ func (g *Group) heal() error {
 		return g.beginSnapshot()
 	}
 	usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir)
-	if err == nil && int64(usage.AvailBytes) < g.segmentSize() && !g.wal.HasSpare() {
+	if err == nil && int64(usage.AvailBytes) < g.segmentSize() && !g.member.Log().HasSpare() {
 		return nil // do not take the last of it from a snapshot, only to give it back
 	}
-	err = g.wal.Reserve(1, g.wanted)
+	err = g.member.Log().Reserve(1, g.wanted)
 	if err == nil && !g.leading.Load() {
 		err = g.lead()
 	}
@@ -335,14 +281,14 @@ func (g *Group) heal() error {
 // lead takes the group over: a member alone elects itself. Entries that were
 // acknowledged before the start are applied by it.
 func (g *Group) lead() error {
-	if err := g.turn(nil); err != nil {
+	if err := g.turn(); err != nil {
 		return err
 	}
-	if !g.replica.Leading() {
-		if err := g.replica.Campaign(); err != nil {
+	if !g.member.Leading() {
+		if err := g.member.Campaign(); err != nil {
 			return err
 		}
-		if err := g.turn(nil); err != nil {
+		if err := g.turn(); err != nil {
 			return err
 		}
 	}

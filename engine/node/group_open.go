@@ -9,20 +9,16 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/coffer-dev/coffer/engine/machine"
-	"github.com/coffer-dev/coffer/engine/replica"
-	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
-// What a data directory holds.
+// What a data directory holds beside the member's own.
 const (
 	lockName     = "LOCK"
 	identityName = "identity.json"
-	walDir       = "wal"
-	snapshotDir  = "snapshot"
 
 	// memberID is raft's name of a group's first member.
 	memberID = 1
@@ -51,13 +47,11 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 		opts.SnapshotAfter = snapshotAfter
 	}
 	g := &Group{
-		opts:    opts,
-		machine: machine.New(opts.Parse),
-		wake:    make(chan struct{}, 1),
-		stop:    make(chan struct{}),
-		done:    make(chan struct{}),
+		opts: opts,
+		wake: make(chan struct{}, 1),
+		stop: make(chan struct{}),
+		done: make(chan struct{}),
 	}
-	g.machine.MaxReply = opts.MaxReply
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
 	g.encryption.told.Store(opts.Keys)
@@ -72,7 +66,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	if err := g.identify(); err != nil {
 		return nil, err
 	}
-	return g, g.restore()
+	return g, g.open()
 }
 
 // Start lets the group answer.
@@ -132,7 +126,7 @@ func (g *Group) identify() error {
 	marked, data := false, false
 	for _, name := range names {
 		marked = marked || name == identityName
-		data = data || name == walDir || name == snapshotDir
+		data = data || name == member.LogDir || name == member.SnapshotDir
 	}
 	switch {
 	case marked:
@@ -142,15 +136,7 @@ func (g *Group) identify() error {
 	default:
 		err = g.writeIdentity()
 	}
-	if err != nil {
-		return err
-	}
-	for _, dir := range []string{walDir, snapshotDir} {
-		if err := fs.MkdirAll(g.path(dir), 0o700); err != nil {
-			return fmt.Errorf("make data directory: %w", err)
-		}
-	}
-	return syncDir(fs, g.opts.Dir)
+	return err
 }
 
 func (g *Group) checkIdentity() error {
@@ -211,60 +197,19 @@ func syncDir(fs vfs.FS, path string) error {
 	return nil
 }
 
-// restore reads the newest snapshot and the log after it.
-func (g *Group) restore() error {
-	c := replica.Config{ID: memberID, ConfState: &raftpb.ConfState{Voters: []uint64{memberID}}, Logger: g.opts.Log}
-	if err := g.restoreSnapshot(&c); err != nil {
-		return err
-	}
-	mark := wal.Mark{Index: c.Applied, Term: c.Term}
-	log, state, err := wal.Open(wal.Options{FS: g.opts.FS, Dir: g.path(walDir), SegmentSize: g.opts.SegmentSize, Keys: g.opts.Keys}, mark,
-		func(e *raftpb.Entry) error {
-			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
-			return replayEntry(g.machine, e)
-		})
+// open opens the member and reads the state back.
+func (g *Group) open() (err error) {
+	g.member, err = member.Open(member.Options{
+		FS: g.opts.FS, Dir: g.opts.Dir, ID: memberID, Voters: []uint64{memberID},
+		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
+		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize,
+	})
 	if err != nil {
 		return err
 	}
-	g.wal = log
-	// A crash may have come between a snapshot and the release of what it holds.
-	if err := log.Release(mark.Index); err != nil {
-		return err
+	if torn := g.member.Torn(); torn != nil {
+		g.opts.Log.Warn("the log's tail was torn by a crash and is cut off: nobody was told of what it held", "file", torn.File, "offset", torn.Offset)
 	}
-	g.snapshot.logBytes = state.Bytes
-	if state.Torn != nil {
-		g.opts.Log.Warn("the log's tail was torn by a crash and is cut off: nobody was told of what it held", "file", state.Torn.File, "offset", state.Torn.Offset)
-	}
-	c.HardState, c.Entries = state.HardState, state.Entries
-	g.term.Store(c.HardState.GetTerm())
-	g.replica, err = replica.New(c)
-	return err
-}
-
-func (g *Group) restoreSnapshot(c *replica.Config) error {
-	r, err := g.snapshots().Newest()
-	if err != nil || r == nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	if err := g.machine.Restore(r); err != nil {
-		return err
-	}
-	// The state ends before the file's footer, which has the last word.
-	if n, err := io.Copy(io.Discard, r); err != nil || n > 0 {
-		return fmt.Errorf("snapshot at index %d: %d bytes behind the state: %w", r.Meta.Index, n, errors.Join(err, snapshot.ErrDamaged))
-	}
-	if g.machine.Index() != r.Meta.Index {
-		return fmt.Errorf("%w: state of index %d in the snapshot at %d", snapshot.ErrDamaged, g.machine.Index(), r.Meta.Index)
-	}
-	c.Applied, c.Term, c.ConfState = r.Meta.Index, r.Meta.Term, r.Meta.ConfState
-	g.snapshot.size = r.Size
-	return g.snapshots().Prune(r.Meta.Index)
-}
-
-func replayEntry(m *machine.Machine, e *raftpb.Entry) error {
-	if e.GetType() != raftpb.EntryType_EntryNormal {
-		return fmt.Errorf("entry %d is of type %s, which this engine does not know", e.GetIndex(), e.GetType())
-	}
-	return m.Replay(e.GetIndex(), e.GetData())
+	g.term.Store(g.member.Term())
+	return nil
 }

@@ -152,8 +152,8 @@ func TestGroupRestartsFromSnapshotAndLog(t *testing.T) {
 	want := map[string]string{}
 	for round := range 4 {
 		g := startGroup(t, groupOptions(fs))
-		if round > 0 && g.machine.Keys() != len(want) {
-			t.Fatalf("round %d: %d keys, want %d", round, g.machine.Keys(), len(want))
+		if round > 0 && g.member.Machine().Keys() != len(want) {
+			t.Fatalf("round %d: %d keys, want %d", round, g.member.Machine().Keys(), len(want))
 		}
 		for key, value := range want {
 			if got := get(t, g, key); got != value {
@@ -195,7 +195,7 @@ func TestGroupRestartsFromSnapshotAndLog(t *testing.T) {
 // which moves on with each start.
 func stateOf(t testing.TB, g *Group) (state []byte) {
 	t.Helper()
-	s, err := g.machine.BeginSnapshot()
+	s, err := g.member.Machine().BeginSnapshot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,16 +44,7 @@ func (d Dir) Newest() (*Reader, error) {
 	if err != nil || len(indexes) == 0 {
 		return nil, err
 	}
-	index := indexes[len(indexes)-1]
-	r, err := d.Open(d.join(fileName(index)))
-	if err != nil {
-		return nil, err
-	}
-	if r.Meta.Index != index {
-		_ = r.Close()
-		return nil, &DamageError{r.path, 8, fmt.Sprintf("is the snapshot at index %d", r.Meta.Index)}
-	}
-	return r, nil
+	return d.At(indexes[len(indexes)-1])
 }
 
 // Open opens a snapshot file and reads its header.

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	clientTimeout = 1500 * millisecond
 	// keyOperations is how often a key is used before another takes its place:
 	// the search for an order grows fast with what is open at once.
 	keyOperations = 40
@@ -67,6 +66,7 @@ func newWorkload() workload {
 func (c *client) compose() *request {
 	w := c.w
 	r := &request{client: c}
+	reads := w.chance(35)
 	for range 1 + w.rng.IntN(3)*w.rng.IntN(2) {
 		k := pick(w, w.load.kinds...)
 		slot := k.name + strconv.Itoa(w.rng.IntN(2))
@@ -78,9 +78,13 @@ func (c *client) compose() *request {
 		}
 		current.used++
 		w.load.values++
-		r.add(current.name, k.make(w, "v"+strconv.Itoa(w.load.values)))
+		if reads {
+			r.add(current.name, k.all)
+		} else {
+			r.add(current.name, k.make(w, "v"+strconv.Itoa(w.load.values)))
+		}
 	}
-	if w.chance(8) { // of these only the members' agreement is checked: clocks decide
+	if !reads && w.chance(8) { // of these only the members' agreement is checked: clocks decide
 		name := "timed:" + strconv.Itoa(w.rng.IntN(8))
 		r.add(name, []string{"SET", strconv.Itoa(w.load.values), "PX", strconv.Itoa(1 + w.rng.IntN(4000))})
 	}
@@ -124,9 +128,14 @@ func (c *client) send(r *request) {
 	if h := w.host(c.target); h == nil || h.gone || w.chance(3) {
 		c.target = pick(w, w.hosts...).id
 	}
+	if w.chance(25) { // whoever takes itself for the leader
+		if leaders := w.leading(); len(leaders) > 0 {
+			c.target = pick(w, leaders...).id
+		}
+	}
 	h := w.host(c.target)
 	w.after(w.between(100, 2*millisecond), func() { h.serve(r) })
-	w.after(clientTimeout, func() {
+	w.after(w.patience, func() {
 		if c.request == r {
 			w.stats["timeouts"]++
 			c.done(r, unknown)

@@ -54,11 +54,22 @@ func (w *world) anyHost() *host {
 	return pick(w, w.standing()...)
 }
 
+// leading are those who take themselves for the leader.
+func (w *world) leading() []*host {
+	var hosts []*host
+	for _, h := range w.hosts {
+		if h.member != nil && h.member.Leading() {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
 // leader is who leads in the highest term.
 func (w *world) leader() *host {
 	var leader *host
-	for _, h := range w.hosts {
-		if h.member != nil && h.member.Leading() && (leader == nil || h.member.Term() > leader.member.Term()) {
+	for _, h := range w.leading() {
+		if leader == nil || h.member.Term() > leader.member.Term() {
 			leader = h
 		}
 	}

@@ -55,7 +55,7 @@ func (w *world) check() {
 }
 
 func modelOf(key string) porcupine.Model {
-	k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == kindOf(key) })]
+	k := kindNamed(kindOf(key))
 	return porcupine.Model{
 		Init: func() any { return "" },
 		Step: func(state, input, output any) (bool, any) {
@@ -77,6 +77,10 @@ func describe(operations []porcupine.Operation) string {
 		fmt.Fprintf(&b, "  %.6f - %s client %d: %v -> %v\n", float64(o.Call)/float64(second), back, o.ClientId, o.Input, o.Output)
 	}
 	return b.String()
+}
+
+func kindNamed(name string) kind {
+	return kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })]
 }
 
 func kindOf(key string) string {

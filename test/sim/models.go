@@ -14,18 +14,19 @@ import (
 // be the whole truth about the key, so that equal texts are equal states.
 type kind struct {
 	name string
-	make func(w *world, value string) []string // a command without its key
+	all  []string                              // the command that reads it all, without its key
+	make func(w *world, value string) []string // a command
 	step func(state string, argv []string) (next, answer string)
 }
 
 // kinds are those whose commands the table may have.
 var kinds = []kind{
-	{"string", makeString, stepString},
-	{"counter", makeCounter, stepCounter},
-	{"set", makeSet, stepSet},
-	{"stream", makeStream, stepStream},
-	{"list", makeList, stepList},
-	{"hash", makeHash, stepHash},
+	{"string", []string{"GET"}, makeString, stepString},
+	{"counter", []string{"GET"}, makeCounter, stepCounter},
+	{"set", []string{"SMEMBERS"}, makeSet, stepSet},
+	{"stream", []string{"XRANGE", "-", "+"}, makeStream, stepStream},
+	{"list", []string{"LRANGE", "0", "-1"}, makeList, stepList},
+	{"hash", []string{"HGETALL"}, makeHash, stepHash},
 }
 
 // pick returns one of the alternatives.

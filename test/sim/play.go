@@ -1,5 +1,11 @@
 package sim
 
+import (
+	"encoding/hex"
+
+	"github.com/coffer-dev/coffer/engine/vault"
+)
+
 const (
 	// patience is how long a group that can go on may take to do so: it is many
 	// election timeouts of its slowest clock.
@@ -25,7 +31,7 @@ func (w *world) play() {
 	for _, c := range w.clients {
 		c.stopped = true
 	}
-	w.runUntil(w.now+2*clientTimeout, nil)
+	w.runUntil(w.now+2*w.patience, nil)
 	if !w.runUntil(w.now+patience, w.agree) {
 		w.fail("the members do not reach the same state: %s", w.describe())
 		return
@@ -40,6 +46,9 @@ func (w *world) play() {
 func (w *world) begin() {
 	w.net.heal()
 	w.load = newWorkload()
+	w.tail, w.snapshotAfter = pick(w, 1, 6, 24), pick(w, int64(1<<10), 6<<10)
+	w.patience = pick(w, 300*millisecond, 1500*millisecond)
+	w.encrypt()
 	for id := range pick(w, uint64(3), 3, 3, 5, 5, 1) {
 		w.voters = append(w.voters, id+1)
 		w.addHost(id + 1)
@@ -56,6 +65,22 @@ func (w *world) begin() {
 	}
 	w.after(w.between(0, 2*second), w.strike)
 	w.after(second/2, w.keepHouse)
+}
+
+// encrypt gives most seeds a key.
+func (w *world) encrypt() {
+	if w.chance(40) {
+		return
+	}
+	key := make([]byte, vault.KeySize)
+	for i := range key {
+		key[i] = byte(w.rng.Uint32())
+	}
+	ring, err := vault.Parse(map[string][]byte{vault.PrimaryFile: []byte("k"), "k": []byte(hex.EncodeToString(key))})
+	if err != nil {
+		w.fail("make a key: %v", err)
+	}
+	w.keys = ring
 }
 
 // keepHouse does what an operator does now and then.
@@ -182,10 +207,7 @@ func (w *world) readAll() {
 	request := func() *request {
 		r := &request{client: c}
 		for _, key := range w.history.keys {
-			r.add(key, map[string][]string{
-				"string": {"GET"}, "counter": {"GET"}, "set": {"SMEMBERS"}, "stream": {"XRANGE", "-", "+"},
-				"list": {"LRANGE", "0", "-1"}, "hash": {"HGETALL"},
-			}[kindOf(key)])
+			r.add(key, kindNamed(kindOf(key)).all)
 		}
 		return r
 	}
@@ -194,7 +216,7 @@ func (w *world) readAll() {
 	for end := w.now + patience; !read && w.now < end && w.err == nil; {
 		before := len(w.history.byKey[w.history.keys[0]])
 		c.send(request())
-		w.runUntil(w.now+2*clientTimeout, func() bool { return c.request == nil })
+		w.runUntil(w.now+2*w.patience, func() bool { return c.request == nil })
 		read = len(w.history.byKey[w.history.keys[0]]) > before
 	}
 	if !read {

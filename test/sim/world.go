@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // Virtual time is in microseconds.
@@ -44,6 +46,12 @@ type world struct {
 	history history
 	nemesis nemesis
 	voters  []uint64 // who the group began with
+
+	// What differs from seed to seed.
+	tail          int         // entries kept in memory for followers
+	snapshotAfter int64       // bytes of log
+	patience      int64       // of clients with an answer
+	keys          *vault.Ring // that disks are sealed under; nil in some
 
 	top     uint64            // the highest index that any member was seen to have applied
 	members *raftpb.ConfState // as of it
