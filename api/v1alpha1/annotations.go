@@ -33,6 +33,9 @@ const (
 	// AnnotationPodSpecHash on a pod: what the user asked of the pod, as a hash.
 	// A pod whose hash differs is rolled.
 	AnnotationPodSpecHash = GroupName + "/pod-spec-hash"
+	// AnnotationRevision on a pod: the ConfigMap that keeps the template and the
+	// engine's configuration from which it was made.
+	AnnotationRevision = GroupName + "/revision"
 )
 
 // Labels.
@@ -51,7 +54,4 @@ const (
 	LabelPartOf = "app.kubernetes.io/part-of"
 	// LabelManagedBy is who writes the object.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
-	// AnnotationRevision on a pod: the ConfigMap that keeps the template and the
-	// engine's configuration from which it was made.
-	AnnotationRevision = GroupName + "/revision"
 )
