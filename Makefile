@@ -47,6 +47,11 @@ test-e2e: assets ## The product on a real local cluster, installed by its chart 
 	@hack/preflight e2e
 	@hack/e2e
 
+.PHONY: test-determinism
+test-determinism: ## Machines that are fed one log agree: COMMANDS=1000000 SEED=...; make test has the short form
+	COFFER_DETERMINISM_COMMANDS=$(or $(COMMANDS),1000000) COFFER_DETERMINISM_SEED=$(SEED) \
+		$(GO) test -v -count=1 -timeout 60m -run Agree ./test/determinism
+
 .PHONY: sim
 sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; prints what replays a failing one
 	@$(GO) run ./test/sim/run --duration $(or $(DURATION),1m) --seed $(or $(SEED),1)
@@ -85,3 +90,7 @@ verify: generate lint ## Regenerate, lint, check formatting and modules; the tre
 .PHONY: bench-wal
 bench-wal: ## The log beside etcd's own WAL package, taking turns in one run
 	$(GO) run ./test/bench/wal
+
+.PHONY: bench-durability
+bench-durability: ## Durable writes, space and restarts beside redis-server, taking turns: OUT=docs/benchmarks/durability.md
+	$(GO) run ./test/bench/durability -out $(or $(OUT),docs/benchmarks/durability.md)

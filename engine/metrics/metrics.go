@@ -24,7 +24,7 @@ type Sample struct {
 
 	Leader             bool
 	Term, AppliedIndex uint64
-	Keys               int64
+	Keys, LogSyncs     int64
 	Ready, StorageFull bool
 	StorageCapacity    int64
 	StorageAvailable   int64
@@ -85,6 +85,7 @@ var (
 	leader           = desc("raft_leader", "1 on the leader.")
 	term             = desc("raft_term", "The replicated log's term.")
 	appliedIndex     = desc("raft_applied_index", "Last applied log index.")
+	logSyncs         = desc("log_syncs_total", "How often the log was made durable (fsync); writes that wait together share one.")
 	keys             = desc("keys", "Keys, those that expired but are not yet swept among them.")
 	ready            = desc("ready", "1 if the member serves.")
 	storageFull      = desc("storage_full", "1 if writes are refused for want of space.")
@@ -124,6 +125,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(leader, gauge, truth(s.Leader))
 	send(term, gauge, float64(s.Term))
 	send(appliedIndex, counter, float64(s.AppliedIndex))
+	send(logSyncs, counter, float64(s.LogSyncs))
 	send(keys, gauge, float64(s.Keys))
 	send(ready, gauge, truth(s.Ready))
 	send(storageFull, gauge, truth(s.StorageFull))

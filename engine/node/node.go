@@ -56,6 +56,8 @@ type Node struct {
 	stopErr  error
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
+
+	logSyncs atomic.Int64
 }
 
 // Addresses are where the node listens.
@@ -127,7 +129,7 @@ func (n *Node) start(ctx context.Context) error {
 // openGroup reads the state back and lets it answer.
 func (n *Node) openGroup() error {
 	g, err := OpenGroup(GroupOptions{
-		FS: vfs.Default, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
+		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
 		Keys: n.credentials.Current().Keys,

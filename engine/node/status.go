@@ -90,7 +90,7 @@ func (n *Node) facts() server.Facts {
 		EngineVersion: n.opts.Version, RunID: n.runID, Member: n.opts.Member,
 		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Expiring: f.Expiring, DataBytes: f.Bytes,
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
-		MemoryLimit: n.memoryLimit, MaxData: n.maxData(),
+		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
 	}
 }
 
@@ -119,6 +119,7 @@ func (n *Node) sample() metrics.Sample {
 	s.BytesIn, s.BytesOut = st.BytesIn, st.BytesOut
 	s.Leader, s.Term, s.AppliedIndex, s.Keys = facts.Role == "leader", facts.Term, facts.AppliedIndex, facts.Keys
 	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
+	s.LogSyncs = n.logSyncs.Load()
 	s.StorageCapacity, s.StorageAvailable = facts.Storage.CapacityBytes, facts.Storage.AvailableBytes
 	for _, user := range usersOf(snapshot.Users, st) {
 		for _, g := range user.Generations {

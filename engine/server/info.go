@@ -24,6 +24,7 @@ type Facts struct {
 	Expiring      int64 // keys with a deadline
 	DataBytes     int64 // of the keyspace in memory, about
 	Durability    string
+	LogSyncs      int64 // fsyncs of the log
 	StorageFull   bool
 	MemoryLimit   int64 // bytes, 0 for none
 	MaxData       int64 // bytes that the keyspace may take, 0 for no limit
@@ -138,6 +139,7 @@ func (s *Server) infoPersistence(f Facts) []field {
 		{"durability", f.Durability},
 		{"aof_enabled", 1},
 		{"aof_last_write_status", status},
+		{"coffer_log_syncs", f.LogSyncs},
 	}
 }
 
