@@ -35,7 +35,15 @@ import (
 )
 
 // Semantics is the version of what commands mean.
-const Semantics = 1
+//
+//	1  the first
+//	2  what is deleted from a stream's node no longer counts towards its bytes:
+//	   in 1 it did, until the member restarted
+const Semantics = 2
+
+// An int has 64 bits: with fewer, lengths and counts would wrap around where
+// those of other members do not. On other platforms this does not compile.
+const _ uint = 1 << 63
 
 // Op is one parsed command. Apply runs it against the state and answers; it
 // must be a function of the Op and the Tx alone.

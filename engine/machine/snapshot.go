@@ -86,7 +86,10 @@ func (m *Machine) Restore(r io.Reader) error {
 }
 
 // Hash is a digest of the state that is equal on members that applied the same
-// log. It costs a pass over all keys.
+// log. It covers all that a later reply can depend on, the time that passed
+// and the place in the log included. It costs a pass over all keys.
 func (m *Machine) Hash() uint64 {
-	return m.store.Hash() ^ mix(uint64(m.lastNow)) ^ mix(m.index)
+	h := mix(step(m.store.Hash()))
+	h = mix(step(h ^ uint64(m.lastNow)))
+	return mix(step(h ^ m.index))
 }

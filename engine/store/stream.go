@@ -65,10 +65,21 @@ func (e *StreamEntry) size() int64 {
 	return n
 }
 
+// packed is about what an entry takes in a packed node.
+func (e *StreamEntry) packed() int64 {
+	n := int64(8)
+	for _, f := range e.Fields {
+		n += int64(len(f)) + 2
+	}
+	return n
+}
+
+// A streamNode's entries and deleted are all that decides where it ends: a
+// snapshot keeps no more, and what is restored from it must go on alike.
 type streamNode struct {
 	entries []StreamEntry
 	deleted int   // entries deleted from it, which still count towards nodeEntries
-	bytes   int64 // about what the entries' fields take in a packed node
+	bytes   int64 // the sum of the entries' packed
 	end     ID    // of the entry added last, deleted or not: none behind it is here
 }
 
@@ -100,10 +111,7 @@ func (s *Stream) LastID() ID { return s.lastID }
 // Add appends an entry; its ID must be greater than LastID. The stream owns
 // the fields then.
 func (s *Stream) Add(e StreamEntry) {
-	packed := int64(8)
-	for _, f := range e.Fields {
-		packed += int64(len(f)) + 2
-	}
+	packed := e.packed()
 	var node *streamNode
 	if n := len(s.nodes); n > 0 {
 		node = s.nodes[n-1]
@@ -155,6 +163,9 @@ func (s *Stream) deleteFrom(node *streamNode, id ID) bool {
 // cut deletes entries i to j, and gives back the room of those that are gone,
 // of which Size knows nothing.
 func (n *streamNode) cut(i, j int) {
+	for k := range n.entries[i:j] {
+		n.bytes -= n.entries[i+k].packed()
+	}
 	n.entries = slices.Delete(n.entries, i, j)
 	n.deleted += j - i
 	if len(n.entries) < cap(n.entries)/4 {
@@ -318,10 +329,7 @@ func decodeStream(d *decoder) *Stream {
 func (s *Stream) adopt(node *streamNode, e StreamEntry) {
 	node.entries = append(node.entries, e)
 	node.end = e.ID
-	for _, f := range e.Fields {
-		node.bytes += int64(len(f)) + 2
-	}
-	node.bytes += 8
+	node.bytes += e.packed()
 	s.length++
 	s.size += e.size()
 }

@@ -9,7 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coffer-dev/coffer/test/fixture/commands"
 )
+
+// generatedKeys is how many keys of each of three names the generator uses.
+const generatedKeys = 6
 
 // both runs a test in each protocol against a fresh pair of servers.
 func both(t *testing.T, test func(t *testing.T, p *pair)) {
@@ -59,10 +64,8 @@ func (p *pair) do(argv [][]byte) {
 // sweep removes what has expired, which DBSIZE would count otherwise: theirs by
 // touching every key that the generator knows, ours by a sweep.
 func (p *pair) sweep() {
-	names := append([]string{"TOUCH"}, binary...)
-	for i := range generatedKeys {
-		names = append(names, fmt.Sprint("k", i), fmt.Sprint("s", i), fmt.Sprint("l", i))
-	}
+	names := append([]string{"TOUCH"}, commands.Values...)
+	names = append(names, (&commands.Generator{Keys: generatedKeys}).Names()...)
 	p.theirs.do(args(names...))
 	p.ours.sweep()
 }
@@ -170,13 +173,13 @@ func TestRandomCommands(t *testing.T) {
 }
 
 // random sends so many commands that the seed determines.
-func (p *pair) random(seed uint64, commands int) {
+func (p *pair) random(seed uint64, count int) {
 	p.t.Helper()
 	p.t.Logf("seed %d", seed)
-	g := &generator{rand.New(rand.NewPCG(seed, seed))}
-	for i := range commands {
-		p.do(g.command())
-		if i%5000 == 4999 || i == commands-1 {
+	g := &commands.Generator{Rand: rand.New(rand.NewPCG(seed, seed)), Keys: generatedKeys}
+	for i := range count {
+		p.do(g.Command())
+		if i%5000 == 4999 || i == count-1 {
 			p.compareState()
 		}
 	}

@@ -1,0 +1,42 @@
+package machine
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// TestHashCoversTheMachine: the hash covers all of the machine's fields but
+// those that are no state, and each counts on its own.
+func TestHashCoversTheMachine(t *testing.T) {
+	fields := map[string]bool{"MaxReply": false, "store": true, "parse": false, "index": true, "lastNow": true}
+	var names []string
+	for of, i := reflect.TypeFor[Machine](), 0; i < of.NumField(); i++ {
+		names = append(names, of.Field(i).Name)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, slices.Sorted(maps.Keys(fields))) {
+		t.Errorf("the fields are %v, decided on are %v", names, fields)
+	}
+	hash := func(index uint64, now int64, key string) uint64 {
+		m := New(parsePut)
+		if key != "" {
+			m.Apply(1, []Item{putItem(key, 0)}, 1, 1)
+		}
+		m.index, m.lastNow = index, now
+		return m.Hash()
+	}
+	seen := map[uint64]bool{}
+	for _, h := range []uint64{hash(0, 0, ""), hash(1, 0, ""), hash(0, 1, ""), hash(1, 1, ""), hash(2, 2, ""), hash(1, 2, ""), hash(2, 1, ""), hash(1, 1, "a"), hash(1, 1, "b")} {
+		if seen[h] {
+			t.Errorf("two states have the hash %x", h)
+		}
+		seen[h] = true
+	}
+	one, two := New(parsePut), New(parsePut)
+	two.MaxReply = 7
+	if one.Hash() != two.Hash() {
+		t.Error("the limit of replies is no state")
+	}
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// fields says of every field of the state whether the hash covers it, or why
+// it need not: a new field is decided on here, or the test fails.
+var fields = map[reflect.Type]map[string]string{
+	reflect.TypeFor[Store](): {"slots": covered, "keys": "counts slots", "bytes": "memory, derived from slots", "expiries": "an index of slots", "snapshot": "not state"},
+	reflect.TypeFor[entry](): {"key": covered, "value": covered, "deadline": covered},
+	reflect.TypeFor[Set]():   {"members": covered, "index": "an index of members", "text": "memory, derived from members"},
+	reflect.TypeFor[Stream](): {"nodes": covered, "lastID": covered, "maxDeleted": covered, "added": covered, "length": "counts nodes' entries",
+		"size": "memory, derived from nodes"},
+	reflect.TypeFor[streamNode]():  {"entries": covered, "deleted": covered, "bytes": "derived from entries", "end": "not before any entry; finds the same entries whatever it is"},
+	reflect.TypeFor[StreamEntry](): {"ID": covered, "Fields": covered},
+}
+
+const covered = "covered"
+
+func TestEveryFieldIsDecidedOn(t *testing.T) {
+	for of, decided := range fields {
+		var names []string
+		for i := range of.NumField() {
+			names = append(names, of.Field(i).Name)
+		}
+		slices.Sort(names)
+		if want := slices.Sorted(maps.Keys(decided)); !slices.Equal(names, want) {
+			t.Errorf("%s has the fields %v, decided on are %v", of, names, want)
+		}
+	}
+}
+
+// example has every kind of value; change alters it.
+func example(change func(*Store)) *Store {
+	s := New()
+	s.Put([]byte("string"), String("value"), 0)
+	s.Put([]byte("short"), String("value"), 5000)
+	s.Put([]byte("set"), &Set{}, 0)
+	Edit(s, []byte("set"), func(v *Set) {
+		for _, m := range []string{"a", "b", "c"} {
+			v.Add([]byte(m))
+		}
+	})
+	s.Put([]byte("stream"), &Stream{}, 0)
+	Edit(s, []byte("stream"), func(v *Stream) {
+		for seq := range uint64(150) {
+			v.Add(StreamEntry{ID: ID{1, seq + 1}, Fields: [][]byte{[]byte("f"), []byte("v")}})
+		}
+		v.Delete(ID{1, 7})
+	})
+	if change != nil {
+		change(s)
+	}
+	return s
+}
+
+// TestHashCoversEveryReply alters one thing at a time. Each must change the
+// hash, and what a snapshot restores must have the altered hash: what is not in
+// the snapshot would be lost by a restart.
+func TestHashCoversEveryReply(t *testing.T) {
+	at := func(s *Store, key string) *entry { return s.slots[Slot([]byte(key))][key] }
+	set := func(change func(*Set)) func(*Store) { return func(s *Store) { change(at(s, "set").value.(*Set)) } }
+	stream := func(change func(*Stream)) func(*Store) {
+		return func(s *Store) { change(at(s, "stream").value.(*Stream)) }
+	}
+	changes := map[string]func(*Store){
+		"nothing":             nil,
+		"a key more":          func(s *Store) { s.Put([]byte("more"), String("value"), 0) },
+		"a key less":          func(s *Store) { s.Delete([]byte("string"), 0) },
+		"a key's name":        func(s *Store) { s.Rename([]byte("string"), []byte("String")) },
+		"a value":             func(s *Store) { s.Put([]byte("string"), String("Value"), 0) },
+		"a shorter value":     func(s *Store) { s.Put([]byte("string"), String("valu"), 0) },
+		"a kind":              func(s *Store) { s.Put([]byte("string"), &Set{members: []string{"value"}}, 0) },
+		"a deadline more":     func(s *Store) { s.SetDeadline([]byte("string"), 5000) },
+		"a deadline":          func(s *Store) { s.SetDeadline([]byte("short"), 5001) },
+		"no deadline":         func(s *Store) { s.SetDeadline([]byte("short"), 0) },
+		"values swapped":      func(s *Store) { a, b := at(s, "string"), at(s, "set"); a.value, b.value = b.value, a.value },
+		"a member":            set(func(v *Set) { v.members[1] = "B" }),
+		"the members' order":  set(func(v *Set) { v.members[0], v.members[1] = v.members[1], v.members[0] }),
+		"where members end":   set(func(v *Set) { v.members = []string{"ab", "c"} }),
+		"the last ID":         stream(func(v *Stream) { v.lastID.Seq++ }),
+		"the last ID's ms":    stream(func(v *Stream) { v.lastID.Ms++ }),
+		"the highest deleted": stream(func(v *Stream) { v.maxDeleted.Seq++ }),
+		"how many were added": stream(func(v *Stream) { v.added++ }),
+		"an entry's ID": stream(func(v *Stream) {
+			v.nodes[1].entries[49].ID.Seq--
+			v.nodes[1].entries[48].ID.Seq--
+			v.nodes[1].entries = slices.Delete(v.nodes[1].entries, 47, 48)
+		}),
+		"an entry's field": stream(func(v *Stream) { v.nodes[0].entries[0].Fields = [][]byte{[]byte("g"), []byte("v")} }),
+		"an entry's value": stream(func(v *Stream) { v.nodes[0].entries[0].Fields = [][]byte{[]byte("f"), []byte("w")} }),
+		"a node's deleted": stream(func(v *Stream) { v.nodes[0].deleted++ }),
+		"where a node ends": stream(func(v *Stream) {
+			a, b := v.nodes[0], v.nodes[1]
+			b.entries = slices.Insert(b.entries, 0, a.entries[len(a.entries)-1])
+			a.entries = a.entries[:len(a.entries)-1]
+		}),
+	}
+	seen := map[uint64]string{}
+	for name, change := range changes {
+		s := example(change)
+		if other, twice := seen[s.Hash()]; twice {
+			t.Errorf("%q and %q have the same hash", name, other)
+		}
+		seen[s.Hash()] = name
+		restored := New()
+		for slot := range uint16(Slots) {
+			if len(s.slots[slot]) > 0 {
+				if err := restored.DecodeSlot(slot, s.EncodeSlot(slot, nil)); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+		}
+		if restored.Hash() != s.Hash() {
+			t.Errorf("%q does not outlive a restart", name)
+		}
+	}
+}

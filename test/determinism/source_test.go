@@ -1,0 +1,427 @@
+package determinism
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/coffer-dev/coffer/"
+
+// judged are the packages whose code runs when an entry is applied.
+var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/reply", "engine/glob"}
+
+// imports that they may have: none reads anything but its arguments. Of big,
+// Float's results are exact, of every architecture the same.
+var imports = strings.Fields(`bytes encoding/binary errors fmt hash/fnv io math math/big slices sort strconv strings sync
+	github.com/tidwall/btree`)
+
+// excused are the places where what is otherwise forbidden does not reach the
+// state, and why. One that is no longer needed is an error too.
+var excused = map[string]string{
+	"engine/store encodeSlot: map range":     "the keys are sorted before they are used",
+	"engine/store Scan: map range":           "a read; the order of SCAN within a slot is nobody's to rely on, and no write visits keys",
+	"engine/command All: map range":          "the rows are sorted by their names",
+	"engine/command All: unstable sort":      "no two rows have the same name",
+	"engine/command register: package state": "called by init alone",
+	"engine/command init: package state":     "the table is whole before anything is applied",
+	"engine/command descriptions: sync":      "computed once from the table, which does not change",
+	"engine/store Remove: capacity":          "decides how much room to keep, not what is in it",
+	"engine/store cut: capacity":             "decides how much room to keep, not what is in it",
+	"engine/store Size: capacity":            "memory accounting, which only the leader looks at, before anything is logged",
+	"engine/store Each: word size":           "a number of keys beyond all that fit into memory",
+	"engine/reply Reply: floating point":     "rendered, never stored",
+}
+
+// finding is something that may depend on more than the log.
+type finding struct {
+	where string // package and function
+	what  string
+	at    token.Position
+}
+
+func (f finding) key() string { return f.where + ": " + f.what }
+
+// source is a package with its types.
+type source struct {
+	path  string
+	fset  *token.FileSet
+	files []*ast.File
+	info  *types.Info
+}
+
+// TestSourceReadsNothingButTheLog reads the packages that compute the state.
+func TestSourceReadsNothingButTheLog(t *testing.T) {
+	used := map[string]bool{}
+	for _, s := range load(t) {
+		for _, f := range s.findings() {
+			if _, ok := excused[f.key()]; ok {
+				used[f.key()] = true
+				continue
+			}
+			t.Errorf("%s: %s: members could compute different states from it; if it cannot reach the state, say why in `excused`", f.at, f.key())
+		}
+	}
+	for key := range excused {
+		if !used[key] {
+			t.Errorf("%q is excused and not there: remove it", key)
+		}
+	}
+}
+
+// TestSourceRulesBite plants one of each.
+func TestSourceRulesBite(t *testing.T) {
+	planted := `package planted
+import ("fmt"; "sort"; "math"; "slices"; "time"; "unsafe"; "maps"; "runtime")
+var counter int
+var text string
+func byMap(m map[string]int) (s string) { for k := range m { s += k }; return s }
+func byKeys(m map[string]int) (s string) { for k := range maps.Keys(m) { s += k }; return s }
+func byClock() int64 { return time.Now().UnixMilli() }
+func byState() { counter++ }
+func byAssignment() { text = "x" }
+func byGoroutine(c chan int) { go byState(); select { case <-c: default: } }
+func byReceiving(c chan int) int { return <-c }
+func byPointer(p *int) string { return fmt.Sprintf("%p", p) }
+func byValue(p *int) string { return fmt.Sprint(p) }
+func byUnsafe(p *int) uintptr { return uintptr(unsafe.Pointer(p)) }
+func byFloat(a, b int64) int64 { return int64(float64(a) * 1.5 + float64(b)) }
+func byCapacity(b []byte) int { return cap(append(b, 1)) }
+func bySort(a []int) { sort.Slice(a, func(i, j int) bool { return false }) }
+func bySortFunc(a []int) { slices.SortFunc(a, func(i, j int) int { return 0 }) }
+func byWord() int { return math.MaxInt }
+func byRuntime() int { return runtime.NumGoroutine() }
+`
+	want := map[string][]string{
+		"byMap": {"map range"}, "byKeys": {"import maps"}, "byClock": {"import time"}, "byState": {"package state"}, "byAssignment": {"package state"},
+		"byGoroutine": {"goroutines"}, "byReceiving": {"goroutines"}, "byPointer": {"address in a text"}, "byValue": {"address in a text"},
+		"byUnsafe": {"import unsafe", "address"}, "byFloat": {"floating point"}, "byCapacity": {"capacity"}, "bySort": {"unstable sort"},
+		"bySortFunc": {"unstable sort"}, "byWord": {"word size"}, "byRuntime": {"import runtime"},
+	}
+	got := map[string]bool{}
+	for _, f := range check(t, "planted", map[string]string{"planted.go": planted}).findings() {
+		got[f.key()] = true
+	}
+	for name, whats := range want {
+		for _, what := range whats {
+			if !got["planted "+name+": "+what] {
+				t.Errorf("%s: %s was not found", name, what)
+			}
+		}
+	}
+	constrained := check(t, "planted", map[string]string{"a_arm64.go": "package planted", "b.go": "//go:build amd64\n\npackage planted"})
+	if n := len(constrained.findings()); n != 2 {
+		t.Errorf("%d findings in files of one architecture, want 2", n)
+	}
+}
+
+// listed is what `go list` says of a package.
+type listed struct {
+	ImportPath, Dir, Export           string
+	GoFiles, IgnoredGoFiles, CgoFiles []string
+}
+
+// load reads the judged packages.
+func load(t *testing.T) (sources []*source) {
+	t.Helper()
+	for _, p := range list(t, judged...) {
+		rel := strings.TrimPrefix(p.ImportPath, module)
+		if !slices.Contains(judged, rel) {
+			continue
+		}
+		texts := map[string]string{}
+		for _, name := range slices.Concat(p.GoFiles, p.IgnoredGoFiles, p.CgoFiles) {
+			data, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[name] = string(data)
+		}
+		sources = append(sources, check(t, rel, texts))
+	}
+	if len(sources) != len(judged) {
+		t.Fatalf("%d packages read, want %d", len(sources), len(judged))
+	}
+	return sources
+}
+
+func list(t *testing.T, packages ...string) (all []listed) {
+	t.Helper()
+	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,IgnoredGoFiles,CgoFiles"}
+	for _, p := range packages {
+		if slices.Contains(judged, p) {
+			p = module + p
+		}
+		args = append(args, p)
+	}
+	out, err := exec.Command("go", args...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// check parses the files of a package and finds the types in them.
+func check(t *testing.T, path string, texts map[string]string) *source {
+	t.Helper()
+	s := &source{path: path, fset: token.NewFileSet(), info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}}
+	var imported []string
+	for name, text := range texts {
+		f, err := parser.ParseFile(s.fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.files = append(s.files, f)
+		for _, i := range f.Imports {
+			if p := strings.Trim(i.Path.Value, `"`); p != "unsafe" {
+				imported = append(imported, p)
+			}
+		}
+	}
+	exports := map[string]string{}
+	if len(imported) > 0 {
+		slices.Sort(imported)
+		for _, p := range list(t, slices.Compact(imported)...) {
+			exports[p.ImportPath] = p.Export
+		}
+	}
+	config := types.Config{Importer: importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})}
+	if _, err := config.Check(path, s.fset, s.files, s.info); err != nil {
+		t.Fatalf("types of %s: %v", path, err)
+	}
+	return s
+}
+
+func (s *source) findings() (all []finding) {
+	for _, f := range s.files {
+		name := s.fset.Position(f.Package).Filename
+		report := func(where, what string, at token.Pos) {
+			all = append(all, finding{s.path + " " + where, what, s.fset.Position(at)})
+		}
+		if oneArchitecture(name, f) {
+			report(name, "build constraint", f.Package)
+		}
+		for _, i := range f.Imports {
+			if i.Name != nil && (i.Name.Name == "." || i.Name.Name == "_") {
+				report(name, "import without a name", i.Pos())
+			}
+		}
+		for _, decl := range f.Decls {
+			for _, unit := range units(decl) {
+				v := &visitor{source: s, where: unit.name, report: report}
+				ast.Walk(v, unit.node)
+			}
+		}
+	}
+	return all
+}
+
+// oneArchitecture tells whether a file is not of every build.
+func oneArchitecture(name string, f *ast.File) bool {
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if strings.HasPrefix(c.Text, "//go:build") {
+				return true
+			}
+		}
+	}
+	base := strings.TrimSuffix(filepath.Base(name), ".go")
+	return strings.Contains(base, "_")
+}
+
+// unit is a function, or one of a file's other declarations.
+type unit struct {
+	name string
+	node ast.Node
+}
+
+func units(decl ast.Decl) (all []unit) {
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		return []unit{{d.Name.Name, d}}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.ValueSpec:
+				all = append(all, unit{s.Names[0].Name, s})
+			case *ast.TypeSpec:
+				all = append(all, unit{s.Name.Name, s})
+			}
+		}
+	}
+	return all
+}
+
+// visitor looks at one unit.
+type visitor struct {
+	*source
+	where  string
+	report func(where, what string, at token.Pos)
+}
+
+func (v *visitor) found(what string, n ast.Node) { v.report(v.where, what, n.Pos()) }
+
+// Visit implements ast.Visitor.
+func (v *visitor) Visit(n ast.Node) ast.Visitor {
+	switch n := n.(type) {
+	case *ast.RangeStmt:
+		if _, isMap := core(v.info.TypeOf(n.X)).(*types.Map); isMap {
+			v.found("map range", n)
+		}
+	case *ast.GoStmt, *ast.SelectStmt, *ast.SendStmt:
+		v.found("goroutines", n)
+	case *ast.UnaryExpr:
+		if n.Op == token.ARROW {
+			v.found("goroutines", n)
+		}
+	case *ast.AssignStmt:
+		for _, to := range n.Lhs {
+			v.written(to)
+		}
+	case *ast.IncDecStmt:
+		v.written(n.X)
+	case *ast.CallExpr:
+		v.call(n)
+	case *ast.Ident:
+		v.named(n)
+	case *ast.BasicLit:
+		if n.Kind == token.STRING && strings.Contains(n.Value, "%p") {
+			v.found("address in a text", n)
+		}
+	}
+	return v
+}
+
+func core(t types.Type) types.Type {
+	if t == nil {
+		return nil
+	}
+	return t.Underlying()
+}
+
+// written judges what is assigned to: nothing that outlives the call but what
+// hangs on the machine.
+func (v *visitor) written(to ast.Expr) {
+	for {
+		switch e := to.(type) {
+		case *ast.IndexExpr:
+			to = e.X
+		case *ast.SelectorExpr:
+			to = e.X
+		case *ast.StarExpr:
+			to = e.X
+		case *ast.ParenExpr:
+			to = e.X
+		case *ast.Ident:
+			if o, ok := v.info.Uses[e].(*types.Var); ok && o.Parent() == o.Pkg().Scope() {
+				v.found("package state", e)
+			}
+			return
+		default:
+			return
+		}
+	}
+}
+
+// call judges what is called.
+func (v *visitor) call(n *ast.CallExpr) {
+	switch f := n.Fun.(type) {
+	case *ast.Ident:
+		if _, builtin := v.info.Uses[f].(*types.Builtin); builtin && f.Name == "cap" {
+			v.found("capacity", n)
+		}
+	case *ast.SelectorExpr:
+		o, ok := v.info.Uses[f.Sel].(*types.Func)
+		if !ok || o.Pkg() == nil {
+			return
+		}
+		switch name := o.Pkg().Path() + "." + o.Name(); {
+		case o.Pkg().Path() == "fmt":
+			v.addresses(n.Args)
+		case slices.Contains([]string{"sort.Slice", "sort.Sort", "slices.SortFunc", "slices.SortedFunc"}, name):
+			v.found("unstable sort", n)
+		}
+	}
+}
+
+// addresses looks for what fmt would print as an address.
+func (v *visitor) addresses(args []ast.Expr) {
+	for _, arg := range args {
+		t := v.info.TypeOf(arg)
+		if types.Implements(t, errorType) || types.Implements(t, stringerType) {
+			continue
+		}
+		switch u := core(t).(type) {
+		case *types.Pointer:
+			if _, isStruct := u.Elem().Underlying().(*types.Struct); !isStruct {
+				v.found("address in a text", arg)
+			}
+		case *types.Chan, *types.Signature:
+			v.found("address in a text", arg)
+		}
+	}
+}
+
+var (
+	errorType    = types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
+	stringerType = types.NewInterfaceType([]*types.Func{types.NewFunc(token.NoPos, nil, "String",
+		types.NewSignatureType(nil, nil, nil, nil, types.NewTuple(types.NewVar(token.NoPos, nil, "", types.Typ[types.String])), false))}, nil).Complete()
+)
+
+// named judges what is referred to: of what package, and of what type.
+func (v *visitor) named(id *ast.Ident) {
+	o := v.info.Uses[id]
+	if o == nil {
+		o = v.info.Defs[id]
+	}
+	if o == nil {
+		return
+	}
+	if p, ok := o.(*types.PkgName); ok {
+		v.imported(p.Imported().Path(), id)
+		return
+	}
+	if o.Pkg() != nil && slices.Contains([]string{"math.MaxInt", "math.MinInt", "math.MaxUint", "math/bits.UintSize", "strconv.IntSize"}, o.Pkg().Path()+"."+o.Name()) {
+		v.found("word size", id)
+	}
+	if b, ok := core(o.Type()).(*types.Basic); ok {
+		switch {
+		case b.Kind() == types.Uintptr || b.Kind() == types.UnsafePointer:
+			v.found("address", id)
+		case b.Info()&(types.IsFloat|types.IsComplex) != 0 && b.Info()&types.IsUntyped == 0:
+			v.found("floating point", id)
+		}
+	}
+}
+
+func (v *visitor) imported(path string, at ast.Node) {
+	local := slices.Contains(judged, strings.TrimPrefix(path, module))
+	switch {
+	case path == "sync":
+		v.found("sync", at)
+	case !local && !slices.Contains(imports, path):
+		v.found(fmt.Sprintf("import %s", path), at)
+	}
+}
