@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -15,6 +16,8 @@ const (
 	keyOperations = 40
 	// trouble is what an answer begins with that is none of the models'.
 	trouble = "error: "
+	// unchecked begins the names of keys that no model follows.
+	unchecked = "timed:"
 )
 
 // client sends one request after the other.
@@ -84,11 +87,24 @@ func (c *client) compose() *request {
 			r.add(current.name, k.make(w, "v"+strconv.Itoa(w.load.values)))
 		}
 	}
-	if !reads && w.chance(8) { // of these only the members' agreement is checked: clocks decide
-		name := "timed:" + strconv.Itoa(w.rng.IntN(8))
-		r.add(name, []string{"SET", strconv.Itoa(w.load.values), "PX", strconv.Itoa(1 + w.rng.IntN(4000))})
+	if !reads && w.chance(8) {
+		r.addTimed()
 	}
 	return r
+}
+
+// addTimed adds a command of which only the members' agreement is checked:
+// clocks decide what is to be seen.
+func (r *request) addTimed() {
+	w := r.client.w
+	r.add(unchecked+strconv.Itoa(w.rng.IntN(8)), []string{"SET", strconv.Itoa(w.load.values), "PX", strconv.Itoa(1 + w.rng.IntN(4000))})
+}
+
+// unwatched is a write whose answer nobody waits for.
+func (w *world) unwatched(h *host) *member.Proposal {
+	r := &request{client: &client{w: w}}
+	r.addTimed()
+	return &member.Proposal{Items: r.items, Now: h.wall(), Seed: w.rng.Uint64()}
 }
 
 // add parses a command as a server does.
@@ -167,7 +183,7 @@ func (h *host) serve(r *request) {
 func (w *world) answered(items []machine.Item, err error) {
 	r := w.load.requests[&items[0]]
 	if r == nil {
-		return // a sweep
+		return // nobody waits
 	}
 	delete(w.load.requests, &items[0])
 	switch {
@@ -210,7 +226,7 @@ func (c *client) refused(m *member.Member) {
 func (c *client) done(r *request, verdict string) {
 	c.request = nil
 	for i, argv := range r.argvs {
-		if kindOf(r.keys[i]) == "timed" {
+		if strings.HasPrefix(r.keys[i], unchecked) {
 			continue
 		}
 		answer := verdict

@@ -15,7 +15,7 @@ func (w *world) choose() {
 	all := []func(w *world){
 		(*world).crashOne, (*world).crashOne, (*world).crashAll, (*world).powerFails, (*world).partition, (*world).partition,
 		(*world).deafen, (*world).weather, (*world).slowDisk, (*world).pauseOne, (*world).setClock,
-		(*world).transfer, (*world).changeMembers, (*world).changeMembers, (*world).calm,
+		(*world).transfer, (*world).changeMembers, (*world).changeMembers, (*world).flood, (*world).calm,
 	}
 	for _, f := range all {
 		if w.chance(65) {
@@ -119,6 +119,7 @@ func (w *world) partition() {
 		for id := range side {
 			side[id] = id == l.id
 		}
+		w.after(w.between(0, 200*millisecond), w.flood)
 	}
 	w.note("partition %v, one way %v", side, oneWay)
 	for _, a := range w.standing() {
@@ -181,6 +182,16 @@ func (w *world) transfer() {
 	if l := w.leader(); l != nil {
 		to := pick(w, w.standing()...).id
 		l.do(func() { _ = l.member.Transfer(to) })
+	}
+}
+
+// flood gives whoever takes itself for the leader more than clients that wait
+// for answers would: a log that nobody else has.
+func (w *world) flood() {
+	for _, h := range w.leading() {
+		for range w.rng.IntN(60) {
+			h.do(func() { h.broken(h.member.Propose(w.unwatched(h))) })
+		}
 	}
 }
 
