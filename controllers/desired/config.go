@@ -20,6 +20,9 @@ func EngineConfig(in Inputs) config.Config {
 	if in.Database.Spec.Durability == v1alpha1.DurabilityEverySecond {
 		c.Durability = config.EverySecond
 	}
+	if EncryptionSecretOf(in) != "" {
+		c.Files.EncryptionKeys = keysMount
+	}
 	c.Limits = engineLimits(in.Database.Spec.Limits, c.Limits)
 	return c
 }

@@ -48,6 +48,7 @@ type Inputs struct {
 	Held *Revision
 
 	// Each of these is nil when the secret is not to be written in this pass.
+	Encryption *Encryption
 	Pending    *Pending
 	Server     *Server
 	Metrics    *Metrics
@@ -100,6 +101,9 @@ func All(in Inputs) []Object {
 	}
 	objects = append(objects, Certificates(in)...)
 	objects = append(objects, CertificateSecretOwners(in)...)
+	if in.Encryption != nil {
+		objects = append(objects, EncryptionSecret(in))
+	}
 	if in.Pending != nil {
 		objects = append(objects, PendingSecret(in))
 	}

@@ -32,7 +32,9 @@ const (
 	oldPassword = "old-password-of-43-characters-xxxxxxxxxxxxx"
 	newPassword = "new+password/of:43@characters=%xxxxxxxxxxxx"
 	token       = "metrics-token-of-43-characters-xxxxxxxxxxxx"
-	caPEM       = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+	// encryptionKey is known to nobody else, because nothing uses it.
+	encryptionKey = "00000000000000000000000000000000000000000000000000000000000000a1"
+	caPEM         = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 )
 
 // inputs of the smallest database in the middle of a rotation; modifiers make others.
@@ -45,8 +47,10 @@ func inputs(modify ...func(*Inputs)) Inputs {
 		Image:             "registry.example.com/coffer:v1.2.3",
 		OperatorNamespace: "coffer-system",
 		OperatorLabels:    OperatorLabels(),
-		IssuedSecrets:     []string{"sessions-ca", "sessions-server-tls", "sessions-admin-tls", "sessions-operator-tls"},
-		Pending:           &Pending{Password: newPassword, Generation: 2, Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "monday"}},
+		Encryption: &Encryption{Data: map[string][]byte{"primary": []byte("key-1"), "key-1": []byte(encryptionKey)},
+			Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "sunday"}},
+		IssuedSecrets: []string{"sessions-ca", "sessions-server-tls", "sessions-admin-tls", "sessions-operator-tls"},
+		Pending:       &Pending{Password: newPassword, Generation: 2, Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "monday"}},
 		Server: &Server{
 			Verifiers:     []acl.Verifier{Verifier(1, oldPassword), Verifier(2, newPassword)},
 			MetricsTokens: []acl.Verifier{Verifier(1, token)},
@@ -98,14 +102,17 @@ func everything(in *Inputs) {
 				Type: v1alpha1.ServiceLoadBalancer, Annotations: map[string]string{"lb.example.com/internal": "true"},
 				LoadBalancerSourceRanges: []string{"203.0.113.0/24"}, Hostnames: []string{"db.example.com"},
 			},
+			Encryption:     v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled, KeySecretRef: &v1alpha1.KeySecretRef{Name: "vaulted"}},
 			DeletionPolicy: v1alpha1.DeletionDelete,
 		},
 		Limits: &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(50)), MaxRequestBytes: ptr.To(resource.MustParse("32Ki")), MaxKeyBytes: ptr.To(resource.MustParse("1Ki"))},
 	}
 	in.ClaimSize = ptr.To(resource.MustParse("10Gi"))
+	in.Encryption = nil // the keys are the user's
 }
 
 func steady(in *Inputs) {
+	in.Encryption = nil
 	in.IssuedSecrets, in.Pending, in.Server, in.Metrics, in.Connection = nil, nil, nil, nil, nil
 	in.Database.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
 }
@@ -174,7 +181,7 @@ func decode(t *testing.T, o Object) (generic, string) {
 
 func TestSecretsStayInSecrets(t *testing.T) {
 	hash := Verifier(1, oldPassword).SHA256
-	values := []string{oldPassword, newPassword, token, hash, "old%2Dpassword"}
+	values := []string{oldPassword, newPassword, token, hash, "old%2Dpassword", encryptionKey}
 	for _, v := range slices.Clone(values) {
 		values = append(values, base64.StdEncoding.EncodeToString([]byte(v)))
 	}
@@ -273,6 +280,7 @@ func TestPodSpecHash(t *testing.T) {
 	}{
 		"another image":    {func(in *Inputs) { in.Image = "coffer:v9" }, false},
 		"another operator": {func(in *Inputs) { in.OperatorNamespace = "elsewhere" }, false},
+		"another key":      {func(in *Inputs) { in.Encryption = nil }, false},
 		"another password": {func(in *Inputs) { in.Server.Verifiers = in.Server.Verifiers[:1] }, false},
 		"a larger volume":  {func(in *Inputs) { in.Database.Spec.Storage.Size = resource.MustParse("2Gi") }, false},
 		"another client":   {func(in *Inputs) { in.Database.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled }, false},
@@ -280,13 +288,18 @@ func TestPodSpecHash(t *testing.T) {
 		"defaults written out": {func(in *Inputs) {
 			in.Database.Spec.Durability = v1alpha1.DurabilityAlways
 			in.Database.Spec.Scheduling = &v1alpha1.Scheduling{}
+			in.Database.Spec.Encryption = v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled}
 			in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(10_000)), MaxRequestBytes: ptr.To(resource.MustParse("256Mi"))}
 		}, false},
 		"memory": {func(in *Inputs) {
 			in.Database.Spec.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}
 		}, true},
-		"durability": {func(in *Inputs) { in.Database.Spec.Durability = v1alpha1.DurabilityEverySecond }, true},
-		"clients":    {func(in *Inputs) { in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(9))} }, true},
+		"keys of the user's own": {func(in *Inputs) {
+			in.Database.Spec.Encryption.KeySecretRef = &v1alpha1.KeySecretRef{Name: "theirs"}
+		}, true},
+		"no encryption": {func(in *Inputs) { in.Database.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled }, true},
+		"durability":    {func(in *Inputs) { in.Database.Spec.Durability = v1alpha1.DurabilityEverySecond }, true},
+		"clients":       {func(in *Inputs) { in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(9))} }, true},
 		"nodes": {func(in *Inputs) {
 			in.Database.Spec.Scheduling = &v1alpha1.Scheduling{NodeSelector: map[string]string{"a": "b"}}
 		}, true},
@@ -300,7 +313,7 @@ func TestPodSpecHash(t *testing.T) {
 // Every object can be found by the operator and collected with its database,
 // but for what deletionPolicy keeps.
 func TestLabelsAndOwners(t *testing.T) {
-	kept := []string{"sessions-connection", "sessions-server", "sessions-metrics", "sessions-ca"}
+	kept := []string{"sessions-encryption", "sessions-connection", "sessions-server", "sessions-metrics", "sessions-ca"}
 	certificateSecrets := NamesOf(inputs().Database).CertificateSecrets()
 	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything} {
 		in := inputs(modify)

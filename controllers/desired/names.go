@@ -46,6 +46,9 @@ func (n Names) MetricsSecret() string { return n.name + "-metrics" }
 // PendingSecret exists while a new password is being made known to members.
 func (n Names) PendingSecret() string { return n.name + "-pending" }
 
+// EncryptionSecret is the generated ring of keys.
+func (n Names) EncryptionSecret() string { return n.name + "-encryption" }
+
 // SelfSignedIssuer signs the instance's own CA.
 func (n Names) SelfSignedIssuer() string { return n.name + "-selfsigned" }
 

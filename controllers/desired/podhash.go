@@ -21,6 +21,8 @@ type asked struct {
 	MaxClients      int64                `json:"maxClients,omitempty"`
 	MaxRequestBytes int64                `json:"maxRequestBytes,omitempty"`
 	MaxKeyBytes     int64                `json:"maxKeyBytes,omitempty"`
+	KeySecret       string               `json:"keySecret,omitempty"`
+	Unencrypted     bool                 `json:"unencrypted,omitempty"`
 }
 
 const (
@@ -47,6 +49,10 @@ func askedOf(spec v1alpha1.KVDatabaseSpec) asked {
 	}
 	if spec.Durability != v1alpha1.DurabilityAlways {
 		a.Durability = spec.Durability
+	}
+	a.Unencrypted = !spec.Encryption.Encrypts()
+	if ref := spec.Encryption.KeySecretRef; ref != nil {
+		a.KeySecret = ref.Name
 	}
 	l := spec.Limits
 	if l == nil {

@@ -169,13 +169,17 @@ func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
 	readOnly := func(name, path string) *corev1ac.VolumeMountApplyConfiguration {
 		return corev1ac.VolumeMount().WithName(name).WithMountPath(path).WithReadOnly(true)
 	}
-	return []*corev1ac.VolumeMountApplyConfiguration{
+	mounts := []*corev1ac.VolumeMountApplyConfiguration{
 		corev1ac.VolumeMount().WithName(VolumeData).WithMountPath(EngineConfig(in).DataDir),
 		readOnly(volumeConfig, configMount),
 		readOnly("users", files.Users),
 		readOnly("tls-client", files.ClientTLS),
 		readOnly("tls-admin", files.AdminTLS),
 	}
+	if files.EncryptionKeys != "" {
+		mounts = append(mounts, readOnly(volumeKeys, files.EncryptionKeys))
+	}
+	return mounts
 }
 
 func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
@@ -184,7 +188,7 @@ func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
 		return corev1ac.Volume().WithName(volume).
 			WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithDefaultMode(readableByGroup))
 	}
-	return []*corev1ac.VolumeApplyConfiguration{
+	volumes := []*corev1ac.VolumeApplyConfiguration{
 		corev1ac.Volume().WithName(volumeConfig). // the revision's name comes with it
 								WithConfigMap(corev1ac.ConfigMapVolumeSource().WithDefaultMode(readableByGroup).
 									WithItems(corev1ac.KeyToPath().WithKey(KeyEngineConfig).WithPath(KeyEngineConfig))),
@@ -192,6 +196,10 @@ func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
 		fromSecret("tls-client", names.ServerTLS()),
 		fromSecret("tls-admin", names.AdminTLS()),
 	}
+	if keys := EncryptionSecretOf(in); keys != "" {
+		volumes = append(volumes, fromSecret(volumeKeys, keys))
+	}
+	return volumes
 }
 
 // as rewrites an API value as its apply configuration: both describe the same

@@ -127,19 +127,31 @@ func Ready(p *corev1.Pod) bool {
 	return false
 }
 
+// Revisions are what members should have of the secrets that they mount; empty
+// for what is not to be delivered now.
+type Revisions struct {
+	Users         string // of the users file
+	TLS           string // fingerprint of the served certificate
+	EncryptionKey string // id of the primary key
+}
+
 // Deliver makes the kubelets deliver mounted secrets now instead of within a
 // minute or two, by changing annotations of the pods that lag.
-func Deliver(ctx context.Context, c client.Client, now time.Time, members []Member, usersRevision, tlsRevision string) error {
+func Deliver(ctx context.Context, c client.Client, now time.Time, members []Member, wanted Revisions) error {
 	for _, m := range members {
 		if m.Pod == nil || m.Pod.DeletionTimestamp != nil {
 			continue
 		}
 		want := map[string]string{}
-		if m.Status != nil && usersRevision != "" && m.Status.Credentials.Revision != usersRevision {
-			want[v1alpha1.AnnotationUsersRevision] = usersRevision
+		if m.Status != nil && wanted.Users != "" && m.Status.Credentials.Revision != wanted.Users {
+			want[v1alpha1.AnnotationUsersRevision] = wanted.Users
 		}
-		if m.Fingerprint != "" && tlsRevision != "" && m.Fingerprint != tlsRevision {
-			want[v1alpha1.AnnotationTLSRevision] = tlsRevision
+		if m.Fingerprint != "" && wanted.TLS != "" && m.Fingerprint != wanted.TLS {
+			want[v1alpha1.AnnotationTLSRevision] = wanted.TLS
+		}
+		// A pod that mounts no keys has none to be delivered.
+		if m.Status != nil && wanted.EncryptionKey != "" && m.Status.Encryption.Primary != "" && m.Status.Encryption.Primary != wanted.EncryptionKey {
+			want[v1alpha1.AnnotationEncryptionKey] = wanted.EncryptionKey
 		}
 		if len(want) == 0 || asked(m, now, want) {
 			continue
@@ -164,7 +176,7 @@ func asked(m Member, now time.Time, want map[string]string) bool {
 			return false
 		}
 	}
-	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "")
+	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "" || m.Status.Encryption.Error != "")
 	at, err := time.Parse(time.RFC3339, m.Pod.Annotations[annotationDeliveredAt])
 	return refused || err == nil && now.Sub(at) <= redeliver
 }

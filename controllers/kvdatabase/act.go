@@ -44,7 +44,7 @@ func (s *scope) apply(ctx context.Context) error {
 }
 
 func (s *scope) mountable() bool {
-	return s.inputs.Server != nil && s.inputs.Metrics != nil &&
+	return s.keysMountable() && s.inputs.Server != nil && s.inputs.Metrics != nil &&
 		s.issued[s.names.ServerTLS()] != nil && s.issued[s.names.AdminTLS()] != nil
 }
 
@@ -102,7 +102,9 @@ func (s *scope) deliver(ctx context.Context) error {
 	if s.decision.Deliver && s.decision.Action == nil {
 		revision = s.seen.Server.Revision
 	}
-	if err := instance.Deliver(ctx, s.r.Client, s.now, s.members, revision, s.tlsFingerprint()); err != nil {
+	if err := instance.Deliver(ctx, s.r.Client, s.now, s.members, instance.Revisions{
+		Users: revision, TLS: s.tlsFingerprint(), EncryptionKey: s.encryptionKey(),
+	}); err != nil {
 		return fmt.Errorf("deliver secrets: %w", err)
 	}
 	return nil

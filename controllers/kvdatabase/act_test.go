@@ -19,6 +19,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/engine/acl"
 )
 
@@ -26,16 +27,22 @@ import (
 // growing pause, so the first pod waits for all that it mounts.
 func TestMountable(t *testing.T) {
 	whole := func(s *scope) {
-		s.inputs = desired.Inputs{Database: s.db, Server: &desired.Server{}, Metrics: &desired.Metrics{}}
+		s.inputs = desired.Inputs{Database: s.db, Server: &desired.Server{}, Metrics: &desired.Metrics{}, Encryption: &desired.Encryption{}}
 		s.issued[s.names.ServerTLS()], s.issued[s.names.AdminTLS()] = &corev1.Secret{}, &corev1.Secret{}
 	}
 	tests := map[string]struct {
 		without func(*scope)
 		want    bool
 	}{
-		"all is there":      {func(*scope) {}, true},
-		"no users":          {func(s *scope) { s.inputs.Server = nil }, false},
-		"no metrics token":  {func(s *scope) { s.inputs.Metrics = nil }, false},
+		"all is there":     {func(*scope) {}, true},
+		"no users":         {func(s *scope) { s.inputs.Server = nil }, false},
+		"no metrics token": {func(s *scope) { s.inputs.Metrics = nil }, false},
+		"no keys":          {func(s *scope) { s.inputs.Encryption = nil }, false},
+		"keys are wrong":   {func(s *scope) { s.encryption.problem = &instance.Problem{} }, false},
+		"nothing encrypted": {func(s *scope) {
+			s.inputs.Encryption = nil
+			s.db.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled
+		}, true},
 		"no certificate":    {func(s *scope) { delete(s.issued, s.names.ServerTLS()) }, false},
 		"no admin identity": {func(s *scope) { delete(s.issued, s.names.AdminTLS()) }, false},
 	}

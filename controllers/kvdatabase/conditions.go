@@ -42,6 +42,7 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	s.setNetworkPolicy(set, problem)
 	s.setStorage(set, problem)
 	s.setRollout(set)
+	s.setEncrypted(set, after.Encryption)
 	// The list has room for so many, and nobody else's belong in it.
 	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }

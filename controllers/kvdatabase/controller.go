@@ -115,9 +115,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.observeObjects,
 		s.observeMembers,
 		s.observeSecrets,
+		s.observeEncryption,
 		s.decide,
 		s.holdRevision,
 		s.apply,
+		s.markClaims,
 		s.prune,
 		s.renewTLS,
 		s.deliver,
@@ -142,7 +144,7 @@ func (s *scope) run(ctx context.Context, steps ...func(context.Context) error) e
 
 // Indexes of KVDatabases.
 const (
-	indexSecretRef = "spec.credentials.secretRef.name"
+	indexSecretRef = "secretRefs" // all that the spec names
 	indexIssuerRef = "spec.tls.issuerRef"
 )
 
@@ -215,10 +217,18 @@ func (r *Reconciler) byIndex(ctx context.Context, index, value string, options .
 }
 
 func secretRefOf(o client.Object) []string {
-	if db, ok := o.(*v1alpha1.KVDatabase); ok && db.Spec.Credentials.SecretRef != nil {
-		return []string{db.Spec.Credentials.SecretRef.Name}
+	db, ok := o.(*v1alpha1.KVDatabase)
+	if !ok {
+		return nil
 	}
-	return nil
+	var names []string
+	if ref := db.Spec.Credentials.SecretRef; ref != nil {
+		names = append(names, ref.Name)
+	}
+	if ref := db.Spec.Encryption.KeySecretRef; ref != nil {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 func issuerRefOf(o client.Object) []string {

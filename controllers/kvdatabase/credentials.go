@@ -141,6 +141,7 @@ func (s *scope) gather() desired.Inputs {
 		Database: s.db, Image: s.r.Image,
 		OperatorNamespace: s.r.Namespace, OperatorLabels: desired.OperatorLabels(),
 		Metrics: s.metricsInput(), Pending: s.pendingInput(), Connection: s.connectionInput(),
+		Encryption: s.encryptionInput(),
 	}
 	if s.set != nil {
 		for _, t := range s.set.Spec.VolumeClaimTemplates {

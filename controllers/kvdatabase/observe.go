@@ -42,6 +42,7 @@ type scope struct {
 
 	connection, server, pending, metrics *corev1.Secret
 	supplied                             suppliedSecret
+	encryption                           encryption
 
 	seen     rotation.Observed
 	decision rotation.Decision

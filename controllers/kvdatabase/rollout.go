@@ -24,6 +24,8 @@ func (s *scope) holdRevision(ctx context.Context) error {
 	}
 	next := desired.Render(s.inputs)
 	switch {
+	case running != nil && s.encryption.problem != nil:
+		s.inputs.Held = running // a pod that is made anew now could not read its volume
 	case running == nil || *running == next || running.PodSpecHash() != desired.PodSpecHash(s.inputs) || approved:
 		s.handledRollout = asked
 	default:

@@ -73,6 +73,9 @@ func (s *scope) rest() time.Duration {
 	} else if p != nil {
 		after = stuck
 	}
+	if s.encrypting() {
+		after = min(after, unsettled)
+	}
 	switch d := s.decision; {
 	case d.Action != nil && s.progressed():
 		after = soon
@@ -101,11 +104,13 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 	}
 	for _, check := range []func() *instance.Problem{
 		func() *instance.Problem { return s.supplied.problem },
+		func() *instance.Problem { return s.encryption.problem },
 		func() *instance.Problem { return s.issuer },
 		s.certificateProblem,
 		s.memberProblem,
 		s.credentialsProblem,
 		s.tlsProblem,
+		s.encryptionProblem,
 	} {
 		if p := check(); p != nil {
 			return p
@@ -232,6 +237,7 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	}
 	s.credentialsStatus(&after.Credentials)
 	after.TLS = s.tlsStatus(before.TLS)
+	after.Encryption = s.encryptionStatus(before.Encryption)
 	after.Members = s.memberStatus(before.Members)
 	after.LastHandled = s.lastHandled()
 	s.conditions(&after, problem)
@@ -354,6 +360,8 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
 		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
+
+		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
 	} {
 		if v == "" { // not observed in this pass
 			v = s.db.Status.LastHandled[k]
@@ -381,6 +389,7 @@ func (s *scope) announce(after *v1alpha1.KVDatabase) {
 			v1alpha1.ConditionRotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionTLSReady:           before != nil && c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionStorageResized:     before != nil && c.Reason != v1alpha1.ReasonVolumePending && before.Reason != v1alpha1.ReasonVolumePending,
+			v1alpha1.ConditionEncrypted:          before != nil,
 			v1alpha1.ConditionRolloutPending:     c.Status == metav1.ConditionTrue,
 		}
 		if !worth[c.Type] {

@@ -299,6 +299,9 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	c.DataDir = filepath.Join(p.dir, "data", pod.Namespace, pod.Name)
 	c.Listen = config.Listen{Keys: e.ip + ":6379", Admin: e.ip + ":9443", Metrics: e.ip + ":9090"}
 	c.Files.Users, c.Files.ClientTLS, c.Files.AdminTLS = filepath.Join(e.dir, "users"), filepath.Join(e.dir, "tls-client"), filepath.Join(e.dir, "tls-admin")
+	if c.Files.EncryptionKeys != "" {
+		c.Files.EncryptionKeys = filepath.Join(e.dir, "encryption-keys")
+	}
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
