@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// keyOperations is how often a key is used before another takes its place:
-	// the search for an order grows fast with what is open at once.
+	// keyOperations is how often a key is used before another takes its place,
+	// and keyUnknown how often with an unknown outcome: the search for an order
+	// grows fast with what is open at once.
 	keyOperations = 40
+	keyUnknown    = 6
 	// trouble is what an answer begins with that is none of the models'.
 	trouble = "error: "
 	// unchecked begins the names of keys that no model follows.
@@ -31,8 +33,9 @@ type client struct {
 
 // key is one in use.
 type key struct {
-	name string
-	used int
+	name    string
+	used    int
+	unknown int
 }
 
 // request is what a client waits for: a few commands, pipelined.
@@ -47,8 +50,9 @@ type request struct {
 
 // workload is what all clients share.
 type workload struct {
-	kinds    []kind // that the command table has
-	keys     map[string]*key
+	kinds    []kind          // that the command table has
+	keys     map[string]*key // in use, by kind and slot
+	named    map[string]*key
 	made     int // keys
 	values   int // handed out, each once
 	requests map[*machine.Item]*request
@@ -56,7 +60,7 @@ type workload struct {
 }
 
 func newWorkload() workload {
-	l := workload{keys: map[string]*key{}, requests: map[*machine.Item]*request{}}
+	l := workload{keys: map[string]*key{}, named: map[string]*key{}, requests: map[*machine.Item]*request{}}
 	for _, k := range kinds {
 		if probe := map[string]string{"list": "RPUSH", "hash": "HSET"}[k.name]; probe == "" || command.Lookup([]byte(probe)) != nil {
 			l.kinds = append(l.kinds, k)
@@ -74,10 +78,10 @@ func (c *client) compose() *request {
 		k := pick(w, w.load.kinds...)
 		slot := k.name + strconv.Itoa(w.rng.IntN(2))
 		current := w.load.keys[slot]
-		if current == nil || current.used >= keyOperations {
+		if current == nil || current.used >= keyOperations || current.unknown >= keyUnknown {
 			w.load.made++
 			current = &key{name: fmt.Sprintf("%s:%d", k.name, w.load.made)}
-			w.load.keys[slot] = current
+			w.load.keys[slot], w.load.named[current.name] = current, current
 		}
 		current.used++
 		w.load.values++
@@ -240,6 +244,8 @@ func (c *client) done(r *request, verdict string) {
 			}
 		} else if !r.items[i].Write {
 			continue // a read that nobody saw proves nothing
+		} else {
+			c.w.load.named[r.keys[i]].unknown++
 		}
 		c.w.history.add(r.keys[i], c.id, argv, r.call, c.w.now, answer)
 	}
