@@ -39,11 +39,12 @@ type segment struct {
 type Log struct {
 	opts     Options
 	segments []segment
-	spares   []string // names, each of SegmentSize
-	file     vfs.File // of the last segment
-	seed     uint32   // of the last segment
-	end      int64    // where the next frame goes
-	durable  int64    // up to where the last segment is
+	spares   []string  // names, each of SegmentSize
+	file     vfs.File  // of the last segment
+	seed     uint32    // of the last segment
+	end      int64     // where the next frame goes
+	durable  int64     // up to where the last segment is
+	state    lastState // of raft
 	buf      []byte
 	sealed   []byte // a frame as it is written
 	err      error  // ErrFailed, once it happened
@@ -101,7 +102,11 @@ func (l *Log) Append(entries []*raftpb.Entry, hs *raftpb.HardState) error {
 		f = frame{kind: typeEntries, term: entries[n-1].GetTerm(), index: entries[n-1].GetIndex()}
 		b = appendEntries(b, entries)
 	}
-	return l.write(b, f)
+	if err := l.write(b, f); err != nil {
+		return err
+	}
+	l.noteState(hs)
+	return nil
 }
 
 // MarkSnapshot notes that a snapshot at that place is durable: the log is not

@@ -241,12 +241,16 @@ func (r *replay) frames(s *segment, data []byte) (int64, error) {
 				return at, &DamageError{r.log.path(s.name), at, "the frame " + err.Error()}
 			}
 		}
+		before := r.state.HardState
 		if err := r.frame(f, payload); err != nil {
 			var damage *DamageError
 			if errors.As(err, &damage) {
 				damage.File, damage.Offset = r.log.path(s.name), at
 			}
 			return at, err
+		}
+		if r.state.HardState != before {
+			r.log.state = lastState{r.state.HardState, s.number}
 		}
 		if f.kind == typeEntries {
 			s.last = max(s.last, f.index)

@@ -131,6 +131,9 @@ func (l *Log) Release(index uint64) error {
 	if released == 0 {
 		return nil
 	}
+	if kept, err := l.keepState(l.segments[released].number); !kept || err != nil {
+		return err
+	}
 	for _, s := range l.segments[:released] {
 		var err error
 		if s.size == l.opts.SegmentSize && len(l.spares) < maxSpares && (l.opts.Keys == nil || s.slots != nil) {
