@@ -202,6 +202,63 @@ func TestASnapshotIsHandedOver(t *testing.T) {
 	}
 }
 
+// TestANewerSnapshotReplacesTheOneNamed ends a snapshot between the message
+// that names the one before and the turn that would send it.
+func TestANewerSnapshotReplacesTheOneNamed(t *testing.T) {
+	m := open(t, vfs.NewMem(), 1, 1)
+	lead(t, m)
+	for range 40 {
+		set(t, m, "k", "v")
+	}
+	snapshotOf(t, m)
+	if err := m.Change(replica.AddLearner, 2); err != nil {
+		t.Fatal(err)
+	}
+	s, probe := beginAnother(t, m), uint64(0)
+	answer := func(kind raftpb.MessageType, reject bool) {
+		from, to, term := uint64(2), uint64(1), m.Term()
+		if err := m.Step(&raftpb.Message{Type: &kind, From: &from, To: &to, Term: &term, Index: &probe, Reject: &reject}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer(raftpb.MsgHeartbeatResp, false)
+	for _, message := range turns(t, m).Messages {
+		if message.GetType() == raftpb.MsgApp {
+			probe = message.GetIndex()
+		}
+	}
+	answer(raftpb.MsgAppResp, true) // the learner has nothing: the replica names the first snapshot
+	if err := m.EndSnapshot(s); err != nil {
+		t.Fatal(err)
+	}
+	sent := turns(t, m).Messages
+	answer(raftpb.MsgHeartbeatResp, false)
+	for _, message := range append(sent, turns(t, m).Messages...) {
+		if message.GetType() == raftpb.MsgSnap {
+			stateFor(t, m, message)
+			if message.GetSnapshot().GetMetadata().GetIndex() != s.Meta.Index {
+				t.Fatalf("sent the snapshot at %d, the newest is at %d", message.GetSnapshot().GetMetadata().GetIndex(), s.Meta.Index)
+			}
+			return
+		}
+	}
+	t.Fatal("no snapshot sent")
+}
+
+// beginAnother writes a snapshot's file and does not end it.
+func beginAnother(t *testing.T, m *Member) *Snapshot {
+	t.Helper()
+	turns(t, m)
+	s, err := m.BeginSnapshot()
+	if err == nil {
+		err = s.Write(func() ([]byte, bool, error) { chunk, done := s.Next(100); return chunk, done, nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func stateFor(t *testing.T, m *Member, message *raftpb.Message) io.Reader {
 	t.Helper()
 	r, err := m.OpenSnapshot(message)

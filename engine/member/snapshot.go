@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -94,6 +95,18 @@ func (m *Member) hold(meta snapshot.Meta) error {
 	}
 	m.replica.SetSnapshot(meta.Index, meta.Term, meta.ConfState)
 	return nil
+}
+
+// sendable leaves out the messages that name a snapshot which a newer one has
+// replaced since the replica wrote them; it will name that one.
+func (m *Member) sendable(messages []*raftpb.Message) []*raftpb.Message {
+	return slices.DeleteFunc(messages, func(message *raftpb.Message) bool {
+		stale := message.GetType() == raftpb.MsgSnap && message.GetSnapshot().GetMetadata().GetIndex() != m.mark.Index
+		if stale {
+			m.replica.ReportSnapshot(message.GetTo(), false)
+		}
+		return stale
+	})
 }
 
 // OpenSnapshot opens the snapshot that a Result's message names, before the

@@ -76,7 +76,7 @@ func (m *Member) Sync() error {
 func (m *Member) Finish() (Result, error) {
 	t := m.turn
 	m.turn = nil
-	r := Result{Messages: t.Messages}
+	r := Result{}
 	if t.state != nil {
 		m.machine = t.state
 	}
@@ -88,6 +88,7 @@ func (m *Member) Finish() (Result, error) {
 	if err := m.replica.Done(); err != nil {
 		return r, err
 	}
+	r.Messages = m.sendable(t.Messages)
 	if t.state != nil {
 		if err := m.installed(t.Snapshot.GetMetadata()); err != nil {
 			return r, err
