@@ -131,12 +131,14 @@ func (op *set) Apply(tx *machine.Tx) reply.Reply {
 		}
 		refused = answer
 	}
-	old, found := tx.Store.Deadline(op.key, tx.Now)
-	if op.nx && found || op.xx && !found {
-		return refused
-	}
-	if op.keepTTL {
-		deadline = old
+	if op.nx || op.xx || op.keepTTL { // a look costs as much as the write
+		old, found := tx.Store.Deadline(op.key, tx.Now)
+		if op.nx && found || op.xx && !found {
+			return refused
+		}
+		if op.keepTTL {
+			deadline = old
+		}
 	}
 	putString(tx, op.key, op.value, deadline)
 	return answer

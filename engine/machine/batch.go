@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // BatchFormat is the version of the batch layout that is written and read.
@@ -60,7 +61,31 @@ func appendCommand(dst []byte, argv [][]byte) []byte {
 }
 
 // DecodeBatch reads a batch. Its arguments point into data.
-func DecodeBatch(data []byte) (Batch, error) {
+func DecodeBatch(data []byte) (Batch, error) { return new(scratch).decode(data) }
+
+// scratch is what decoding a batch takes, kept for the next one: replaying a
+// log is mostly this.
+type scratch struct {
+	commands [][][]byte
+	args     [][]byte // of all commands
+	ops      []Op
+}
+
+// reset lets go of what the slices point to, and of slices that an unusual
+// batch made large.
+func (s *scratch) reset() {
+	const keep = 1 << 16
+	if len(s.args) > keep {
+		*s = scratch{}
+		return
+	}
+	clear(s.commands)
+	clear(s.args)
+	clear(s.ops)
+	s.commands, s.args, s.ops = s.commands[:0], s.args[:0], s.ops[:0]
+}
+
+func (s *scratch) decode(data []byte) (Batch, error) {
 	if len(data) < batchHeader {
 		return Batch{}, fmt.Errorf("%w: %d bytes", ErrBatchCorrupt, len(data))
 	}
@@ -84,19 +109,22 @@ func DecodeBatch(data []byte) (Batch, error) {
 	if n > MaxBatchCommands {
 		return Batch{}, fmt.Errorf("%w: %d commands", ErrBatchCorrupt, n)
 	}
-	b.Commands = make([][][]byte, n)
-	for i := range b.Commands {
-		if b.Commands[i], rest, err = readCommand(rest); err != nil {
+	s.commands = slices.Grow(s.commands, n)
+	for range n {
+		var argv [][]byte
+		if argv, rest, err = s.readCommand(rest); err != nil {
 			return Batch{}, err
 		}
+		s.commands = append(s.commands, argv)
 	}
+	b.Commands = s.commands
 	if len(rest) != 0 {
 		return Batch{}, fmt.Errorf("%w: %d bytes left over", ErrBatchCorrupt, len(rest))
 	}
 	return b, nil
 }
 
-func readCommand(data []byte) (argv [][]byte, rest []byte, err error) {
+func (s *scratch) readCommand(data []byte) (argv [][]byte, rest []byte, err error) {
 	n, rest, err := count(data, 1)
 	if err != nil {
 		return nil, nil, err
@@ -104,15 +132,16 @@ func readCommand(data []byte) (argv [][]byte, rest []byte, err error) {
 	if n == 0 {
 		return nil, nil, fmt.Errorf("%w: command without a name", ErrBatchCorrupt)
 	}
-	argv = make([][]byte, n)
-	for i := range argv {
+	from := len(s.args)
+	for range n {
 		var size int
 		if size, rest, err = count(rest, 1); err != nil {
 			return nil, nil, err
 		}
-		argv[i], rest = rest[:size:size], rest[size:]
+		s.args = append(s.args, rest[:size:size])
+		rest = rest[size:]
 	}
-	return argv, rest, nil
+	return s.args[from:len(s.args):len(s.args)], rest, nil
 }
 
 // count reads a number of things of at least minSize bytes each: what is left

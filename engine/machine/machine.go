@@ -96,6 +96,7 @@ type Machine struct {
 	parse   Parse
 	index   uint64 // the last log entry applied
 	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
+	scratch scratch
 }
 
 // New makes an empty machine.
@@ -144,19 +145,21 @@ func (m *Machine) Replay(index uint64, data []byte) error {
 		m.index = index
 		return nil
 	}
-	batch, err := DecodeBatch(data)
+	defer m.scratch.reset()
+	batch, err := m.scratch.decode(data)
 	if err != nil {
 		return fmt.Errorf("machine: entry %d: %w", index, err)
 	}
-	ops := make([]Op, len(batch.Commands))
 	for i, argv := range batch.Commands {
-		if ops[i], err = m.parseLogged(argv); err != nil {
+		op, err := m.parseLogged(argv)
+		if err != nil {
 			return fmt.Errorf("machine: entry %d: command %d: %w", index, i, err)
 		}
+		m.scratch.ops = append(m.scratch.ops, op)
 	}
 	tx := m.begin(index, batch.Now)
 	seed := batch.Seed
-	for _, op := range ops {
+	for _, op := range m.scratch.ops {
 		seed = step(seed)
 		tx.Seed = mix(seed)
 		op.Apply(&tx)

@@ -3,9 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/fnv"
-	"io"
 	"sort"
 )
 
@@ -146,87 +144,6 @@ func appendEntry(dst []byte, key string, e *entry) []byte {
 	dst = appendUint(dst, uint64(e.deadline))
 	dst = append(dst, byte(e.value.Kind()))
 	return e.value.appendTo(dst)
-}
-
-// DecodeSlot adds the keys of a slot payload to the store.
-func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
-	d := &decoder{rest: payload}
-	for n := d.count(4); n > 0 && d.err == nil; n-- {
-		key := d.bytes()
-		deadline := d.uint()
-		value := d.value()
-		switch {
-		case d.err != nil:
-		case Slot(key) != slot:
-			d.fail("key in a wrong slot")
-		case int64(deadline) < 0:
-			d.fail("deadline out of range")
-		case s.slots[slot][string(key)] != nil:
-			d.fail("key twice")
-		default:
-			s.Put(key, value, int64(deadline))
-		}
-	}
-	if d.err == nil && len(d.rest) != 0 {
-		d.fail("bytes left over")
-	}
-	if d.err != nil {
-		return fmt.Errorf("%w: slot %d: %w", ErrSnapshotCorrupt, slot, d.err)
-	}
-	return nil
-}
-
-// Restore reads a snapshot stream into a new store.
-func Restore(r io.Reader) (*Store, error) {
-	var head [6]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, fmt.Errorf("%w: header: %w", ErrSnapshotCorrupt, err)
-	}
-	if string(head[:4]) != snapshotMagic {
-		return nil, fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
-	}
-	if v := binary.LittleEndian.Uint16(head[4:]); v != SnapshotVersion {
-		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads %d", ErrSnapshotVersion, v, SnapshotVersion)
-	}
-	s := New()
-	for previous := -1; ; {
-		var record [10]byte
-		if _, err := io.ReadFull(r, record[:]); err != nil {
-			return nil, fmt.Errorf("%w: record: %w", ErrSnapshotCorrupt, err)
-		}
-		slot, size := binary.LittleEndian.Uint16(record[:]), binary.LittleEndian.Uint64(record[2:])
-		if slot == endSlot {
-			if size != uint64(s.keys) {
-				return nil, fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, size, s.keys)
-			}
-			return s, nil
-		}
-		if int(slot) <= previous || slot >= Slots || size > maxSlotBytes {
-			return nil, fmt.Errorf("%w: record of slot %d", ErrSnapshotCorrupt, slot)
-		}
-		previous = int(slot)
-		payload, err := readPayload(r, int64(size))
-		if err != nil {
-			return nil, err
-		}
-		if err := s.DecodeSlot(slot, payload); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// readPayload allocates as bytes arrive, not by what the record claims.
-func readPayload(r io.Reader, size int64) ([]byte, error) {
-	const step = 1 << 20
-	payload := make([]byte, 0, min(size, step))
-	for int64(len(payload)) < size {
-		from := len(payload)
-		payload = append(payload, make([]byte, min(size-int64(from), step))...)
-		if _, err := io.ReadFull(r, payload[from:]); err != nil {
-			return nil, fmt.Errorf("%w: payload: %w", ErrSnapshotCorrupt, err)
-		}
-	}
-	return payload, nil
 }
 
 // Hash is a digest of all keys, values and deadlines, equal for equal states.

@@ -41,6 +41,8 @@ var excused = map[string]string{
 	"engine/store Remove: capacity":          "decides how much room to keep, not what is in it",
 	"engine/store cut: capacity":             "decides how much room to keep, not what is in it",
 	"engine/store Size: capacity":            "memory accounting, which only the leader looks at, before anything is logged",
+	"engine/store decode: goroutines":        "slots of a snapshot share nothing, and are taken up in their order",
+	"engine/store settle: goroutines":        "slots of a snapshot share nothing, and are taken up in their order",
 	"engine/store Each: word size":           "a number of keys beyond all that fit into memory",
 	"engine/reply Reply: floating point":     "rendered, never stored",
 }

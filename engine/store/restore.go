@@ -1,0 +1,224 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// decoded is what a slot's payload holds. It is of no store yet, so that slots
+// can be decoded beside each other.
+type decoded struct {
+	slot     uint16
+	entries  map[string]*entry
+	bytes    int64    // of the entries without their deadlines
+	expiring []*entry // those with a deadline
+}
+
+func decodeSlot(slot uint16, payload []byte) (l decoded, err error) {
+	d := &decoder{rest: payload}
+	n := d.count(4)
+	l = decoded{slot: slot, entries: make(map[string]*entry, n)}
+	for previous := []byte(nil); n > 0 && d.err == nil; n-- {
+		key := d.bytes()
+		deadline := d.uint()
+		value := d.value()
+		switch {
+		case d.err != nil:
+		case Slot(key) != slot:
+			d.fail("key in a wrong slot")
+		case int64(deadline) < 0:
+			d.fail("deadline out of range")
+		case len(l.entries) > 0 && string(key) <= string(previous):
+			d.fail("keys do not ascend")
+		default:
+			l.add(&entry{key: string(key), value: value, deadline: int64(deadline)})
+			previous = key
+		}
+	}
+	if d.err == nil && len(d.rest) != 0 {
+		d.fail("bytes left over")
+	}
+	if d.err != nil {
+		return l, fmt.Errorf("%w: slot %d: %w", ErrSnapshotCorrupt, slot, d.err)
+	}
+	return l, nil
+}
+
+func (l *decoded) add(e *entry) {
+	l.entries[e.key] = e
+	l.bytes += int64(len(e.key)) + keyOverhead + e.value.Size()
+	if e.deadline != 0 {
+		l.expiring = append(l.expiring, e)
+	}
+}
+
+// adopt makes a decoded slot the store's, which has no key in it.
+func (s *Store) adopt(l decoded) error {
+	if len(s.slots[l.slot]) > 0 {
+		return fmt.Errorf("%w: slot %d twice", ErrSnapshotCorrupt, l.slot)
+	}
+	if len(l.entries) == 0 {
+		return nil
+	}
+	s.slots[l.slot] = l.entries
+	s.keys += len(l.entries)
+	s.bytes += l.bytes
+	for _, e := range l.expiring {
+		deadline := e.deadline
+		e.deadline = 0
+		s.index(e, deadline)
+	}
+	return nil
+}
+
+// DecodeSlot adds the keys of a slot payload to a store that has none in that
+// slot.
+func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
+	l, err := decodeSlot(slot, payload)
+	if err != nil {
+		return err
+	}
+	return s.adopt(l)
+}
+
+// Restore reads a snapshot stream into a new store.
+func Restore(r io.Reader) (*Store, error) {
+	var head [6]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("%w: header: %w", ErrSnapshotCorrupt, err)
+	}
+	if string(head[:4]) != snapshotMagic {
+		return nil, fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
+	}
+	if v := binary.LittleEndian.Uint16(head[4:]); v != SnapshotVersion {
+		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads %d", ErrSnapshotVersion, v, SnapshotVersion)
+	}
+	l := &loader{in: r, store: New()}
+	keys, err := l.run()
+	if err == nil && keys != uint64(l.store.keys) {
+		err = fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, keys, l.store.keys)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.store, nil
+}
+
+const (
+	// decoders is how many portions of a stream are decoded while the next is
+	// read: reading is taking bytes out of their seal, about half of the work.
+	decoders = 2
+	// portionBytes is how much of a stream is handed to a decoder at once.
+	portionBytes = 256 << 10
+)
+
+// portion is some slots of a stream, on their way through a decoder.
+type portion struct {
+	records []record
+	bytes   int
+	slots   []decoded
+	err     error
+	done    chan struct{} // closed when slots and err are there
+}
+
+type record struct {
+	slot    uint16
+	payload []byte
+}
+
+// loader reads a stream's slots and has them decoded beside it. What comes of
+// it does not depend on who is faster: slots share nothing, and they are taken
+// up in their order, as errors are.
+type loader struct {
+	in      io.Reader
+	store   *Store
+	pending []*portion // oldest first
+}
+
+// run reads to the end and returns how many keys it announces.
+func (l *loader) run() (keys uint64, err error) {
+	defer func() {
+		if settled := l.settle(0); err == nil {
+			err = settled
+		}
+	}()
+	p, previous := &portion{}, -1
+	for {
+		var head [10]byte
+		if _, err := io.ReadFull(l.in, head[:]); err != nil {
+			return 0, fmt.Errorf("%w: record: %w", ErrSnapshotCorrupt, err)
+		}
+		slot, size := binary.LittleEndian.Uint16(head[:]), binary.LittleEndian.Uint64(head[2:])
+		if slot == endSlot {
+			return size, l.decode(p)
+		}
+		if int(slot) <= previous || slot >= Slots || size > maxSlotBytes {
+			return 0, fmt.Errorf("%w: record of slot %d", ErrSnapshotCorrupt, slot)
+		}
+		previous = int(slot)
+		payload, err := readPayload(l.in, int64(size))
+		if err != nil {
+			return 0, err
+		}
+		p.records = append(p.records, record{slot, payload})
+		if p.bytes += len(payload); p.bytes >= portionBytes {
+			if err := l.decode(p); err != nil {
+				return 0, err
+			}
+			p = &portion{}
+		}
+	}
+}
+
+// decode has a portion decoded, and takes up those that are.
+func (l *loader) decode(p *portion) error {
+	p.done = make(chan struct{})
+	l.pending = append(l.pending, p)
+	go p.decode()
+	return l.settle(decoders)
+}
+
+func (p *portion) decode() {
+	defer close(p.done)
+	for _, r := range p.records {
+		var slot decoded
+		if slot, p.err = decodeSlot(r.slot, r.payload); p.err != nil {
+			return
+		}
+		p.slots = append(p.slots, slot)
+	}
+}
+
+// settle waits until at most so many portions are pending, and takes up what
+// they hold. It leaves nobody behind, whatever happens.
+func (l *loader) settle(most int) (err error) {
+	for len(l.pending) > most {
+		p := l.pending[0]
+		l.pending = l.pending[1:]
+		<-p.done
+		if err == nil {
+			err = p.err
+		}
+		for _, slot := range p.slots {
+			if err == nil {
+				err = l.store.adopt(slot)
+			}
+		}
+	}
+	return err
+}
+
+// readPayload allocates as bytes arrive, not by what the record claims.
+func readPayload(r io.Reader, size int64) ([]byte, error) {
+	const step = 1 << 20
+	payload := make([]byte, 0, min(size, step))
+	for int64(len(payload)) < size {
+		from := len(payload)
+		payload = append(payload, make([]byte, min(size-int64(from), step))...)
+		if _, err := io.ReadFull(r, payload[from:]); err != nil {
+			return nil, fmt.Errorf("%w: payload: %w", ErrSnapshotCorrupt, err)
+		}
+	}
+	return payload, nil
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// TestRestoreOfManyPortions: what is decoded side by side is one state, and one
+// bad byte far into the stream is found.
+func TestRestoreOfManyPortions(t *testing.T) {
+	s := New()
+	for i := range 40_000 {
+		s.Put(fmt.Appendf(nil, "key:%d", i), String(bytes.Repeat([]byte{byte(i)}, 60)), int64(i%3)*1000)
+	}
+	stream := encode(t, s)
+	if len(stream) < 8*portionBytes {
+		t.Fatalf("%d bytes make too few portions", len(stream))
+	}
+	restored, err := Restore(bytes.NewReader(stream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if restored.Hash() != s.Hash() || restored.Len() != s.Len() || restored.Bytes() != s.Bytes() || restored.Expiring() != s.Expiring() {
+		t.Error("restored another state")
+	}
+	if restored.Sweep(1000, 100_000) != s.Sweep(1000, 100_000) {
+		t.Error("other keys are due")
+	}
+	for _, part := range []int{1, 4, 7} {
+		bad := bytes.Clone(stream)
+		at := bytes.Index(bad[part*portionBytes:], []byte("key:")) + part*portionBytes
+		bad[at+3] = 'x' // a key of another slot
+		if _, err := Restore(bytes.NewReader(bad)); !errors.Is(err, ErrSnapshotCorrupt) {
+			t.Errorf("damage in portion %d: %v", part, err)
+		}
+	}
+}
+
+func BenchmarkRestore(b *testing.B) {
+	s := New()
+	for i := range 200_000 {
+		s.Put(fmt.Appendf(nil, "%010d", i), String(bytes.Repeat([]byte{byte(i)}, 32)), 0)
+	}
+	stream := encode(b, s)
+	b.SetBytes(int64(len(stream)))
+	for b.Loop() {
+		if _, err := Restore(bytes.NewReader(stream)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
