@@ -12,7 +12,7 @@ import (
 func TestRestoreOfManyPortions(t *testing.T) {
 	s := New()
 	for i := range 40_000 {
-		s.Put(fmt.Appendf(nil, "key:%d", i), String(bytes.Repeat([]byte{byte(i)}, 60)), int64(i%3)*1000)
+		s.Put(fmt.Appendf(nil, "key:%d", i), String(bytes.Clone(bytes.Repeat([]byte{byte(i)}, 60))), int64(i%3)*1000)
 	}
 	stream := encode(t, s)
 	if len(stream) < 8*portionBytes {
