@@ -91,6 +91,7 @@ func (r *Replica) Done() error {
 		r.memory.kept += int64(len(e.GetData()))
 	}
 	r.node.Advance(*ready)
+	r.askReads()
 	if err := r.memory.compact(r.applied, r.alone(), r.needed()); err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}

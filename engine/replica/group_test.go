@@ -173,6 +173,46 @@ func TestReadIndexNeedsAMajority(t *testing.T) {
 	}
 }
 
+// TestAFreshLeaderAloneReadsAllThatWasAcknowledged reads between the election
+// and the first entry of the term. The log says that less is committed than
+// was acknowledged.
+func TestAFreshLeaderAloneReadsAllThatWasAcknowledged(t *testing.T) {
+	d := &disk{t: t}
+	r := start(t, Config{})
+	d.elect(r)
+	d.propose(r, 1, 5)
+	last, _ := r.Applied()
+	if d.hardState.GetCommit() >= last {
+		t.Fatalf("commit %d is in the log", d.hardState.GetCommit())
+	}
+	r = start(t, Config{HardState: d.hardState, Entries: d.entries})
+	if err := r.Campaign(); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	for {
+		if r.Leading() && !asked {
+			asked = true
+			if err := r.ReadIndex(7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, ok := r.Effects()
+		if !ok {
+			t.Fatal("the read was not answered")
+		}
+		if err := r.Done(); err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Reads) > 0 {
+			if e.Reads[0].Index < last {
+				t.Fatalf("read at index %d, %d was acknowledged", e.Reads[0].Index, last)
+			}
+			return
+		}
+	}
+}
+
 func TestMembersChangeOneAtATime(t *testing.T) {
 	g := newGroup(t, 1)
 	leader := g.lead(1)

@@ -67,6 +67,7 @@ type Replica struct {
 	commit  *raftpb.HardState // changed in nothing but its commit index: written with the next entries
 	applied uint64
 	term    uint64 // of the entry applied
+	reads   []uint64
 }
 
 // New starts a replica where its snapshot and log end.
@@ -171,8 +172,26 @@ func (r *Replica) ReadIndex(number uint64) error {
 	if !r.Leading() {
 		return ErrNotLeader
 	}
-	r.node.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+	r.reads = append(r.reads, number)
+	r.askReads()
 	return nil
+}
+
+// askReads asks raft, once the leader has applied an entry of its own term:
+// before, it does not know what its predecessors have acknowledged. raft waits
+// for that itself, but not in a group of one, which it answers at once with
+// what was known to be committed when the log was read back.
+func (r *Replica) askReads() {
+	if !r.Leading() {
+		r.reads = nil
+	}
+	if len(r.reads) == 0 || r.term != r.CurrentTerm() {
+		return
+	}
+	for _, number := range r.reads {
+		r.node.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+	}
+	r.reads = nil
 }
 
 // Transfer hands the leadership to another member, if it catches up within an
