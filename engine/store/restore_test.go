@@ -51,3 +51,50 @@ func BenchmarkRestore(b *testing.B) {
 		}
 	}
 }
+
+// TestSnapshotKeepsWhatIsWritten: not whole slots, of which a few writes would
+// reach all.
+func TestSnapshotKeepsWhatIsWritten(t *testing.T) {
+	s := New()
+	key := func(i int) []byte { return fmt.Appendf(nil, "%d", i) }
+	for i := range 100_000 {
+		s.Put(key(i), String("value"), 0)
+	}
+	n, err := s.BeginSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for i := range 2 * 500 {
+		s.Put(key(i%500), String("other"), 0)
+	}
+	kept := 0
+	for _, values := range n.saved {
+		kept += len(values)
+	}
+	if kept != 500 {
+		t.Errorf("%d values kept for 500 keys written to", kept)
+	}
+}
+
+// BenchmarkWriteDuringSnapshot is a write to a key that the snapshot has yet to
+// write, the first one to its slot.
+func BenchmarkWriteDuringSnapshot(b *testing.B) {
+	const keys = 200_000
+	s := New()
+	key := func(i int) []byte { return fmt.Appendf(nil, "%010d", i) }
+	for i := range keys {
+		s.Put(key(i), String(make([]byte, 1024)), 0)
+	}
+	n, err := s.BeginSnapshot()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.Close()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		s.Put(key(i%keys), String("other"), 0)
+		i++
+	}
+}

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
-	"sort"
+	"slices"
 )
 
 // SnapshotVersion is the version of the snapshot stream that is written. The
@@ -29,17 +29,30 @@ var (
 
 // Snapshot is the state of the store at the moment it began, pulled in small
 // steps while writes go on. Its methods need the store's lock, Next's result
-// does not. It costs the memory of the slots that are written before their
-// turn: a write to such a slot encodes it first.
+// does not. It costs the memory of what is written meanwhile and before its
+// turn: the old values of those keys.
 type Snapshot struct {
 	store *Store
-	slots *slotMaps         // the store's, or what Flush left behind
-	saved map[uint16][]byte // slots encoded before a write, from next on
-	next  int               // the next slot to hand out
+	slots *slotMaps              // the store's, or what Flush left behind
+	saved map[uint16]savedValues // of the slots from next on
+	next  int                    // the next slot to hand out
 	keys  uint64
-	buf   []byte // encoded, not handed out
-	ended bool   // the end record is in buf
+	buf   []byte   // encoded, not handed out
+	names []string // of the slot being encoded
+	ended bool     // the end record is in buf
 }
+
+// savedValues are what keys held when the snapshot began, for those that were
+// written to since; nil for a key that was not there.
+type savedValues map[string]*entry
+
+// frozen is a value that is changed in place, as it was.
+type frozen struct {
+	Value
+	encoded []byte
+}
+
+func (f frozen) appendTo(dst []byte) []byte { return append(dst, f.encoded...) }
 
 // BeginSnapshot starts a snapshot of the present state. One can run at a time;
 // it runs until Next reports done or it is closed.
@@ -47,7 +60,7 @@ func (s *Store) BeginSnapshot() (*Snapshot, error) {
 	if s.snapshot != nil {
 		return nil, ErrSnapshotRunning
 	}
-	n := &Snapshot{store: s, slots: s.slots, saved: make(map[uint16][]byte), keys: uint64(s.keys)}
+	n := &Snapshot{store: s, slots: s.slots, saved: make(map[uint16]savedValues), keys: uint64(s.keys)}
 	n.buf = append(n.buf, snapshotMagic...)
 	n.buf = binary.LittleEndian.AppendUint16(n.buf, SnapshotVersion)
 	s.snapshot = n
@@ -59,12 +72,8 @@ func (s *Store) BeginSnapshot() (*Snapshot, error) {
 func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
 	for len(n.buf) < limit && n.next < Slots {
 		slot := uint16(n.next)
-		if payload, ok := n.saved[slot]; ok {
-			n.buf = appendRecord(n.buf, slot, payload)
-			delete(n.saved, slot)
-		} else if len(n.slots[slot]) > 0 {
-			n.buf = appendRecord(n.buf, slot, encodeSlot(n.slots[slot], nil))
-		}
+		n.appendRecord(slot)
+		delete(n.saved, slot)
 		n.next++
 	}
 	if n.next == Slots && !n.ended {
@@ -85,7 +94,7 @@ func (n *Snapshot) Close() {
 	if n.store != nil && n.store.snapshot == n {
 		n.store.snapshot = nil
 	}
-	n.store, n.slots, n.saved = nil, nil, nil
+	n.store, n.slots, n.saved, n.names = nil, nil, nil, nil
 	n.next, n.ended = Slots, true
 }
 
@@ -96,47 +105,78 @@ func (n *Snapshot) detach() {
 	}
 }
 
-// beforeWrite keeps a slot's state for a running snapshot that has yet to
-// write it.
-func (s *Store) beforeWrite(slot uint16) {
+// beforeWrite keeps what a key holds, nil for nothing, for a running snapshot
+// that has yet to write it. Key by key, because a write must not wait for the
+// encoding of a slot, and a few writes to every slot must not cost as much
+// memory as all keys do.
+func (s *Store) beforeWrite(slot uint16, key string, e *entry) {
 	n := s.snapshot
 	if n == nil || int(slot) < n.next || n.slots != s.slots {
 		return
 	}
-	if _, ok := n.saved[slot]; !ok {
-		if len(s.slots[slot]) == 0 {
-			n.saved[slot] = nil
-			return
-		}
-		n.saved[slot] = encodeSlot(s.slots[slot], nil)
+	values := n.saved[slot]
+	if _, ok := values[key]; ok {
+		return
 	}
+	if values == nil {
+		values = savedValues{}
+		n.saved[slot] = values
+	}
+	if e == nil {
+		values[key] = nil
+		return
+	}
+	old := *e
+	if _, ok := e.value.(String); !ok {
+		old.value = frozen{e.value, e.value.appendTo(nil)}
+	}
+	values[key] = &old
 }
 
-func appendRecord(dst []byte, slot uint16, payload []byte) []byte {
-	if len(payload) == 0 {
-		return dst
+// appendRecord encodes a slot as it was when the snapshot began.
+func (n *Snapshot) appendRecord(slot uint16) {
+	const head = 2 + 8
+	begin := len(n.buf)
+	n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
+	n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
+	n.buf, n.names = encodeSlot(n.slots[slot], n.saved[slot], n.buf, n.names)
+	if len(n.names) == 0 {
+		n.buf = n.buf[:begin]
+		return
 	}
-	dst = binary.LittleEndian.AppendUint16(dst, slot)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(payload)))
-	return append(dst, payload...)
+	binary.LittleEndian.PutUint64(n.buf[begin+2:], uint64(len(n.buf)-begin-head))
 }
 
 // EncodeSlot appends the payload of a slot to dst.
 func (s *Store) EncodeSlot(slot uint16, dst []byte) []byte {
-	return encodeSlot(s.slots[slot], dst)
+	dst, _ = encodeSlot(s.slots[slot], nil, dst, nil)
+	return dst
 }
 
-func encodeSlot(m map[string]*entry, dst []byte) []byte {
-	keys := make([]string, 0, len(m))
+// encodeSlot appends the payload of a slot in which some keys hold what was
+// saved. It returns their names as well, in the slice given for them.
+func encodeSlot(m map[string]*entry, saved savedValues, dst []byte, names []string) ([]byte, []string) {
+	names = names[:0]
 	for key := range m {
-		keys = append(keys, key)
+		if _, ok := saved[key]; !ok {
+			names = append(names, key)
+		}
 	}
-	sort.Strings(keys)
-	dst = appendUint(dst, uint64(len(keys)))
-	for _, key := range keys {
-		dst = appendEntry(dst, key, m[key])
+	for key, e := range saved {
+		if e != nil {
+			names = append(names, key)
+		}
 	}
-	return dst
+	slices.Sort(names)
+	dst = appendUint(dst, uint64(len(names)))
+	for _, key := range names {
+		e, ok := saved[key]
+		if !ok {
+			e = m[key]
+		}
+		dst = appendEntry(dst, key, e)
+	}
+	return dst, names
 }
 
 func appendEntry(dst []byte, key string, e *entry) []byte {
@@ -151,11 +191,12 @@ func appendEntry(dst []byte, key string, e *entry) []byte {
 func (s *Store) Hash() uint64 {
 	h := fnv.New64a()
 	var buf []byte
+	var names []string
 	for slot, m := range s.slots {
 		if len(m) == 0 {
 			continue
 		}
-		buf = encodeSlot(m, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)))
+		buf, names = encodeSlot(m, nil, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), names)
 		_, _ = h.Write(buf) // never fails
 	}
 	return h.Sum64()

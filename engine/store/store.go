@@ -113,7 +113,7 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 func Edit[T Value](s *Store, key []byte, fn func(T)) {
 	slot := Slot(key)
 	e := s.slots[slot][string(key)]
-	s.beforeWrite(slot)
+	s.beforeWrite(slot, e.key, e)
 	before := e.value.Size()
 	fn(e.value.(T))
 	s.bytes += e.value.Size() - before
@@ -126,7 +126,6 @@ func Edit[T Value](s *Store, key []byte, fn func(T)) {
 // deadline in ms since the epoch, 0 for none. The store owns the value then.
 func (s *Store) Put(key []byte, value Value, deadline int64) {
 	slot := Slot(key)
-	s.beforeWrite(slot)
 	m := s.slots[slot]
 	e := m[string(key)]
 	if e == nil {
@@ -135,10 +134,12 @@ func (s *Store) Put(key []byte, value Value, deadline int64) {
 			s.slots[slot] = m
 		}
 		e = &entry{key: string(key), value: value}
+		s.beforeWrite(slot, e.key, nil)
 		m[e.key] = e
 		s.keys++
 		s.bytes += int64(len(key)) + keyOverhead + value.Size()
 	} else {
+		s.beforeWrite(slot, e.key, e)
 		s.bytes += value.Size() - e.value.Size()
 		e.value = value
 	}
@@ -163,7 +164,7 @@ func (s *Store) SetDeadline(key []byte, deadline int64) {
 	if e == nil {
 		return
 	}
-	s.beforeWrite(slot)
+	s.beforeWrite(slot, e.key, e)
 	s.index(e, deadline)
 }
 
@@ -190,7 +191,7 @@ func (s *Store) Delete(key []byte, now int64) bool {
 		return false
 	}
 	present := !e.expired(now)
-	s.beforeWrite(slot)
+	s.beforeWrite(slot, e.key, e)
 	s.remove(slot, e)
 	return present
 }
@@ -204,7 +205,7 @@ func (s *Store) Rename(from, to []byte) {
 		return
 	}
 	value, deadline := e.value, e.deadline
-	s.beforeWrite(slot)
+	s.beforeWrite(slot, e.key, e)
 	s.remove(slot, e)
 	s.Put(to, value, deadline)
 }
@@ -239,8 +240,9 @@ func (s *Store) Sweep(now int64, limit int) int {
 	for ; n < limit && s.Due(now); n++ {
 		first, _ := s.expiries.Min()
 		slot := Slot([]byte(first.key))
-		s.beforeWrite(slot)
-		s.remove(slot, s.slots[slot][first.key])
+		e := s.slots[slot][first.key]
+		s.beforeWrite(slot, e.key, e)
+		s.remove(slot, e)
 	}
 	return n
 }
