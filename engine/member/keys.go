@@ -21,6 +21,14 @@ func (m *Member) Rewrap(keys *vault.Ring) (more bool, err error) {
 	return more, err
 }
 
+// needs counts the key of a snapshot that was written in, until the next Rewrap
+// looks: the old key is not to go meanwhile.
+func (m *Member) needs(keys *vault.Ring) {
+	if keys != nil {
+		m.sealed.Need(keys.Primary())
+	}
+}
+
 // Usage tells which keys the files need, as of the last Rewrap.
 func (m *Member) Usage() vault.Usage {
 	usage := m.log.Usage()

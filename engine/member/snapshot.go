@@ -70,6 +70,7 @@ func (s *Snapshot) Write(next func() (chunk []byte, done bool, err error)) (err 
 // log up to it.
 func (m *Member) EndSnapshot(s *Snapshot) error {
 	m.writing = nil
+	m.needs(s.dir.Keys)
 	m.size = s.size
 	m.logBytes -= s.begun
 	return m.hold(s.Meta)
@@ -159,6 +160,7 @@ func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Mac
 	if _, err := m.snapshots().Write(meta, m.incoming.next); err != nil {
 		return nil, err
 	}
+	m.needs(m.opts.Keys)
 	state := m.empty()
 	read, size, err := m.read(state)
 	if err != nil {

@@ -75,6 +75,9 @@ func (g *Group) tellKeys() {
 // sealPlain takes a snapshot when there are files from before there were keys:
 // with it they go.
 func (g *Group) sealPlain() error {
+	if g.encryption.status.Load() == nil {
+		return nil // nobody has looked at the snapshots yet
+	}
 	g.tellKeys()
 	if !g.encryption.plain || g.snapshot.running != nil || time.Now().Before(g.snapshot.notUntil) {
 		return nil

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -197,6 +199,56 @@ func TestKeyRotation(t *testing.T) {
 		if got := get(t, g, key); got != value {
 			t.Fatalf("%s is %q, want %q", key, got, value)
 		}
+	}
+}
+
+// TestKeyChangesWhileASnapshotIsWritten: its file is under the old key when it
+// is done, and the group says so until it is wrapped again.
+func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	var held atomic.Bool
+	reached, release := make(chan struct{}, 1), make(chan struct{})
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, "snapshot/next.tmp") && held.CompareAndSwap(true, false) {
+			reached <- struct{}{}
+			<-release
+		}
+		return nil
+	}))
+	g := startGroup(t, groupOptions(fs, under(ring(t, 1))))
+	held.Store(true)
+	for i := 0; len(reached) == 0; i++ {
+		do(t, g, item("SET", fmt.Sprint("k", i%100), strings.Repeat("v", 500)))
+	}
+	g.SetKeys(ring(t, 2, 1))
+	old := ring(t, 1).Primary().String()
+	for range 30 { // longer than a look at the files takes
+		time.Sleep(50 * time.Millisecond)
+		if e := g.Stats().Encryption; !slices.Contains(e.InUse, old) {
+			t.Fatalf("a snapshot is being written under key %s: %+v", old, e)
+		}
+	}
+	close(release)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !isClosed(stop) {
+			if only(ring(t, 2))(g.Stats().Encryption) {
+				crashed, err := OpenGroup(groupOptions(mem.CrashClone(vfs.CrashCloneCfg{}), under(ring(t, 2))))
+				if err != nil {
+					t.Errorf("the old key is needed: %v", err)
+					return
+				}
+				_ = crashed.Stop()
+			}
+		}
+	})
+	waitKeys(t, g, only(ring(t, 2)))
+	time.Sleep(50 * time.Millisecond)
+	close(stop)
+	wg.Wait()
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 

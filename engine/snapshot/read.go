@@ -130,9 +130,6 @@ func (r *Reader) header() error {
 	end := begin + size
 	covered := b[:end]
 	if version != 1 {
-		if crc32.Checksum(b[:headerCheck], castagnoli) != binary.LittleEndian.Uint32(b[headerCheck:]) {
-			return r.damaged(0, "checksum of the header does not match")
-		}
 		covered = bound(b[:headerSector], b[begin:end])
 	}
 	r.check = binary.LittleEndian.Uint32(b[end:])

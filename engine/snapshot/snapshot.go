@@ -17,16 +17,16 @@
 //	+-----------+------------+-----------+---------+----------+---------+
 //	| "CFSN" 4B | version 2B | cipher 1B | zero 1B | index 8B | term 8B |
 //	+-----------+------------+-----------+---------+----------+---------+
-//	| conf state length 4B | zero 480B                       | check 4B |
-//	+----------------------+---------------------------------+----------+
+//	| conf state length 4B | zero 484B                                  |
+//	+----------------------+--------------------------------------------+
 //
 //	chunk:                             footer:
 //	+-----------+----------+-------+   +---------+-----------+----------+----------------+----------+
 //	| length 4B | check 4B | bytes |   | zero 4B | chunks 8B | bytes 8B | seal 28B or 0B | check 4B |
 //	+-----------+----------+-------+   +---------+-----------+----------+----------------+----------+
 //
-// conf state is raft's, in its protobuf encoding. The header sector's check
-// covers what is before it, the one behind the conf state covers both. A
+// conf state is raft's, in its protobuf encoding. The check behind it covers it
+// and the header sector; the key slots have their own. A
 // chunk's length is 1 to 1 MiB (and 28 more when it is sealed); its check
 // covers the bytes as they are stored and is seeded with the check behind the
 // conf state and the chunk's number, so that chunks neither trade places nor
@@ -83,7 +83,6 @@ const (
 	magic        = "CFSN"
 	fixedHeader  = 4 + 2 + 2 + 8 + 8 + 4
 	headerSector = 512
-	headerCheck  = headerSector - 4
 	slotsOffset  = headerSector
 	headerSize   = 4096 // before the conf state
 	footerFixed  = 4 + 8 + 8
@@ -150,7 +149,6 @@ func (m Meta) encode(keys *vault.Ring) ([]byte, *vault.Slots, error) {
 	binary.LittleEndian.PutUint64(b[8:], m.Index)
 	binary.LittleEndian.PutUint64(b[16:], m.Term)
 	binary.LittleEndian.PutUint32(b[24:], uint32(len(conf)))
-	binary.LittleEndian.PutUint32(b[headerCheck:], crc32.Checksum(b[:headerCheck], castagnoli))
 	b = append(b, conf...)
 	check := crc32.Update(crc32.Checksum(b[:headerSector], castagnoli), castagnoli, conf)
 	b = binary.LittleEndian.AppendUint32(b, check)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -49,17 +50,9 @@ func frameCheck(seed uint32, offset int64, b []byte) uint32 {
 }
 
 // encodeFrame completes the frame in b, whose payload starts at frameHeader, for
-// its place in the segment, and pads it. With a key the payload is sealed; the
-// frame is in sealed then, which grows as it must.
-func encodeFrame(b []byte, seed uint32, offset int64, f frame, key *vault.Slots, sealed *[]byte) []byte {
-	b[12], b[13], b[14], b[15] = f.kind, 0, 0, 0
-	binary.LittleEndian.PutUint64(b[16:], f.term)
-	binary.LittleEndian.PutUint64(b[24:], f.index)
-	binary.LittleEndian.PutUint64(b[32:], uint64(f.durable))
-	if key != nil {
-		*sealed = key.Seal(append((*sealed)[:0], b[:frameHeader]...), b[frameHeader:], about(b, offset))
-		b = *sealed
-	}
+// its place in the segment, and pads it.
+func encodeFrame(b []byte, seed uint32, offset int64, f frame) []byte {
+	f.describe(b)
 	payload := b[frameHeader:]
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(payload)))
 	binary.LittleEndian.PutUint32(b[8:], crc32.Update(seed, castagnoli, payload))
@@ -68,6 +61,21 @@ func encodeFrame(b []byte, seed uint32, offset int64, f frame, key *vault.Slots,
 		b = append(b, 0)
 	}
 	return b
+}
+
+// describe fills in the frame's header beside lengths and checksums.
+func (f frame) describe(b []byte) {
+	b[12], b[13], b[14], b[15] = f.kind, 0, 0, 0
+	binary.LittleEndian.PutUint64(b[16:], f.term)
+	binary.LittleEndian.PutUint64(b[24:], f.index)
+	binary.LittleEndian.PutUint64(b[32:], uint64(f.durable))
+}
+
+// sealFrame is encodeFrame with the payload sealed, into the buffer of another.
+func sealFrame(into, b []byte, seed uint32, offset int64, f frame, key *vault.Slots) []byte {
+	f.describe(b)
+	into = append(slices.Grow(into[:0], len(b)+vault.Overhead+frameAlign), b[:frameHeader]...)
+	return encodeFrame(key.Seal(into, b[frameHeader:], about(b, offset)), seed, offset, f)
 }
 
 // about are the associated data of the frame at offset: its place, and what its

@@ -128,8 +128,13 @@ func (l *Log) write(b []byte, f frame) error {
 	}
 	f.durable = l.durable
 	active := &l.segments[len(l.segments)-1]
-	l.buf = b
-	b = encodeFrame(b, l.seed, l.end, f, active.slots, &l.sealed)
+	if l.buf = b; active.slots == nil {
+		b = encodeFrame(b, l.seed, l.end, f)
+		l.buf = b
+	} else {
+		b = sealFrame(l.sealed, b, l.seed, l.end, f, active.slots)
+		l.sealed = b
+	}
 	if cap(l.buf) > maxBuffer {
 		l.buf, l.sealed = nil, nil
 	}

@@ -315,8 +315,10 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 		}
 	}
 	l := mustOpenKeys(t, fs, nil).log
-	for i := uint64(1); i <= 60; i++ {
-		append1(l, i)
+	last := uint64(0)
+	for last < 60 || l.end > testSegment/2 { // it has room left
+		last++
+		append1(l, last)
 	}
 	if err := l.Release(25); err != nil || len(l.spares) == 0 {
 		t.Fatalf("%d spares, %v", len(l.spares), err)
@@ -334,11 +336,11 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 	if len(l.spares) != 0 {
 		t.Fatalf("plain spares are kept: %v", l.spares)
 	}
-	append1(l, 61)
+	append1(l, last+1)
 	if u := l.Usage(); u.Plain == 0 || !slices.Equal(u.IDs, ring(t, 1).IDs()) {
 		t.Fatalf("usage %v", u)
 	}
-	if err := l.Release(60); err != nil {
+	if err := l.Release(last); err != nil {
 		t.Fatal(err)
 	}
 	if u := l.Usage(); u.Plain != 0 {
@@ -348,6 +350,30 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 	for _, name := range names {
 		if bytes.Contains(buffer(t, fs, name), []byte("plain text")) {
 			t.Fatalf("%s holds plain text", name)
+		}
+	}
+}
+
+// TestSealedFramesStayInTheirSegment: one that would just fit without what
+// sealing adds goes to the next; appending never makes a file longer.
+func TestSealedFramesStayInTheirSegment(t *testing.T) {
+	fs := vfs.NewMem()
+	newDir(t, fs)
+	l := mustOpenKeys(t, fs, ring(t, 1)).log
+	for i := uint64(1); i < 200; i++ {
+		e, hs := entry(i, 1, "x"), hardState(1, i-1)
+		active := l.segments[len(l.segments)-1]
+		if left := active.size - l.end; left < 3000 {
+			around := int64(len(appendEntries(appendHardState(nil, hs), []*raftpb.Entry{e})))
+			e = entry(i, 1, strings.Repeat("x", int(max(left-frameHeader-around-2, 1))))
+		} else {
+			e = entry(i, 1, strings.Repeat("x", 700))
+		}
+		if err := l.Append([]*raftpb.Entry{e}, hs); err != nil {
+			t.Fatal(err)
+		}
+		if active = l.segments[len(l.segments)-1]; l.end > active.size {
+			t.Fatalf("entry %d ends at %d, the segment at %d", i, l.end, active.size)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // Command wal compares engine/wal with etcd's server/storage/wal: what one
-// batch costs from append to durable. The two take turns in one run.
+// batch costs from append to durable, of ours also encrypted. They take turns
+// in one run.
 //
 //	go run ./test/bench/wal [-dir DIR] [-rounds N]
 //
@@ -22,6 +23,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/coffer-dev/coffer/engine/vault"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -56,11 +58,15 @@ func run(dir string, rounds int) (err error) {
 		return fmt.Errorf("build etcd's side: %w", err)
 	}
 	fmt.Printf("%d batches a round, %d rounds, medians of rounds, µs from append to durable\n", batches, rounds)
-	fmt.Printf("%10s %12s %12s %8s %12s %12s\n", "batch B", "ours mean", "etcd mean", "ratio", "ours p99", "etcd p99")
+	keys, err := ring()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%10s %12s %12s %12s %8s %8s %12s %12s\n", "batch B", "ours mean", "sealed mean", "etcd mean", "ratio", "sealed", "ours p99", "etcd p99")
 	for _, size := range []int{128, 4 << 10, 64 << 10} {
-		var ours, theirs []result
-		for range rounds {
-			o, err := measure(filepath.Join(dir, "ours"), size)
+		var ours, sealed, theirs []result
+		for round := range rounds {
+			o, s, err := both(dir, size, keys, round%2 == 1)
 			if err != nil {
 				return err
 			}
@@ -68,10 +74,10 @@ func run(dir string, rounds int) (err error) {
 			if err != nil {
 				return err
 			}
-			ours, theirs = append(ours, o), append(theirs, t)
+			ours, sealed, theirs = append(ours, o), append(sealed, s), append(theirs, t)
 		}
-		o, t := median(ours), median(theirs)
-		fmt.Printf("%10d %12.0f %12.0f %8.2f %12.0f %12.0f\n", size, o.Mean, t.Mean, o.Mean/t.Mean, o.P99, t.P99)
+		o, s, t := median(ours), median(sealed), median(theirs)
+		fmt.Printf("%10d %12.0f %12.0f %12.0f %8.2f %8.2f %12.0f %12.0f\n", size, o.Mean, s.Mean, t.Mean, o.Mean/t.Mean, s.Mean/o.Mean, o.P99, t.P99)
 	}
 	return nil
 }
@@ -91,13 +97,37 @@ func median(rounds []result) (m result) {
 	}
 }
 
+// both measures a plain log and a sealed one; who goes second pays for what the
+// first has left the disk to write.
+func both(dir string, size int, keys *vault.Ring, sealedFirst bool) (plain, sealed result, err error) {
+	order := []*vault.Ring{nil, keys}
+	if sealedFirst {
+		slices.Reverse(order)
+	}
+	for _, k := range order {
+		into := &plain
+		if k != nil {
+			into = &sealed
+		}
+		if *into, err = measure(filepath.Join(dir, "ours"), size, k); err != nil {
+			break
+		}
+	}
+	return plain, sealed, err
+}
+
+// ring has one key that protects nothing.
+func ring() (*vault.Ring, error) {
+	return vault.Parse(map[string][]byte{vault.PrimaryFile: []byte("bench"), "bench": fmt.Appendf(nil, "%064x", 1)})
+}
+
 // measure writes batches of one entry and a hard state with the engine's log.
-func measure(dir string, size int) (result, error) {
+func measure(dir string, size int, keys *vault.Ring) (result, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	log, _, err := wal.Open(wal.Options{FS: vfs.Default, Dir: dir}, wal.Mark{}, func(*raftpb.Entry) error { return nil })
+	log, _, err := wal.Open(wal.Options{FS: vfs.Default, Dir: dir, Keys: keys}, wal.Mark{}, func(*raftpb.Entry) error { return nil })
 	if err != nil {
 		return result{}, err
 	}
