@@ -25,13 +25,18 @@ demo-down: ## Remove all that `make demo` started: processes, mounts, namespace,
 	@$(GO) run ./hack/demo down
 
 .PHONY: test
-test: test-unit test-integration test-conformance test-e2e ## Every layer; leaves nothing running
+test: test-unit test-disk test-integration test-conformance test-e2e ## Every layer; leaves nothing running
 
 ##@ Test layers
 .PHONY: test-unit
 test-unit: ## Packages on their own, with the race detector
 	@hack/preflight unit
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance -e /test/disk)
+
+.PHONY: test-disk
+test-disk: ## Real small file systems that fill up: refused, read on, healed, nothing lost (root)
+	@hack/preflight disk
+	$(GO) test -count=1 -timeout 5m ./test/disk
 
 .PHONY: test-integration
 test-integration: assets ## API rules and controllers against a real kube-apiserver and etcd
@@ -51,6 +56,10 @@ test-e2e: assets ## The product on a real local cluster, installed by its chart 
 test-determinism: ## Machines that are fed one log agree: COMMANDS=1000000 SEED=...; make test has the short form
 	COFFER_DETERMINISM_COMMANDS=$(or $(COMMANDS),1000000) COFFER_DETERMINISM_SEED=$(SEED) \
 		$(GO) test -v -count=1 -timeout 60m -run Agree ./test/determinism
+
+.PHONY: mutation
+mutation: ## Take out each safeguard and see the test that goes red: ONLY=regexp PARALLEL=2 REPORT=file
+	@$(GO) run ./test/mutation --only '$(ONLY)' --parallel $(or $(PARALLEL),2) --report '$(REPORT)'
 
 .PHONY: sim
 sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; prints what replays a failing one
