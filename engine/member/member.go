@@ -72,7 +72,7 @@ type Member struct {
 	term     uint64      // of the hard state written last
 	mark     wal.Mark    // of the newest durable snapshot
 	size     int64       // of its file, bytes
-	logBytes int64       // of entries since
+	logBytes int64       // that entries since take there, about
 	writing  *Snapshot   // one of the own state, being written
 	incoming *incoming   // one that a message brought
 	sealed   vault.Usage // of the snapshots, as of the last Rewrap
@@ -95,9 +95,11 @@ func Open(opts Options) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
+	var replayed int64
 	log, state, err := wal.Open(wal.Options{FS: opts.FS, Dir: m.path(LogDir), SegmentSize: opts.SegmentSize, Salt: opts.Salt, Keys: opts.Keys}, m.mark,
 		func(e *raftpb.Entry) (err error) {
 			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
+			replayed += logBytes(e)
 			if c.ConfState, err = replica.Members(c.ConfState, e); err != nil {
 				return err
 			}
@@ -110,7 +112,10 @@ func Open(opts Options) (*Member, error) {
 	if err := log.Release(m.mark.Index); err != nil {
 		return nil, err
 	}
-	m.log, m.logBytes, m.torn = log, state.Bytes, state.Torn
+	m.log, m.logBytes, m.torn = log, replayed, state.Torn
+	for _, e := range state.Entries {
+		m.logBytes += logBytes(e)
+	}
 	c.HardState, c.Entries = state.HardState, state.Entries
 	m.term = c.HardState.GetTerm()
 	if m.replica, err = replica.New(c); err != nil {
@@ -121,6 +126,13 @@ func Open(opts Options) (*Member, error) {
 	}
 	return m, nil
 }
+
+// entryOverhead is about what an entry takes in the log beside its data: the
+// frame's header, its seal, the hard state. Small batches are mostly this.
+const entryOverhead = 96
+
+// logBytes is about what an entry takes in the log.
+func logBytes(e *raftpb.Entry) int64 { return int64(len(e.GetData())) + entryOverhead }
 
 func (m *Member) path(name string) string { return m.opts.FS.PathJoin(m.opts.Dir, name) }
 

@@ -51,7 +51,7 @@ func (m *Member) Write() (bool, error) {
 	}
 	m.turn = t
 	for _, entry := range e.Entries {
-		m.logBytes += int64(len(entry.GetData()))
+		m.logBytes += logBytes(entry)
 	}
 	newTerm := e.HardState != nil && e.HardState.GetTerm() != m.term
 	t.sync = e.Snapshot != nil || e.MustSync && (!m.opts.Lazy || newTerm || len(e.Entries) == 0)

@@ -32,16 +32,19 @@ type snapshotResult struct {
 	err  error
 }
 
-// snapshotDue tells whether replaying the log would take longer than it should:
-// when it has grown as large as the state. On a full volume a snapshot is worth
-// its while as soon as it would free a segment.
+// snapshotDue tells whether the log takes more space, and replaying it longer,
+// than it should: when it has grown to half of the state. The volume holds at
+// most about 1½ times the data then, and 2½ times during a snapshot, which is
+// the old one, the log and the new one; half as much log would cost a snapshot
+// twice as often. On a full volume a snapshot is worth its while as soon as it
+// would free a segment.
 func (g *Group) snapshotDue() bool {
 	s := &g.snapshot
 	if s.running != nil || time.Now().Before(s.notUntil) {
 		return false
 	}
 	file, log := g.member.SnapshotSize()
-	return log > max(g.opts.SnapshotAfter, file) || g.full.Load() && log > 0 && g.member.Log().Releasable()
+	return log > max(g.opts.SnapshotAfter, file/2) || g.full.Load() && log > 0 && g.member.Log().Releasable()
 }
 
 // beginSnapshot starts to write the state as it is now, while writes go on.
