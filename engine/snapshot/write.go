@@ -17,6 +17,7 @@ type writer struct {
 	chunks uint64
 	bytes  uint64
 	size   int64
+	queued int64 // up to where it is on its way to the disk
 	slots  *vault.Slots // nil when it is not sealed
 	buf    []byte
 	sealed []byte
@@ -113,9 +114,17 @@ func (w *writer) footer() error {
 	return w.write(binary.LittleEndian.AppendUint32(b, footerCheck(w.check, w.chunks, b)))
 }
 
+// writeBehind is how much of a snapshot gathers in the page cache. All of it at
+// the end would stand in the disk's queue before the log's next fsync.
+const writeBehind = 4 << 20
+
 func (w *writer) write(b []byte) error {
 	n, err := w.file.Write(b)
 	w.size += int64(n)
+	if err == nil && w.size-w.queued >= writeBehind {
+		w.queued = w.size
+		_, err = w.file.SyncTo(w.size) // makes nothing durable: the end does
+	}
 	return err
 }
 
