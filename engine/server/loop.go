@@ -21,6 +21,8 @@ const (
 	// although the batch goes on; idleOutput what a waiting session keeps.
 	flushSize  = 1 << 20
 	idleOutput = 64 << 10
+	// idleItems is how many commands' room a session keeps for its next batch.
+	idleItems = 64
 	// writeChunk bytes must be taken by the client within writeTimeout.
 	writeChunk   = 256 << 10
 	writeTimeout = 30 * time.Second
@@ -95,7 +97,12 @@ func (r countingReader) Read(p []byte) (int, error) {
 // serveBuffered serves the complete requests that have arrived, up to the
 // bounds of one batch. It stops early when the connection must close.
 func (c *session) serveBuffered() (served int, ok bool) {
-	var run []machine.Item // keyspace commands not yet executed
+	run := c.items[:0] // keyspace commands not yet executed
+	defer func() {
+		if cap(run) <= idleItems {
+			c.items = run[:0] // execute has emptied them
+		}
+	}()
 	for served < maxBatch && !c.closing {
 		argv, complete, err := c.reader.Next()
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
 )
 
@@ -34,6 +35,7 @@ type session struct {
 
 	reader  *resp.Reader
 	out     []byte
+	items   []machine.Item // room for those of a batch
 	proto   int
 	closing bool // after the replies so far
 	// unauthenticated is how admission counts the connection.

@@ -15,7 +15,7 @@ const (
 	writerDepth = 16
 	sampleEvery = 50 * time.Millisecond
 	// rewrites is how many times as much as the data is written.
-	rewrites = 8
+	rewrites = 6
 )
 
 // moment is a sample while keys are rewritten.
