@@ -17,7 +17,7 @@ type writer struct {
 	chunks uint64
 	bytes  uint64
 	size   int64
-	queued int64 // up to where it is on its way to the disk
+	queued int64        // up to where it is on its way to the disk
 	slots  *vault.Slots // nil when it is not sealed
 	buf    []byte
 	sealed []byte
