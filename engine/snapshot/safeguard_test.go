@@ -65,11 +65,11 @@ func TestWhatDoesNotFitIsRemoved(t *testing.T) {
 }
 
 // TestChunksAreOfTheirFile: two files of the same chunks, of which one is of
-// other members.
+// another term.
 func TestChunksAreOfTheirFile(t *testing.T) {
 	fs, data, first := written(t, 9)
 	m := meta(9)
-	m.ConfState.Learners[0]++
+	m.Term++
 	if _, err := dirOf(fs).Write(m, chunks(content(9, 300), 100)); err != nil {
 		t.Fatal(err)
 	}

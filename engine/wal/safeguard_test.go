@@ -214,3 +214,20 @@ func TestWhatIsCommittedIsNotReplaced(t *testing.T) {
 		t.Fatalf("entry 2 was committed and comes again: %v", err)
 	}
 }
+
+// TestALogThatBeginsLaterNeedsItsSnapshot, even when it has no entry that would
+// show the gap.
+func TestALogThatBeginsLaterNeedsItsSnapshot(t *testing.T) {
+	fs, l := newLog(t)
+	fillTo(t, l, 1, 5)
+	if err := l.next(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Release(5); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, mustOpen(t, fs, Mark{Index: 5, Term: 1}), 6, 5)
+	if _, err := open(t, fs, Mark{}); !errors.Is(err, ErrGap) {
+		t.Fatalf("entries 1 to 5 are nowhere: %v", err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
+	"github.com/coffer-dev/coffer/engine/store"
 	"github.com/coffer-dev/coffer/test/fixture/commands"
 )
 
@@ -219,7 +220,7 @@ func TestMachinesAgree(t *testing.T) {
 	t.Logf("%s=%d %s=%d", envCommands, want, envSeed, seed)
 	r := rand.New(rand.NewPCG(seed, seed))
 	l := &leader{t: t, r: r, machine: machine.New(command.Parse), now: 1_700_000_000_000, hashes: map[uint64]uint64{},
-		g: &commands.Generator{Rand: r, Keys: keysOfAName}}
+		g: &commands.Generator{Rand: r, Keys: keysOfAName, Name: crowd()}}
 	follower, restarting := machine.New(command.Parse), machine.New(command.Parse)
 	follower.MaxReply = 1 // nobody reads what it would answer
 	restarts := 0
@@ -254,6 +255,21 @@ func TestMachinesAgree(t *testing.T) {
 	}
 	t.Logf("%d writes in %d entries, %d keys, %d snapshots beside writes, %d restarts, state compared at %d indexes",
 		l.count, len(l.log), l.machine.Keys(), l.taken, restarts, len(l.hashes))
+}
+
+// crowd names keys so that many share a slot: a slot is a map, whose order must
+// not show.
+func crowd() func(prefix string, i int) string {
+	const slots = 16
+	found, tried := map[string][]string{}, map[string]int{}
+	return func(prefix string, i int) string {
+		for ; len(found[prefix]) <= i; tried[prefix]++ {
+			if name := prefix + strconv.Itoa(tried[prefix]); store.Slot([]byte(name)) < slots {
+				found[prefix] = append(found[prefix], name)
+			}
+		}
+		return found[prefix][i]
+	}
 }
 
 // fromTheBeginning replays all, and compares wherever the leader was hashed.
