@@ -61,6 +61,8 @@ var walWriting = []safeguard{
 		old: "(l.opts.Keys == nil || s.slots != nil)", new: "true"},
 	{name: "that only what the snapshot holds is released", file: walSegment, test: "TestASegmentIsKeptForItsLastEntry",
 		old: "l.segments[released].last <= index", new: "l.segments[released].prevIndex <= index"},
+	{name: "that the hard state outlives its segment", file: walSegment, test: "TestReleaseKeepsTheHardState",
+		old: "if kept, err := l.keepState(l.segments[released].number); !kept || err != nil {\n\t\treturn err\n\t}", new: ""},
 	{name: "that a failed rewrap is final", file: walRewrap, test: "TestAFailedRewrapIsFinal",
 		old: `return false, l.fail(fmt.Errorf("wrap the key of %s: %w", s.name, err))`, new: `return false, fmt.Errorf("wrap: %w", err)`},
 	{name: "the number in the seed of checksums", file: walHeader, test: "TestSeedIsOfNumberAndSalt",
