@@ -9,7 +9,7 @@ import (
 // fails is what was changed. `make sim` plays others for as long as it is told.
 // (The race detector, which has nothing to find in one goroutine, makes them
 // ten times as slow.)
-const shortRun = 14
+const shortRun = 8
 
 func TestSeeds(t *testing.T) {
 	begin := time.Now()
