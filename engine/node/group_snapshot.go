@@ -12,7 +12,11 @@ const (
 	// snapshotAfter is how much log there is at least before a snapshot.
 	snapshotAfter = 64 << 20
 	// snapshotStep is how much of a snapshot is made under the lock at once.
-	snapshotStep = 64 << 10
+	snapshotStep = 16 << 10
+	// snapshotPause is how long a snapshot waits at most between two steps: as
+	// long as the one before took. A lock that is given up and taken again at
+	// once is never free to others; they had it after a millisecond of starving.
+	snapshotPause = 5 * time.Millisecond
 	// snapshotRetry is how long to wait after one found no space.
 	snapshotRetry = 10 * time.Second
 )
@@ -71,8 +75,11 @@ func (g *Group) snapshotChunk(s *member.Snapshot) ([]byte, bool, error) {
 	default:
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	begin := time.Now()
 	chunk, done := s.Next(snapshotStep)
+	took := time.Since(begin)
+	g.mu.Unlock()
+	time.Sleep(min(took, snapshotPause))
 	return chunk, done, nil
 }
 

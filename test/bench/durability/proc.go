@@ -79,8 +79,10 @@ type files struct {
 	snapshot bool // one is being written
 }
 
-// look sums up a data directory. A file may vanish meanwhile.
+// look sums up a data directory. A file may vanish meanwhile. A snapshot is on
+// its way until the one before it is gone.
 func look(dir string) (f files, err error) {
+	snapshots := 0
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			return nil
@@ -96,7 +98,10 @@ func look(dir string) (f files, err error) {
 			return err
 		}
 		f.bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
-		f.snapshot = f.snapshot || strings.HasPrefix(d.Name(), "temp-rewriteaof") || strings.HasSuffix(path, "/snapshot/next.tmp")
+		if strings.HasSuffix(path, ".snap") {
+			snapshots++
+		}
+		f.snapshot = f.snapshot || snapshots > 1 || strings.HasPrefix(d.Name(), "temp-rewriteaof") || strings.HasSuffix(path, "/snapshot/next.tmp")
 		return nil
 	})
 	return f, err
