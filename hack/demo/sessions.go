@@ -34,7 +34,7 @@ func (d *demo) waitSessionsGone(ctx context.Context, generation int64) error {
 	options.Address = address
 	member := client.New(options)
 	defer member.Close()
-	for {
+	for none := 0; ; {
 		status, err := member.Status(ctx)
 		var old int64
 		for _, user := range status.Credentials.Users {
@@ -44,7 +44,10 @@ func (d *demo) waitSessionsGone(ctx context.Context, generation int64) error {
 				}
 			}
 		}
-		if err == nil && old == 0 {
+		if none++; err != nil || old > 0 {
+			none = 0
+		}
+		if none == settled {
 			return nil
 		}
 		select {
@@ -74,6 +77,10 @@ func (d *demo) operatorIdentity(ctx context.Context) (client.Options, error) {
 	return client.Options{Certificate: pair, Authorities: authorities,
 		ServerName: fmt.Sprintf("%[1]s-0.%[1]s-members.%[2]s.svc", database, namespace)}, nil
 }
+
+// settled is how many looks in a row must find no session on the old password: a connection that is just being made
+// has read the old secret, and shows only once it has logged in.
+const settled = 3
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) `)
 
