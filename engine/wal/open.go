@@ -78,6 +78,8 @@ func (l *Log) list() error {
 		number, isSegment := parseName(name, segmentSuffix)
 		_, isSpare := parseName(name, spareSuffix)
 		switch {
+		case isSegment && info.Size() > max(l.opts.SegmentSize, largestSegment):
+			return &DamageError{path, largestSegment, fmt.Sprintf("a segment of %d bytes, they have at most %d", info.Size(), int64(largestSegment))}
 		case isSegment:
 			l.segments = append(l.segments, segment{header: header{number: number}, name: name, size: info.Size()})
 		case isSpare && info.Size() == l.opts.SegmentSize && len(l.spares) < maxSpares && l.hidden(path):

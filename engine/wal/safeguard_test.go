@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,5 +231,22 @@ func TestALogThatBeginsLaterNeedsItsSnapshot(t *testing.T) {
 	expect(t, mustOpen(t, fs, Mark{Index: 5, Term: 1}), 6, 5)
 	if _, err := open(t, fs, Mark{}); !errors.Is(err, ErrGap) {
 		t.Fatalf("entries 1 to 5 are nowhere: %v", err)
+	}
+}
+
+// TestAFileThatNoLogWroteIsNotRead: its size is a hostile one's to choose.
+func TestAFileThatNoLogWroteIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, fileName(1, segmentSuffix))
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 1<<42); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := Open(Options{FS: vfs.Default, Dir: dir}, Mark{}, func(*raftpb.Entry) error { return nil })
+	var damage *DamageError
+	if !errors.As(err, &damage) || damage.File != path || !strings.Contains(damage.Reason, "at most") {
+		t.Errorf("opened with %v", err)
 	}
 }

@@ -91,6 +91,8 @@ package wal
 import (
 	"errors"
 	"hash/crc32"
+
+	"github.com/coffer-dev/coffer/engine/vault"
 )
 
 // Version of the format that is written. A segment of a newer one is refused.
@@ -105,6 +107,9 @@ const (
 	DefaultSegmentSize = 16 << 20
 	// MaxPayload bounds a frame's payload in bytes.
 	MaxPayload = 1 << 30
+	// largestSegment has room for one frame of MaxPayload, and slack. What is
+	// larger was not written by a log, and is not read into memory.
+	largestSegment = (headerSize + frameHeader + MaxPayload + vault.Overhead + slack + 2*4095) &^ 4095
 	// maxSpares is how many released segments are kept for reuse.
 	maxSpares = 4
 	// slack is kept free at a segment's end by Reserve, so that the frames of
