@@ -8,13 +8,15 @@ import (
 // shortRun is what every `make test` plays: always the same seeds, so that what
 // fails is what was changed. `make sim` plays others for as long as it is told.
 // (The race detector, which has nothing to find in one goroutine, makes them
-// ten times as slow.)
-const shortRun = 8
+// ten times as slow.) Seed 2 finds a missing fsync before an acknowledgement, 3
+// a follower that deposes a healthy leader without pre-vote, and 24 a leader
+// whom nobody hears, without check-quorum or without read index.
+var shortRun = []uint64{1, 2, 3, 4, 5, 6, 7, 24}
 
 func TestSeeds(t *testing.T) {
 	begin := time.Now()
 	total := map[string]int{}
-	for seed := uint64(1); seed <= shortRun; seed++ {
+	for _, seed := range shortRun {
 		r := Run(seed, false)
 		if r.Err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, r.Err, r.Log)
@@ -23,7 +25,7 @@ func TestSeeds(t *testing.T) {
 			total[what] += n
 		}
 	}
-	t.Logf("%d seeds in %v: %v", shortRun, time.Since(begin), total)
+	t.Logf("%d seeds in %v: %v", len(shortRun), time.Since(begin), total)
 	// A run in which this did not happen proves less than it says.
 	for _, what := range []string{
 		"crashes", "hashes compared", "keys checked", "members added", "members promoted", "members removed",
