@@ -1,7 +1,6 @@
 package member
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
@@ -10,21 +9,8 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
-
-// ring has keys of those numbers; the first is primary.
-func ring(t *testing.T, numbers ...byte) *vault.Ring {
-	t.Helper()
-	files := map[string][]byte{vault.PrimaryFile: fmt.Appendf(nil, "k%d", numbers[0])}
-	for _, n := range numbers {
-		files[fmt.Sprintf("k%d", n)] = fmt.Appendf(nil, "%064x", n)
-	}
-	r, err := vault.Parse(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
 
 // TestAKeyIsNeededByTheSnapshotThatWasBegunUnderIt, from its beginning until
 // its file is wrapped again.
@@ -34,7 +20,7 @@ func TestAKeyIsNeededByTheSnapshotThatWasBegunUnderIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := Open(Options{
-		FS: fs, Dir: "data", ID: 1, Voters: []uint64{1}, Parse: command.Parse, Log: slog.New(slog.DiscardHandler), Keys: ring(t, 1),
+		FS: fs, Dir: "data", ID: 1, Voters: []uint64{1}, Parse: command.Parse, Log: slog.New(slog.DiscardHandler), Keys: keyring.New(t, 1),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +30,7 @@ func TestAKeyIsNeededByTheSnapshotThatWasBegunUnderIt(t *testing.T) {
 	rewrap := func() {
 		t.Helper()
 		for more := true; more; {
-			if more, err = m.Rewrap(ring(t, 2, 1)); err != nil {
+			if more, err = m.Rewrap(keyring.New(t, 2, 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -53,7 +39,7 @@ func TestAKeyIsNeededByTheSnapshotThatWasBegunUnderIt(t *testing.T) {
 		t.Helper()
 		var ids []vault.ID
 		for _, n := range want {
-			ids = append(ids, ring(t, n).Primary())
+			ids = append(ids, keyring.New(t, n).Primary())
 		}
 		if got := m.Usage(); len(got.IDs) != len(ids) || slices.ContainsFunc(ids, func(id vault.ID) bool { return !slices.Contains(got.IDs, id) }) {
 			t.Errorf("%s: keys %v are needed, want %v", when, got.IDs, ids)

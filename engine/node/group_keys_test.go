@@ -20,21 +20,8 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
-
-// ring has keys of those numbers; the first is primary.
-func ring(t testing.TB, numbers ...byte) *vault.Ring {
-	t.Helper()
-	files := map[string][]byte{vault.PrimaryFile: fmt.Appendf(nil, "k%d", numbers[0])}
-	for _, n := range numbers {
-		files[fmt.Sprintf("k%d", n)] = fmt.Appendf(nil, "%064x", n)
-	}
-	r, err := vault.Parse(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
 
 func under(keys *vault.Ring) func(*GroupOptions) {
 	return func(o *GroupOptions) { o.Keys = keys }
@@ -82,7 +69,7 @@ func found(files map[string][]byte, texts []string) (paths []string) {
 // snapshots and those half-made. That they are found when nothing is sealed
 // shows that the looking works.
 func TestVolumeHoldsNothingThatWasWritten(t *testing.T) {
-	for name, keys := range map[string]*vault.Ring{"sealed": ring(t, 1), "plain": nil} {
+	for name, keys := range map[string]*vault.Ring{"sealed": keyring.New(t, 1), "plain": nil} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewCrashableMem()
 			g := startGroup(t, groupOptions(fs, under(keys)))
@@ -160,7 +147,7 @@ func only(keys *vault.Ring) func(adminapi.Encryption) bool {
 // go on: once the group says so, the old key is not needed.
 func TestKeyRotation(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	g := startGroup(t, groupOptions(fs, under(ring(t, 1))))
+	g := startGroup(t, groupOptions(fs, under(keyring.New(t, 1))))
 	var mu sync.Mutex
 	acked := map[string]string{}
 	stop := make(chan struct{})
@@ -170,15 +157,15 @@ func TestKeyRotation(t *testing.T) {
 		acked[key] = value
 	})
 	for n := byte(2); n < 12; n++ {
-		g.SetKeys(ring(t, n, n-1))
-		waitKeys(t, g, only(ring(t, n, n-1)))
+		g.SetKeys(keyring.New(t, n, n-1))
+		waitKeys(t, g, only(keyring.New(t, n, n-1)))
 		mu.Lock()
 		before := make(map[string]string, len(acked))
 		for k, v := range acked {
 			before[k] = v
 		}
 		mu.Unlock()
-		crashed := startGroup(t, groupOptions(fs.CrashClone(vfs.CrashCloneCfg{}), under(ring(t, n))))
+		crashed := startGroup(t, groupOptions(fs.CrashClone(vfs.CrashCloneCfg{}), under(keyring.New(t, n))))
 		for key := range before {
 			if get(t, crashed, key) == "" {
 				t.Fatalf("key %d: %s is lost", n, key)
@@ -193,7 +180,7 @@ func TestKeyRotation(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	g = startGroup(t, groupOptions(fs, under(ring(t, 11))))
+	g = startGroup(t, groupOptions(fs, under(keyring.New(t, 11))))
 	defer g.Stop()
 	for key, value := range acked {
 		if got := get(t, g, key); got != value {
@@ -215,13 +202,13 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 		}
 		return nil
 	}))
-	g := startGroup(t, groupOptions(fs, under(ring(t, 1))))
+	g := startGroup(t, groupOptions(fs, under(keyring.New(t, 1))))
 	held.Store(true)
 	for i := 0; len(reached) == 0; i++ {
 		do(t, g, item("SET", fmt.Sprint("k", i%100), strings.Repeat("v", 500)))
 	}
-	g.SetKeys(ring(t, 2, 1))
-	old := ring(t, 1).Primary().String()
+	g.SetKeys(keyring.New(t, 2, 1))
+	old := keyring.New(t, 1).Primary().String()
 	for range 30 { // longer than a look at the files takes
 		time.Sleep(50 * time.Millisecond)
 		if e := g.Stats().Encryption; !slices.Contains(e.InUse, old) {
@@ -233,8 +220,8 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for !isClosed(stop) {
-			if only(ring(t, 2))(g.Stats().Encryption) {
-				crashed, err := OpenGroup(groupOptions(mem.CrashClone(vfs.CrashCloneCfg{}), under(ring(t, 2))))
+			if only(keyring.New(t, 2))(g.Stats().Encryption) {
+				crashed, err := OpenGroup(groupOptions(mem.CrashClone(vfs.CrashCloneCfg{}), under(keyring.New(t, 2))))
 				if err != nil {
 					t.Errorf("the old key is needed: %v", err)
 					return
@@ -243,7 +230,7 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 			}
 		}
 	})
-	waitKeys(t, g, only(ring(t, 2)))
+	waitKeys(t, g, only(keyring.New(t, 2)))
 	time.Sleep(50 * time.Millisecond)
 	close(stop)
 	wg.Wait()
@@ -256,33 +243,33 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 // the old one.
 func TestRotationGoesOnAfterACrash(t *testing.T) {
 	fs := vfs.NewMem()
-	g := startGroup(t, groupOptions(fs, under(ring(t, 1))))
+	g := startGroup(t, groupOptions(fs, under(keyring.New(t, 1))))
 	for i := range 200 {
 		do(t, g, item("SET", fmt.Sprint("k", i), strings.Repeat("v", 500)))
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	g = startGroup(t, groupOptions(fs, under(ring(t, 2, 1))))
+	g = startGroup(t, groupOptions(fs, under(keyring.New(t, 2, 1))))
 	defer g.Stop()
-	waitKeys(t, g, only(ring(t, 2)))
+	waitKeys(t, g, only(keyring.New(t, 2)))
 }
 
 func TestMissingKeyIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
-	g := startGroup(t, groupOptions(fs, under(ring(t, 1))))
+	g := startGroup(t, groupOptions(fs, under(keyring.New(t, 1))))
 	do(t, g, item("SET", "a", "1"))
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for _, keys := range []*vault.Ring{nil, ring(t, 2)} {
+	for _, keys := range []*vault.Ring{nil, keyring.New(t, 2)} {
 		_, err := OpenGroup(groupOptions(fs, under(keys)))
 		var missing *vault.KeyError
 		if !errors.As(err, &missing) || !strings.Contains(err.Error(), "data/wal/") {
 			t.Fatalf("opened without the key: %v", err)
 		}
 	}
-	g = startGroup(t, groupOptions(fs, under(ring(t, 2, 1))))
+	g = startGroup(t, groupOptions(fs, under(keyring.New(t, 2, 1))))
 	defer g.Stop()
 	if got := get(t, g, "a"); got != "1" {
 		t.Fatalf("got %q", got)
@@ -321,7 +308,7 @@ func golden(t testing.TB, dir string) *vfs.MemFS {
 // TestVolumeOfVersion1 opens with and without keys; with them nothing of it
 // stays plain.
 func TestVolumeOfVersion1(t *testing.T) {
-	for name, keys := range map[string]*vault.Ring{"plain": nil, "sealed": ring(t, 1)} {
+	for name, keys := range map[string]*vault.Ring{"plain": nil, "sealed": keyring.New(t, 1)} {
 		t.Run(name, func(t *testing.T) {
 			fs := golden(t, "testdata/v1")
 			g := startGroup(t, groupOptions(fs, under(keys)))

@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
 
 var update = flag.Bool("update", false, "write golden files of the present version that are missing")
@@ -28,7 +29,7 @@ func under(t *testing.T, numbers ...byte) {
 	t.Helper()
 	testKeys = nil
 	if len(numbers) > 0 {
-		testKeys = ring(t, numbers...)
+		testKeys = keyring.New(t, numbers...)
 	}
 	t.Cleanup(func() { testKeys = nil })
 }
@@ -201,7 +202,7 @@ func TestRewrapCrashAnywhere(t *testing.T) {
 	}))
 	under(t, 2, 1)
 	u, err := dirOf(fs).Rewrap()
-	if err != nil || !slices.Equal(u.IDs, ring(t, 2).IDs()) || u.Plain != 0 {
+	if err != nil || !slices.Equal(u.IDs, keyring.New(t, 2).IDs()) || u.Plain != 0 {
 		t.Fatalf("usage %v, %v", u, err)
 	}
 	crashes = append(crashes, mem.CrashClone(vfs.CrashCloneCfg{}))

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
 
 func meta(index uint64) Meta {
@@ -27,24 +28,10 @@ var testKeys *vault.Ring
 
 func dirOf(fs vfs.FS) Dir { return Dir{FS: fs, Path: "snap", Keys: testKeys} }
 
-// ring has keys of those numbers; the first is primary.
-func ring(t testing.TB, numbers ...byte) *vault.Ring {
-	t.Helper()
-	files := map[string][]byte{vault.PrimaryFile: fmt.Appendf(nil, "k%d", numbers[0])}
-	for _, n := range numbers {
-		files[fmt.Sprintf("k%d", n)] = fmt.Appendf(nil, "%064x", n)
-	}
-	r, err := vault.Parse(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // bothWays tests with plain files and with sealed ones.
 func bothWays(t *testing.T, test func(t *testing.T)) {
 	t.Run("plain", test)
-	testKeys = ring(t, 1)
+	testKeys = keyring.New(t, 1)
 	defer func() { testKeys = nil }()
 	t.Run("sealed", test)
 }

@@ -20,6 +20,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
 
 var update = flag.Bool("update", false, "write golden files of the present version that are missing")
@@ -66,7 +67,7 @@ func TestGolden(t *testing.T) {
 		dir  string
 		keys *vault.Ring
 		last uint64
-	}{{"v1", nil, 7}, {"v2-plain", nil, 7}, {"v2-sealed", ring(t, 7), 7}} {
+	}{{"v1", nil, 7}, {"v2-plain", nil, 7}, {"v2-sealed", keyring.New(t, 7), 7}} {
 		t.Run(c.dir, func(t *testing.T) {
 			dir := filepath.Join("testdata", c.dir)
 			if _, err := os.Stat(dir); err != nil && *update {
@@ -78,7 +79,7 @@ func TestGolden(t *testing.T) {
 			// A ring of newer keys that still has the file's.
 			keys := c.keys
 			if keys != nil {
-				keys = ring(t, 9, 7)
+				keys = keyring.New(t, 9, 7)
 			}
 			r, err := openKeys(t, fs, keys, 8192)
 			if err != nil {
@@ -146,7 +147,7 @@ func put(t testing.TB, fs vfs.FS, name string, data []byte) {
 // TestEveryFlippedBit of a sealed log that was closed is refused with file and
 // offset, or changes nothing.
 func TestEveryFlippedBit(t *testing.T) {
-	keys := ring(t, 1)
+	keys := keyring.New(t, 1)
 	fs := vfs.NewMem()
 	newDir(t, fs)
 	r, err := openKeys(t, fs, keys, 8192)
@@ -231,7 +232,7 @@ func TestFramesOpenInTheirPlaceOnly(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			fs := vfs.NewMem()
 			newDir(t, fs)
-			r := mustOpenKeys(t, fs, ring(t, 1))
+			r := mustOpenKeys(t, fs, keyring.New(t, 1))
 			for i := uint64(1); i <= 3; i++ {
 				if err := r.log.Append([]*raftpb.Entry{entry(i, 1, "twelve bytes")}, hardState(1, 0)); err != nil {
 					t.Fatal(err)
@@ -245,7 +246,7 @@ func TestFramesOpenInTheirPlaceOnly(t *testing.T) {
 			p := data[at+frameHeader : at+frameHeader+f.length]
 			binary.LittleEndian.PutUint32(data[at+8:], crc32.Update(seed, castagnoli, p))
 			binary.LittleEndian.PutUint32(data[at:], frameCheck(seed, at, data[at:at+frameHeader]))
-			_, err := openKeys(t, fs, ring(t, 1), testSegment)
+			_, err := openKeys(t, fs, keyring.New(t, 1), testSegment)
 			var d *DamageError
 			if !errors.As(err, &d) || d.File != "wal/"+name || !strings.Contains(d.Reason, "open") {
 				t.Fatalf("%v", err)
@@ -261,12 +262,12 @@ func fixHeader(data []byte) {
 func TestMissingKeyIsNamed(t *testing.T) {
 	fs := vfs.NewMem()
 	newDir(t, fs)
-	fillTo(t, mustOpenKeys(t, fs, ring(t, 1)).log, 1, 3)
+	fillTo(t, mustOpenKeys(t, fs, keyring.New(t, 1)).log, 1, 3)
 	before := bytes.Clone(buffer(t, fs, fileName(1, segmentSuffix)))
-	for _, keys := range []*vault.Ring{nil, ring(t, 2, 3)} {
+	for _, keys := range []*vault.Ring{nil, keyring.New(t, 2, 3)} {
 		_, err := openKeys(t, fs, keys, testSegment)
 		var missing *vault.KeyError
-		if !errors.As(err, &missing) || !strings.Contains(err.Error(), "wal/"+fileName(1, segmentSuffix)+": offset 512: sealed under key "+ring(t, 1).Primary().String()) {
+		if !errors.As(err, &missing) || !strings.Contains(err.Error(), "wal/"+fileName(1, segmentSuffix)+": offset 512: sealed under key "+keyring.New(t, 1).Primary().String()) {
 			t.Fatalf("%v", err)
 		}
 		for _, id := range keys.IDs() {
@@ -285,7 +286,7 @@ func TestMissingKeyIsNamed(t *testing.T) {
 func TestASpareGetsANewDataKey(t *testing.T) {
 	fs := vfs.NewMem()
 	newDir(t, fs)
-	l := mustOpenKeys(t, fs, ring(t, 1)).log
+	l := mustOpenKeys(t, fs, keyring.New(t, 1)).log
 	fillTo(t, l, 1, 40)
 	old := l.segments[0].slots
 	if err := l.Release(l.segments[0].last); err != nil || len(l.spares) != 1 {
@@ -328,7 +329,7 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 	}
 	var r readback
 	var err error
-	r.log, r.State, err = Open(Options{FS: fs, Dir: "wal", SegmentSize: testSegment, Keys: ring(t, 1)}, Mark{Index: 30, Term: 1}, func(*raftpb.Entry) error { return nil })
+	r.log, r.State, err = Open(Options{FS: fs, Dir: "wal", SegmentSize: testSegment, Keys: keyring.New(t, 1)}, Mark{Index: 30, Term: 1}, func(*raftpb.Entry) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +338,7 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 		t.Fatalf("plain spares are kept: %v", l.spares)
 	}
 	append1(l, last+1)
-	if u := l.Usage(); u.Plain == 0 || !slices.Equal(u.IDs, ring(t, 1).IDs()) {
+	if u := l.Usage(); u.Plain == 0 || !slices.Equal(u.IDs, keyring.New(t, 1).IDs()) {
 		t.Fatalf("usage %v", u)
 	}
 	if err := l.Release(last); err != nil {
@@ -359,7 +360,7 @@ func TestAPlainLogBecomesSealed(t *testing.T) {
 func TestSealedFramesStayInTheirSegment(t *testing.T) {
 	fs := vfs.NewMem()
 	newDir(t, fs)
-	l := mustOpenKeys(t, fs, ring(t, 1)).log
+	l := mustOpenKeys(t, fs, keyring.New(t, 1)).log
 	for i := uint64(1); i < 200; i++ {
 		e, hs := entry(i, 1, "x"), hardState(1, i-1)
 		active := l.segments[len(l.segments)-1]
@@ -395,7 +396,7 @@ func TestRewrapCrashAnywhere(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	newDir(t, mem)
 	rng := rand.New(rand.NewPCG(1, 2))
-	both := ring(t, 2, 1)
+	both := keyring.New(t, 2, 1)
 	type crash struct {
 		fs    *vfs.MemFS
 		acked uint64
@@ -412,7 +413,7 @@ func TestRewrapCrashAnywhere(t *testing.T) {
 		}
 		return nil
 	}))
-	l := mustOpenKeys(t, fs, ring(t, 1)).log
+	l := mustOpenKeys(t, fs, keyring.New(t, 1)).log
 	fillTo(t, l, 1, 40)
 	acked, crashes = 40, nil
 	for more := true; more; {
@@ -434,12 +435,12 @@ func TestRewrapCrashAnywhere(t *testing.T) {
 		}
 		expect(t, r, 1, uint64(len(r.entries)))
 		rewrapAll(t, r.log, both)
-		expect(t, mustOpenKeys(t, c.fs.CrashClone(vfs.CrashCloneCfg{}), ring(t, 2)), 1, uint64(len(r.entries)))
+		expect(t, mustOpenKeys(t, c.fs.CrashClone(vfs.CrashCloneCfg{}), keyring.New(t, 2)), 1, uint64(len(r.entries)))
 	}
-	if u := l.Usage(); !slices.Equal(u.IDs, ring(t, 2).IDs()) || len(crashes) < 50 {
+	if u := l.Usage(); !slices.Equal(u.IDs, keyring.New(t, 2).IDs()) || len(crashes) < 50 {
 		t.Fatalf("usage %v, %d crashes", u, len(crashes))
 	}
-	expect(t, mustOpenKeys(t, mem.CrashClone(vfs.CrashCloneCfg{}), ring(t, 2)), 1, acked)
+	expect(t, mustOpenKeys(t, mem.CrashClone(vfs.CrashCloneCfg{}), keyring.New(t, 2)), 1, acked)
 }
 
 // TestAFailedRewrapIsFinal: like any write of the log, and nothing is lost.
@@ -455,15 +456,15 @@ func TestAFailedRewrapIsFinal(t *testing.T) {
 			}
 			return nil
 		}))
-		l := mustOpenKeys(t, fs, ring(t, 1)).log
+		l := mustOpenKeys(t, fs, keyring.New(t, 1)).log
 		fillTo(t, l, 1, 25)
 		armed = true
 		var err error
 		for more := true; more && err == nil; {
-			more, err = l.Rewrap(ring(t, 2, 1))
+			more, err = l.Rewrap(keyring.New(t, 2, 1))
 		}
 		armed = false
-		expect(t, mustOpenKeys(t, mem, ring(t, 2, 1)), 1, 25)
+		expect(t, mustOpenKeys(t, mem, keyring.New(t, 2, 1)), 1, 25)
 		if err == nil {
 			if n < 8 {
 				t.Fatalf("%d operations only", n)
@@ -479,7 +480,7 @@ func TestAFailedRewrapIsFinal(t *testing.T) {
 // BenchmarkAppend is what a frame costs before it reaches the disk.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{128, 4 << 10, 64 << 10} {
-		for name, keys := range map[string]*vault.Ring{"plain": nil, "sealed": ring(b, 1)} {
+		for name, keys := range map[string]*vault.Ring{"plain": nil, "sealed": keyring.New(b, 1)} {
 			b.Run(fmt.Sprintf("%d/%s", size, name), func(b *testing.B) {
 				fs := vfs.NewMem()
 				newDir(b, fs)

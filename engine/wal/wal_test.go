@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/fixture/keyring"
 )
 
 const testSegment = 16 << 10
@@ -29,24 +30,10 @@ func hardState(term, commit uint64) *raftpb.HardState {
 // testKeys is the ring that the tests' logs are opened with.
 var testKeys *vault.Ring
 
-// ring has keys of those numbers; the first is primary.
-func ring(t testing.TB, numbers ...byte) *vault.Ring {
-	t.Helper()
-	files := map[string][]byte{vault.PrimaryFile: fmt.Appendf(nil, "k%d", numbers[0])}
-	for _, n := range numbers {
-		files[fmt.Sprintf("k%d", n)] = fmt.Appendf(nil, "%064x", n)
-	}
-	r, err := vault.Parse(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // bothWays tests with a plain log and with a sealed one.
 func bothWays(t *testing.T, test func(t *testing.T)) {
 	t.Run("plain", test)
-	testKeys = ring(t, 1)
+	testKeys = keyring.New(t, 1)
 	defer func() { testKeys = nil }()
 	t.Run("sealed", test)
 }
