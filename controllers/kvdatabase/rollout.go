@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -66,18 +67,28 @@ func (s *scope) runningRevision(ctx context.Context) (*desired.Revision, error) 
 		}
 		lost = name
 	}
-	return nil, s.lostRevision(lost)
+	if lost == "" || lost == desired.Render(s.inputs).Name(s.db.Name) || s.wantsOtherPods() {
+		return nil, nil
+	}
+	return nil, lostRevision(lost)
+}
+
+// wantsOtherPods: the user has approved a rollout, or changed what shapes a pod.
+func (s *scope) wantsOtherPods() bool {
+	asked := request(s.db, v1alpha1.AnnotationApproveRollout)
+	if asked != "" && asked != s.handledRollout {
+		return true
+	}
+	return slices.ContainsFunc(s.pods, func(p corev1.Pod) bool {
+		return p.Annotations[v1alpha1.AnnotationPodSpecHash] != desired.PodSpecHash(s.inputs)
+	})
 }
 
 // lostRevision stops where the pods' revision was deleted by hand and this
 // version cannot make it again: to go on would replace pods that nobody asked
 // to replace.
-func (s *scope) lostRevision(name string) error {
-	asked := request(s.db, v1alpha1.AnnotationApproveRollout)
-	if name == "" || name == desired.Render(s.inputs).Name(s.db.Name) || asked != "" && asked != s.handledRollout {
-		return nil
-	}
+func lostRevision(name string) error {
 	return &apply.Stalled{Reason: v1alpha1.ReasonRevisionLost, Err: fmt.Errorf(
-		"ConfigMap %q, from which an earlier version of the operator made the pods, is gone: restore it, or annotate this object with %s to have them replaced",
+		"ConfigMap %q, from which an earlier version of the operator made the pods, is gone: restore it, or have them replaced by a new value of the annotation %s",
 		name, v1alpha1.AnnotationApproveRollout)}
 }

@@ -137,3 +137,21 @@ func TestLostRevision(t *testing.T) {
 	annotate(t, current(t, db), v1alpha1.AnnotationApproveRollout, "yes")
 	awaitImage(t, db, "coffer:v2")
 }
+
+// TestLostRevisionYieldsToTheUser: who asks for other pods has them replaced.
+func TestLostRevisionYieldsToTheUser(t *testing.T) {
+	stop := startVersion(t, "coffer:v1")
+	ns := newNamespace(t)
+	db := database(ns, "db")
+	create(t, db)
+	awaitReady(t, db)
+	kept := get(t, ns, "db", &appsv1.StatefulSet{}).Spec.Template.Annotations[v1alpha1.AnnotationRevision]
+	stop()
+	if err := suite.client.Delete(t.Context(), get(t, ns, kept, &corev1.ConfigMap{})); err != nil {
+		t.Fatal(err)
+	}
+	startVersion(t, "coffer:v2")
+	awaitProblem(t, db, v1alpha1.ReasonRevisionLost, kept)
+	change(t, current(t, db), func(db *v1alpha1.KVDatabase) { db.Spec.Durability = v1alpha1.DurabilityEverySecond })
+	awaitImage(t, db, "coffer:v2")
+}
