@@ -14,6 +14,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
@@ -67,7 +68,7 @@ func (s *scope) prune(ctx context.Context) error {
 // certificate's Issuing condition is set, which is what `cmctl renew` does. The
 // value that a new database comes with asks for nothing: its certificates are new.
 func (s *scope) renewTLS(ctx context.Context) error {
-	asked := request(s.db, v1alpha1.AnnotationRotateTLS)
+	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateTLS)
 	if asked == "" || asked == s.handledTLS {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/engine/vault"
@@ -158,18 +159,18 @@ func (s *scope) encryptionInput() *desired.Encryption {
 	if !s.db.Spec.Encryption.Encrypts() || s.suppliesKeys() || e.problem != nil {
 		return nil
 	}
-	asked := request(s.db, v1alpha1.AnnotationRotateEncryptionKey)
+	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateEncryptionKey)
 	if e.secret == nil {
-		return &desired.Encryption{Data: addKey(map[string][]byte{}), Annotations: trigger(asked)}
+		return &desired.Encryption{Data: addKey(map[string][]byte{}), Annotations: credentials.Trigger(asked)}
 	}
 	handled := e.secret.Annotations[v1alpha1.AnnotationRotationTrigger]
-	out := &desired.Encryption{Data: maps.Clone(e.secret.Data), Annotations: trigger(handled)}
+	out := &desired.Encryption{Data: maps.Clone(e.secret.Data), Annotations: credentials.Trigger(handled)}
 	switch several := len(e.ring.IDs()) > 1; {
 	case several && s.proven():
 		primary := strings.TrimSuffix(string(out.Data[vault.PrimaryFile]), "\n")
 		out.Data = map[string][]byte{vault.PrimaryFile: []byte(primary), primary: out.Data[primary]}
 	case !several && asked != "" && asked != handled:
-		out.Data, out.Annotations = addKey(out.Data), trigger(asked)
+		out.Data, out.Annotations = addKey(out.Data), credentials.Trigger(asked)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 )
 
@@ -17,7 +18,7 @@ import (
 // it: what the user did not ask for waits for approve-rollout. A change of the
 // user's brings all that waits with it.
 func (s *scope) holdRevision(ctx context.Context) error {
-	asked := request(s.db, v1alpha1.AnnotationApproveRollout)
+	asked := credentials.Request(s.db, v1alpha1.AnnotationApproveRollout)
 	approved := asked != "" && asked != s.handledRollout
 	running, err := s.runningRevision(ctx)
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *scope) runningRevision(ctx context.Context) (*desired.Revision, error) 
 
 // wantsOtherPods: the user has approved a rollout, or changed what shapes a pod.
 func (s *scope) wantsOtherPods() bool {
-	asked := request(s.db, v1alpha1.AnnotationApproveRollout)
+	asked := credentials.Request(s.db, v1alpha1.AnnotationApproveRollout)
 	if asked != "" && asked != s.handledRollout {
 		return true
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
@@ -334,9 +335,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberSt
 		one := v1alpha1.MemberStatus{Name: m.Name, TLSFingerprint: m.Fingerprint}
 		if st := m.Status; st != nil {
 			one.Role, one.Version, one.AppliedIndex = brief(st.Role, maxRole), brief(st.EngineVersion, maxVersion), int64(st.AppliedIndex)
-			if accepted := memberOf(m).Accepted; len(accepted) > 0 {
-				one.CredentialGeneration = slices.Max(accepted)
-			}
+			one.CredentialGeneration = credentials.Newest(credentials.Member(m, desired.ConnectionUser))
 		}
 		for _, b := range before {
 			if b.Name == m.Name && !fresh {

@@ -47,7 +47,7 @@ var rules = []rule{
 	{of: `^api/`, never: local, why: "the API is what everybody else imports"},
 	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client|vault)$`, why: "the operator meets the engine through config, acl, adminapi, client and vault only"},
 	{of: `^controllers/(desired|rotation)$`, never: `^sigs\.k8s\.io/controller-runtime|^k8s\.io/client-go/(rest|kubernetes|tools)|^(net/http|os|crypto/rand|math/rand|math/rand/v2)$`, why: "desired state and rotation are pure: values in, values out"},
-	{of: `^controllers/(instance|desired|rotation|apply)$`, never: local + `controllers/kvdatabase`, why: "kinds stand above what they share"},
+	{of: `^controllers/(credentials|instance|desired|rotation|apply)$`, never: local + `controllers/kvdatabase`, why: "kinds stand above what they share"},
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/(acl|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
