@@ -255,7 +255,7 @@ func TestEngineReadsItsUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for generation, password := range map[int64]string{1: oldPassword, 2: newPassword} {
-		if _, got, ok := users.Verify(ConnectionUser, password); !ok || got.Generation() != generation {
+		if _, got, refusal := users.Verify(ConnectionUser, password, time.Time{}); refusal != "" || got.Generation() != generation {
 			t.Errorf("generation %d is not accepted", generation)
 		}
 	}

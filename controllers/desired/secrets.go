@@ -41,7 +41,7 @@ const ConnectionUser = "default"
 // its content: the same verifiers give the same one.
 func UsersFile(s Server) acl.File {
 	file := acl.File{
-		Version: acl.FileVersion,
+		Version: acl.PreviousFileVersion,
 		Users: []acl.User{{
 			Name:      ConnectionUser,
 			Verifiers: s.Verifiers,

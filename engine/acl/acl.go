@@ -1,6 +1,7 @@
 // Package acl knows the identities that may use the engine and answers one
 // question for every protocol: may this identity do this to these keys. It
-// reads nothing and has no state but immutable snapshots of users.json.
+// reads nothing, no clock either, and has no state but immutable snapshots of
+// users.json.
 package acl
 
 import (
@@ -8,14 +9,13 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"slices"
-	"strings"
-
-	"github.com/coffer-dev/coffer/engine/glob"
+	"time"
 )
 
 // Users is an immutable snapshot of who may connect.
 type Users struct {
 	revision   string
+	audit      Audit
 	identities map[string]*Identity
 	tokens     []verifier
 	// rounds is the most verifiers that any user has: every attempt compares
@@ -41,53 +41,34 @@ func (c Credential) Generation() int64 { return c.generation }
 
 // Identity is one user's permissions.
 type Identity struct {
-	name       string
-	verifiers  []verifier
-	all        bool
-	categories map[string]bool
-	commands   map[string]bool
-	keys       [][]byte
-	everyKey   bool
-}
-
-// Action is what a command asks for.
-type Action struct {
-	Command    string   // lower case; a subcommand as "client|id"
-	Categories []string // without "@"
-	Keys       [][]byte
-	EveryKey   bool // it concerns keys that it does not name
-}
-
-// Denied is why an action is refused. Its text is redis-server 7.0's reply.
-type Denied struct {
-	Command string // the command that is not permitted; empty if a key is not
-}
-
-func (d *Denied) Error() string {
-	if d.Command != "" {
-		return "NOPERM this user has no permissions to run the '" + d.Command + "' command"
-	}
-	return "NOPERM this user has no permissions to access one of the keys used as arguments"
+	name      string
+	source    string
+	verifiers []verifier
+	rules     []rule
+	keys      []pattern
+	everyKey  Access // of the pattern "*"
+	channels  [][]byte
+	notAfter  time.Time // zero: never
+	quota     Quota
 }
 
 func newIdentity(u User) *Identity {
-	id := &Identity{
-		name:       u.Name,
-		verifiers:  decode(u.Verifiers),
-		categories: map[string]bool{},
-		commands:   map[string]bool{},
-	}
+	id := &Identity{name: u.Name, source: u.Source, verifiers: decode(u.Verifiers), keys: patternsOf(u)}
 	for _, c := range u.Commands {
-		if category, ok := strings.CutPrefix(c, "@"); ok {
-			id.categories[category] = true
-		} else {
-			id.commands[strings.ToLower(c)] = true
+		id.rules = append(id.rules, newRule(c))
+	}
+	for _, p := range id.keys {
+		if string(p.glob) == "*" {
+			id.everyKey = p.access
 		}
 	}
-	id.all = id.categories[allCategories]
-	for _, k := range u.Keys {
-		id.keys = append(id.keys, []byte(k))
-		id.everyKey = id.everyKey || k == "*"
+	for _, c := range u.Channels {
+		id.channels = append(id.channels, []byte(c))
+	}
+	// Validated before; a file that was not leaves zero, which never ends.
+	id.notAfter, _ = time.Parse(time.RFC3339, u.NotAfter)
+	if u.Quota != nil {
+		id.quota = *u.Quota
 	}
 	return id
 }
@@ -105,6 +86,9 @@ func decode(verifiers []Verifier) []verifier {
 // Revision is the name of the file's content.
 func (u *Users) Revision() string { return u.revision }
 
+// Audit is what is recorded.
+func (u *Users) Audit() Audit { return u.audit }
+
 // Names lists the users.
 func (u *Users) Names() []string {
 	names := make([]string, 0, len(u.identities))
@@ -117,20 +101,36 @@ func (u *Users) Names() []string {
 // Identity finds a user by name; nil if there is none.
 func (u *Users) Identity(name string) *Identity { return u.identities[name] }
 
-// Verify says whose password this is and which of the user's credentials. It
-// takes the same time for an unknown user, a wrong password and the right one.
-func (u *Users) Verify(user, password string) (id *Identity, c Credential, ok bool) {
+// Refusal is why a login fails. Clients are not told.
+type Refusal string
+
+// The refusals.
+const (
+	UnknownUser   Refusal = "unknown user"
+	WrongPassword Refusal = "wrong password"
+	UserExpired   Refusal = "the user has expired"
+)
+
+// Verify says whose password this is and which of the user's credentials; or
+// why it is nobody's at that time. It takes the same time for an unknown user,
+// a wrong password, an expired user and the right one.
+func (u *Users) Verify(user, password string, now time.Time) (*Identity, Credential, Refusal) {
 	sum := sha256.Sum256([]byte(password))
-	id = u.identities[user]
+	id := u.identities[user]
 	var known []verifier
 	if id != nil {
 		known = id.verifiers
 	}
 	generation, ok := match(sum, known, u.rounds)
-	if !ok {
-		return nil, Credential{}, false
+	switch {
+	case id == nil:
+		return nil, Credential{}, UnknownUser
+	case !ok:
+		return nil, Credential{}, WrongPassword
+	case id.ExpiredAt(now):
+		return nil, Credential{}, UserExpired
 	}
-	return id, Credential{user, verifier{generation, sum}}, true
+	return id, Credential{user, verifier{generation, sum}}, ""
 }
 
 // VerifyToken says whether a bearer token may scrape the metrics.
@@ -160,14 +160,36 @@ func match(sum [sha256.Size]byte, known []verifier, rounds int) (generation int6
 	return generation, found == 1
 }
 
-// Accepts reports whether the credential is still the user's.
-func (u *Users) Accepts(c Credential) bool {
+// Accepts reports whether the credential is still the user's at that time.
+func (u *Users) Accepts(c Credential, now time.Time) bool {
 	id := u.identities[c.User]
-	return id != nil && slices.Contains(id.verifiers, c.verifier)
+	return id != nil && slices.Contains(id.verifiers, c.verifier) && !id.ExpiredAt(now)
+}
+
+// NextExpiry is when the first user expires that has not at that time; zero
+// if none will.
+func (u *Users) NextExpiry(now time.Time) (next time.Time) {
+	for _, id := range u.identities {
+		if !id.notAfter.IsZero() && !id.ExpiredAt(now) && (next.IsZero() || id.notAfter.Before(next)) {
+			next = id.notAfter
+		}
+	}
+	return next
 }
 
 // Name of the user.
 func (id *Identity) Name() string { return id.name }
+
+// Source is what gave the user its permissions; may be empty.
+func (id *Identity) Source() string { return id.source }
+
+// Quota is what the user may take.
+func (id *Identity) Quota() Quota { return id.quota }
+
+// ExpiredAt reports whether the user's life is over at that time.
+func (id *Identity) ExpiredAt(now time.Time) bool {
+	return !id.notAfter.IsZero() && !now.Before(id.notAfter)
+}
 
 // Generations lists the credential generations that are accepted.
 func (id *Identity) Generations() []int64 {
@@ -176,47 +198,4 @@ func (id *Identity) Generations() []int64 {
 		out[i] = id.verifiers[i].generation
 	}
 	return out
-}
-
-// Allows says whether the identity may do a; if not, why.
-func (id *Identity) Allows(a Action) *Denied {
-	if !id.allowsCommand(a) {
-		return &Denied{Command: a.Command}
-	}
-	if id.everyKey {
-		return nil
-	}
-	if a.EveryKey {
-		return &Denied{}
-	}
-	for _, key := range a.Keys {
-		if !id.allowsKey(key) {
-			return &Denied{}
-		}
-	}
-	return nil
-}
-
-func (id *Identity) allowsCommand(a Action) bool {
-	if id.all || id.commands[a.Command] {
-		return true
-	}
-	if parent, _, ok := strings.Cut(a.Command, "|"); ok && id.commands[parent] {
-		return true
-	}
-	for _, c := range a.Categories {
-		if id.categories[c] {
-			return true
-		}
-	}
-	return false
-}
-
-func (id *Identity) allowsKey(key []byte) bool {
-	for _, pattern := range id.keys {
-		if glob.Match(pattern, key) {
-			return true
-		}
-	}
-	return false
 }

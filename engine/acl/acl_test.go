@@ -7,7 +7,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func sum(secret string) string {
 	s := sha256.Sum256([]byte(secret))
@@ -16,7 +19,7 @@ func sum(secret string) string {
 
 func file() File {
 	return File{
-		Version:  FileVersion,
+		Version:  PreviousFileVersion,
 		Revision: "r1",
 		Users: []User{
 			{Name: "default", Verifiers: []Verifier{{1, sum("old")}, {2, sum("new")}}, Commands: []string{"@all"}, Keys: []string{"*"}},
@@ -52,7 +55,8 @@ func TestVerify(t *testing.T) {
 		{"", "", 0, false},
 	}
 	for _, tt := range tests {
-		id, credential, ok := u.Verify(tt.user, tt.password)
+		id, credential, refusal := u.Verify(tt.user, tt.password, now)
+		ok := refusal == ""
 		if ok != tt.ok || credential.Generation() != tt.generation || (id != nil) != tt.ok {
 			t.Errorf("Verify(%q, %q) = %v, %d, %v", tt.user, tt.password, id, credential.Generation(), ok)
 		}
@@ -74,9 +78,9 @@ func TestAcceptsTheSecretNotItsNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, old, ok1 := before.Verify("default", "old")
-	_, current, ok2 := before.Verify("default", "new")
-	if !ok1 || !ok2 || !before.Accepts(old) || !before.Accepts(current) {
+	_, old, refusal1 := before.Verify("default", "old", now)
+	_, current, refusal2 := before.Verify("default", "new", now)
+	if refusal1 != "" || refusal2 != "" || !before.Accepts(old, now) || !before.Accepts(current, now) {
 		t.Fatal("both are the user's")
 	}
 	f.Users[0].Verifiers = []Verifier{{1, sum("other")}, {2, sum("new")}}
@@ -84,7 +88,7 @@ func TestAcceptsTheSecretNotItsNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after.Accepts(old) || !after.Accepts(current) || after.Accepts(Credential{}) {
+	if after.Accepts(old, now) || !after.Accepts(current, now) || after.Accepts(Credential{}, now) {
 		t.Error("Accepts is wrong")
 	}
 }
@@ -96,47 +100,8 @@ func TestTwoGenerationsOfOneSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, credential, ok := u.Verify("default", "same"); !ok || credential.Generation() != 4 {
-		t.Errorf("generation %d, %v; want 4", credential.Generation(), ok)
-	}
-}
-
-func TestAllows(t *testing.T) {
-	reader := users(t).Identity("reader")
-	keys := func(names ...string) (out [][]byte) {
-		for _, n := range names {
-			out = append(out, []byte(n))
-		}
-		return out
-	}
-	tests := []struct {
-		name   string
-		action Action
-		want   string
-	}{
-		{"category", Action{"get", []string{"string", "read"}, keys("shop:1"), false}, ""},
-		{"by name", Action{"ping", []string{"connection"}, nil, false}, ""},
-		{"subcommand", Action{"client|id", []string{"connection"}, nil, false}, ""},
-		{"subcommand of a permitted container", Action{"command|info", []string{"connection"}, nil, false}, ""},
-		{"other subcommand", Action{"client|kill", []string{"connection"}, nil, false}, "'client|kill'"},
-		{"command", Action{"set", []string{"write"}, keys("shop:1"), false}, "NOPERM this user has no permissions to run the 'set' command"},
-		{"one key of two", Action{"mget", []string{"read"}, keys("shop:1", "x"), false}, "NOPERM this user has no permissions to access one of the keys used as arguments"},
-		{"names of all keys", Action{"keys", []string{"read"}, nil, true}, "access one of the keys"},
-		{"second pattern", Action{"mget", []string{"read"}, keys("cart:1"), false}, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			denied := reader.Allows(tt.action)
-			if tt.want == "" && denied != nil {
-				t.Errorf("denied: %v", denied)
-			}
-			if tt.want != "" && (denied == nil || !strings.Contains(denied.Error(), tt.want)) {
-				t.Errorf("got %v, want %q", denied, tt.want)
-			}
-		})
-	}
-	if denied := users(t).Identity("default").Allows(Action{"set", []string{"write"}, keys("x"), false}); denied != nil {
-		t.Errorf("default is denied: %v", denied)
+	if _, credential, refusal := u.Verify("default", "same", now); refusal != "" || credential.Generation() != 4 {
+		t.Errorf("generation %d, %q; want 4", credential.Generation(), refusal)
 	}
 }
 
@@ -150,12 +115,15 @@ func TestParseRefuses(t *testing.T) {
 		}
 		return string(data)
 	}
+	second := func(f func(*File)) string {
+		return change(func(c *File) { c.Version = FileVersion; f(c) })
+	}
 	tests := []struct {
 		name, in string
 		want     error
 		says     string
 	}{
-		{"newer", `{"version":2,"roles":[]}`, ErrNewerVersion, "version 2, this engine reads up to 1"},
+		{"newer", `{"version":3,"roles":[]}`, ErrNewerVersion, "version 3, this engine reads up to 2"},
 		{"no version", `{}`, ErrInvalid, "version: missing"},
 		{"unknown field", `{"version":1,"roles":[]}`, ErrInvalid, `"roles"`},
 		{"trailing", change(func(*File) {}) + "{}", ErrInvalid, "after top-level"},
@@ -169,6 +137,21 @@ func TestParseRefuses(t *testing.T) {
 		{"generation", change(func(f *File) { f.Users[0].Verifiers[1].Generation = 1 }), ErrInvalid, "unique"},
 		{"category", change(func(f *File) { f.Users[1].Commands = []string{"@reads"} }), ErrInvalid, `"@reads"`},
 		{"pattern", change(func(f *File) { f.Users[1].Keys = []string{strings.Repeat("a", 2000)} }), ErrInvalid, "1024"},
+		{"minus in version 1", change(func(f *File) { f.Users[1].Commands = []string{"-get"} }), ErrInvalid, `"-get" needs version 2`},
+		{"life in version 1", change(func(f *File) { f.Users[1].NotAfter = "2030-01-01T00:00:00Z" }), ErrInvalid, "need version 2"},
+		{"audit in version 1", change(func(f *File) { f.Audit = &Audit{Level: AuditNone} }), ErrInvalid, "audit: needs version 2"},
+		{"rule", second(func(f *File) { f.Users[1].Commands = []string{"--get"} }), ErrInvalid, `users[1] ("reader"): commands: "--get" is not a command's name`},
+		{"forbidden category", second(func(f *File) { f.Users[1].Commands = []string{"-@reads"} }), ErrInvalid, `unknown category "-@reads"`},
+		{"no pattern", second(func(f *File) { f.Users[1].ReadKeys = []string{""} }), ErrInvalid, "readKeys: a pattern of 0 bytes"},
+		{"open class", second(func(f *File) { f.Users[1].WriteKeys = []string{"a[bc"} }), ErrInvalid, `writeKeys: pattern "a[bc": [ without ]`},
+		{"backslash", second(func(f *File) { f.Users[1].Channels = []string{`a\`} }), ErrInvalid, "channels: pattern"},
+		{"patterns", second(func(f *File) { f.Users[1].WriteKeys = make([]string, MaxPatterns+1) }), ErrInvalid, "writeKeys: 257 patterns, must be at most 256"},
+		{"source", second(func(f *File) { f.Users[1].Source = "a\r\nb" }), ErrInvalid, "source"},
+		{"end", second(func(f *File) { f.Users[1].NotAfter = "tomorrow" }), ErrInvalid, `notAfter: "tomorrow", must be a time as in 2026`},
+		{"connections", second(func(f *File) { f.Users[1].Quota = &Quota{Connections: -1} }), ErrInvalid, "quota.connections: -1, must be from 0 to 100000"},
+		{"requests", second(func(f *File) { f.Users[1].Quota = &Quota{RequestsPerSecond: 1 << 30} }), ErrInvalid, "quota.requestsPerSecond: 1073741824, must be from 0 to 10000000"},
+		{"level", second(func(f *File) { f.Audit = &Audit{Level: "Some", RetentionSeconds: 1} }), ErrInvalid, `audit.level: "Some", must be "None"`},
+		{"retention", second(func(f *File) { f.Audit = &Audit{Level: AuditAll} }), ErrInvalid, "audit.retentionSeconds: 0, must be from 1 to"},
 		{"size", strings.Repeat(" ", MaxFileBytes+1), ErrInvalid, "larger"},
 	}
 	for _, tt := range tests {

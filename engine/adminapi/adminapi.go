@@ -32,6 +32,9 @@ type Credentials struct {
 	Users    []User `json:"users"`
 	// Error is why the newest file was not taken up; empty when it was.
 	Error string `json:"error,omitempty"`
+	// FileVersion is the newest version of the users file that the engine
+	// reads (acl.FileVersion); 0 from one that reads only the first.
+	FileVersion int `json:"fileVersion,omitempty"`
 }
 
 // User is one user's accepted generations and sessions.
@@ -48,11 +51,17 @@ type Generation struct {
 	Sessions int64 `json:"sessions"`
 }
 
-// TLS is the certificate that the client port serves.
+// TLS is the certificate that the client port serves, and whom the admin port
+// trusts.
 type TLS struct {
 	Fingerprint string `json:"fingerprint"` // SHA-256 of the leaf's DER, lower-case hex
 	NotAfter    string `json:"notAfter"`    // RFC 3339
 	Error       string `json:"error,omitempty"`
+	// Authorities whose certificates the admin port accepts: SHA-256 of their
+	// DER, lower-case hex, sorted.
+	Authorities []string `json:"authorities,omitempty"`
+	// AuthoritiesError is why the newest authorities.pem was not taken up.
+	AuthoritiesError string `json:"authoritiesError,omitempty"`
 }
 
 // Storage is the volume's space and whether writes are refused for want of it.

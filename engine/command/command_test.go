@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -29,6 +30,9 @@ func TestEveryRowIsWhole(t *testing.T) {
 		}
 		if c.Arity == 0 || len(c.Categories) == 0 || c.Name != strings.ToLower(c.Name) {
 			t.Errorf("%s: arity, categories or name", c.Name)
+		}
+		if (c.FirstKey != 0) != (len(c.access) > 0) {
+			t.Errorf("%s: what it does with its keys", c.Name)
 		}
 		if c.Flags&Write != 0 && (c.Flags&ReadOnly != 0 || c.Parse == nil) {
 			t.Errorf("%s: a write goes through the log and is no read", c.Name)
@@ -62,7 +66,11 @@ func TestKeys(t *testing.T) {
 		{"XADD s * f v", "s"}, {"SCAN 0", ""}, {"PING", ""}, {"SMISMEMBER s a b", "s"},
 	} {
 		call := argv(strings.Fields(tt.command)...)
-		if got := string(bytes.Join(Lookup(call[0]).Keys(call), []byte(" "))); got != tt.want {
+		var names [][]byte
+		for _, key := range Lookup(call[0]).AppendKeys(nil, call) {
+			names = append(names, key.Name)
+		}
+		if got := string(bytes.Join(names, []byte(" "))); got != tt.want {
 			t.Errorf("%s: keys %q, want %q", tt.command, got, tt.want)
 		}
 	}
@@ -73,11 +81,11 @@ func TestKeys(t *testing.T) {
 func TestEveryKey(t *testing.T) {
 	var got []string
 	for _, c := range All() {
-		if c.EveryKey() {
-			got = append(got, c.Name)
+		if access := c.EveryKey(); access != 0 {
+			got = append(got, c.Name+map[acl.Access]string{acl.Read: "", acl.Write: "!"}[access])
 		}
 	}
-	if want := "dbsize flushall flushdb keys scan"; strings.Join(got, " ") != want {
+	if want := "dbsize flushall! flushdb! keys scan"; strings.Join(got, " ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

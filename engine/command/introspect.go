@@ -236,8 +236,8 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 		return fail(textError("ERR Invalid number of arguments specified for command"))
 	}
 	var keys []reply.Reply
-	for _, key := range c.Keys(called) {
-		keys = append(keys, reply.Bulk(key))
+	for _, key := range c.AppendKeys(nil, called) {
+		keys = append(keys, reply.Bulk(key.Name))
 	}
 	return reply.Array(keys...)
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"math"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -184,4 +185,15 @@ func expireKey(tx *machine.Tx, key []byte, deadline int64) {
 		return
 	}
 	tx.Store.SetDeadline(key, deadline)
+}
+
+// setKeys lists SET's key, which is read too if its old value is answered.
+func setKeys(dst []acl.Key, argv [][]byte) []acl.Key {
+	key := acl.Key{Name: argv[1], Access: write}
+	for _, arg := range argv[3:] {
+		if is(arg, "GET") {
+			key.Access = update
+		}
+	}
+	return append(dst, key)
 }

@@ -8,12 +8,12 @@ import (
 
 func init() {
 	register(
-		row("sadd", -3, Write|DenyOOM|Fast, oneKey, "write set fast", plain(sadd)),
-		row("srem", -3, Write|Fast, oneKey, "write set fast", plain(srem)),
-		row("smembers", 2, ReadOnly, oneKey, "read set slow", plain(smembers)),
-		row("sismember", 3, ReadOnly|Fast, oneKey, "read set fast", plain(sismember)),
-		row("smismember", -3, ReadOnly|Fast, oneKey, "read set fast", plain(smismember)),
-		row("scard", 2, ReadOnly|Fast, oneKey, "read set fast", plain(scard)),
+		row("sadd", -3, Write|DenyOOM|Fast, oneKey.to(write), "write set fast", plain(sadd)),
+		row("srem", -3, Write|Fast, oneKey.to(write), "write set fast", plain(srem)),
+		row("smembers", 2, ReadOnly, oneKey.to(read), "read set slow", plain(smembers)),
+		row("sismember", 3, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(sismember)),
+		row("smismember", -3, ReadOnly|Fast, oneKey.to(read), "read set fast", plain(smismember)),
+		row("scard", 2, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(scard)),
 	)
 }
 

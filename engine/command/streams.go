@@ -17,12 +17,12 @@ const trimLimit = 10_000
 
 func init() {
 	register(
-		row("xadd", -5, Write|DenyOOM|Fast, oneKey, "write stream fast", parseXadd),
-		row("xlen", 2, ReadOnly|Fast, oneKey, "read stream fast", plain(xlen)),
-		row("xrange", -4, ReadOnly, oneKey, "read stream slow", parseXrange(false)),
-		row("xrevrange", -4, ReadOnly, oneKey, "read stream slow", parseXrange(true)),
-		row("xdel", -3, Write|Fast, oneKey, "write stream fast", plain(xdel)),
-		row("xtrim", -4, Write, oneKey, "write stream slow", parseXtrim),
+		row("xadd", -5, Write|DenyOOM|Fast, oneKey.to(write), "write stream fast", parseXadd),
+		row("xlen", 2, ReadOnly|Fast, oneKey.to(look), "read stream fast", plain(xlen)),
+		row("xrange", -4, ReadOnly, oneKey.to(read), "read stream slow", parseXrange(false)),
+		row("xrevrange", -4, ReadOnly, oneKey.to(read), "read stream slow", parseXrange(true)),
+		row("xdel", -3, Write|Fast, oneKey.to(write), "write stream fast", plain(xdel)),
+		row("xtrim", -4, Write, oneKey.to(write), "write stream slow", parseXtrim),
 	)
 }
 

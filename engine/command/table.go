@@ -11,9 +11,9 @@
 package command
 
 import (
-	"slices"
 	"strings"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -40,10 +40,17 @@ type Command struct {
 	Name       string // lower case; "container|sub" for a subcommand
 	Arity      int    // as redis-server: counts the name; negative is a minimum
 	Flags      Flag
-	FirstKey   int      // index of the first key in argv, 0 for none
-	LastKey    int      // index of the last key; negative counts from the end
-	KeyStep    int      // distance between keys
 	Categories []string // ACL categories without "@", as redis-server's
+
+	// FirstKey, LastKey and KeyStep say where the keys stand in argv, as
+	// COMMAND reports it: 0 for none; a negative last one counts from the end.
+	FirstKey, LastKey, KeyStep int
+	// access of each key in turn, the last one also of those that follow.
+	access []acl.Access
+	// find lists the keys where they, or what is done with them, depend on the
+	// arguments; nil where they do not.
+	find func(dst []acl.Key, argv [][]byte) []acl.Key
+	set  acl.Categories // Categories again
 
 	// Parse validates the arguments (arity is already checked) and makes the
 	// Op; an error's text is the reply's, code first. Nil for commands of the
@@ -83,24 +90,54 @@ func register(cmds ...*Command) {
 	}
 }
 
-// Where a command's keys stand: first, last, step.
+// place is where a command's keys stand: first, last, step.
+type place [3]int
+
 var (
-	noKey    = [3]int{0, 0, 0}
-	oneKey   = [3]int{1, 1, 1}
-	twoKeys  = [3]int{1, 2, 1}
-	allKeys  = [3]int{1, -1, 1}
-	keyPairs = [3]int{1, -1, 2}
+	noKey    = keySpec{}
+	oneKey   = place{1, 1, 1}
+	twoKeys  = place{1, 2, 1}
+	allKeys  = place{1, -1, 1}
+	keyPairs = place{1, -1, 2}
 )
+
+// What a command does with a key, by the flags of redis-server's key
+// specifications: ACCESS reads; INSERT, UPDATE and DELETE write; a key with
+// none of them is only looked at.
+const (
+	look   = acl.Access(0)
+	read   = acl.Read
+	write  = acl.Write
+	update = acl.Read | acl.Write // the value read is answered or built upon
+)
+
+// keySpec is where a command's keys stand and what it does with them.
+type keySpec struct {
+	place
+	access []acl.Access
+}
+
+// to says what is done with each key in turn; the last word holds for those
+// that follow.
+func (p place) to(access ...acl.Access) keySpec { return keySpec{p, access} }
 
 type parser = func(argv [][]byte) (machine.Op, error)
 
 // row makes the row of a command of the keyspace.
-func row(name string, arity int, flags Flag, keys [3]int, categories string, parse parser) *Command {
-	return &Command{
+func row(name string, arity int, flags Flag, k keySpec, categories string, parse parser) *Command {
+	c := &Command{
 		Name: name, Arity: arity, Flags: flags,
-		FirstKey: keys[0], LastKey: keys[1], KeyStep: keys[2],
+		FirstKey: k.place[0], LastKey: k.place[1], KeyStep: k.place[2], access: k.access,
 		Categories: strings.Fields(categories), Parse: parse,
 	}
+	c.set = acl.CategoriesOf(c.Categories...)
+	return c
+}
+
+// finding gives the row another way to list its keys than by their places.
+func (c *Command) finding(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Command {
+	c.find = find
+	return c
 }
 
 // maxName bounds the length of a command's name, in bytes.
@@ -160,20 +197,28 @@ func (c *Command) subcommand(name []byte) *Command {
 	return nil
 }
 
-// Keys lists the keys among argv.
-func (c *Command) Keys(argv [][]byte) [][]byte {
-	if c.FirstKey == 0 || c.FirstKey >= len(argv) {
-		return nil
+// AppendKeys appends the keys among argv and what is done with each.
+func (c *Command) AppendKeys(dst []acl.Key, argv [][]byte) []acl.Key {
+	if c.find != nil {
+		return c.find(dst, argv)
+	}
+	if c.FirstKey == 0 {
+		return dst
 	}
 	last := c.LastKey
 	if last < 0 {
 		last += len(argv)
 	}
-	var keys [][]byte
-	for i := c.FirstKey; i <= last && i < len(argv); i += c.KeyStep {
-		keys = append(keys, argv[i])
+	for i, n := c.FirstKey, 0; i <= last && i < len(argv); i, n = i+c.KeyStep, n+1 {
+		dst = append(dst, acl.Key{Name: argv[i], Access: c.access[min(n, len(c.access)-1)]})
 	}
-	return keys
+	return dst
+}
+
+// Action is what the command asks of package acl, with keys as AppendKeys lists
+// them.
+func (c *Command) Action(keys []acl.Key) acl.Action {
+	return acl.Action{Command: c.Name, Categories: c.set, Keys: keys, EveryKey: c.EveryKey()}
 }
 
 // Grows reports whether the command may add to the keyspace. A new name may be
@@ -182,11 +227,19 @@ func (c *Command) Grows() bool {
 	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx"
 }
 
-// EveryKey reports whether the command concerns keys that it does not name:
-// it lists, counts or removes them all.
-func (c *Command) EveryKey() bool {
-	return c.FirstKey == 0 && slices.Contains(c.Categories, "keyspace")
+// EveryKey is what the command does with keys that it does not name: it lists,
+// counts or removes them all. Zero if it does not.
+func (c *Command) EveryKey() acl.Access {
+	switch {
+	case c.FirstKey != 0 || c.find != nil || c.set&keyspace == 0:
+		return 0
+	case c.Flags&Write != 0:
+		return acl.Write
+	}
+	return acl.Read
 }
+
+var keyspace = acl.CategoriesOf("keyspace")
 
 // Heavy reports whether the command's work or reply grows with the data rather
 // than with its arguments.

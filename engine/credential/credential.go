@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ const (
 
 // Paths are the mounted directories.
 type Paths struct {
-	Users     string // users.json
+	Users     string // users.json; authorities.pem, which may be missing
 	ClientTLS string // tls.crt, tls.key
 	AdminTLS  string // tls.crt, tls.key, ca.crt
 	Keys      string // the key ring of package vault; may be empty
@@ -50,19 +51,23 @@ type Certificate struct {
 	Fingerprint string // SHA-256 of the leaf's DER, lower-case hex
 	NotAfter    time.Time
 	// Authorities of ca.crt, for the admin port only.
-	Authorities *x509.CertPool
+	Authorities []*x509.Certificate
 }
 
 // Snapshot is what is in force. The errors say why a newer content is not.
 type Snapshot struct {
-	Users       *acl.Users
-	Client      *Certificate
-	Admin       *Certificate
-	Keys        *vault.Ring // nil without a directory for it
-	UsersError  string
-	ClientError string
-	AdminError  string
-	KeysError   string
+	Users            *acl.Users
+	Client           *Certificate
+	Admin            *Certificate
+	Authorities      *Authorities
+	Keys             *vault.Ring // nil without a directory for it
+	UsersError       string
+	ClientError      string
+	AdminError       string
+	AuthoritiesError string
+	KeysError        string
+
+	bundle []*x509.Certificate // of authorities.pem
 }
 
 // Watcher holds the current Snapshot.
@@ -76,7 +81,8 @@ type Watcher struct {
 	onChange []func(*Snapshot)
 }
 
-// Open reads every file once; here, at start, a bad one is an error.
+// Open reads every file once; here, at start, a bad one is an error, unless it
+// may be missing.
 func Open(paths Paths, log *slog.Logger) (*Watcher, error) {
 	w := &Watcher{paths: paths, log: log}
 	s := &Snapshot{}
@@ -86,7 +92,12 @@ func Open(paths Paths, log *slog.Logger) (*Watcher, error) {
 		if readErr == nil {
 			readErr = source.take(s, content)
 		}
-		if readErr != nil {
+		switch {
+		case readErr == nil:
+		case source.optional:
+			*source.problem(s) = readErr.Error()
+			log.Error("credentials not taken up", "file", source.name, "error", readErr)
+		default:
 			err = errors.Join(err, fmt.Errorf("%s: %w", source.name, readErr))
 		}
 		w.seen[i] = content.sum()
@@ -94,6 +105,7 @@ func Open(paths Paths, log *slog.Logger) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.trust()
 	w.current.Store(s)
 	return w, nil
 }
@@ -174,6 +186,7 @@ func (w *Watcher) reload() {
 	if !changed {
 		return
 	}
+	next.trust()
 	w.current.Store(&next)
 	for _, f := range w.onChange {
 		f(&next)
@@ -182,11 +195,12 @@ func (w *Watcher) reload() {
 
 // A source is a directory's part in the snapshot.
 type source struct {
-	name    string
-	dir     string
-	files   []string // all that the directory holds when empty
-	take    func(*Snapshot, content) error
-	problem func(*Snapshot) *string
+	name     string
+	dir      string
+	files    []string // all that the directory holds when empty
+	take     func(*Snapshot, content) error
+	problem  func(*Snapshot) *string
+	optional bool // without a file its content is empty
 }
 
 // file is one of a source's files.
@@ -209,16 +223,17 @@ func (c content) sum() (sum [sha256.Size]byte) {
 }
 
 // sourceCount bounds the sources.
-const sourceCount = 4
+const sourceCount = 5
 
 func (w *Watcher) sources() []source {
 	sources := []source{
-		{"users", w.paths.Users, []string{"users.json"}, takeUsers, func(s *Snapshot) *string { return &s.UsersError }},
-		{"client certificate", w.paths.ClientTLS, []string{"tls.crt", "tls.key"}, takeClient, func(s *Snapshot) *string { return &s.ClientError }},
-		{"admin certificate", w.paths.AdminTLS, []string{"tls.crt", "tls.key", "ca.crt"}, takeAdmin, func(s *Snapshot) *string { return &s.AdminError }},
+		{name: "users", dir: w.paths.Users, files: []string{"users.json"}, take: takeUsers, problem: func(s *Snapshot) *string { return &s.UsersError }},
+		{name: "client certificate", dir: w.paths.ClientTLS, files: []string{"tls.crt", "tls.key"}, take: takeClient, problem: func(s *Snapshot) *string { return &s.ClientError }},
+		{name: "admin certificate", dir: w.paths.AdminTLS, files: []string{"tls.crt", "tls.key", "ca.crt"}, take: takeAdmin, problem: func(s *Snapshot) *string { return &s.AdminError }},
+		{name: "authorities", dir: w.paths.Users, files: []string{authoritiesFile}, take: takeAuthorities, problem: func(s *Snapshot) *string { return &s.AuthoritiesError }, optional: true},
 	}
 	if w.paths.Keys != "" {
-		sources = append(sources, source{"encryption keys", w.paths.Keys, nil, takeKeys, func(s *Snapshot) *string { return &s.KeysError }})
+		sources = append(sources, source{name: "encryption keys", dir: w.paths.Keys, take: takeKeys, problem: func(s *Snapshot) *string { return &s.KeysError }})
 	}
 	return sources
 }
@@ -245,13 +260,16 @@ func (s source) read() (content, error) {
 			}
 		}
 	}
-	c := make(content, len(names))
-	for i, name := range names {
+	c := make(content, 0, len(names))
+	for _, name := range names {
 		data, err := readFile(filepath.Join(dir, name))
+		if s.optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		c[i] = file{name, data}
+		c = append(c, file{name, data})
 	}
 	return c, nil
 }
@@ -295,9 +313,8 @@ func takeAdmin(s *Snapshot, c content) error {
 	if err != nil {
 		return err
 	}
-	cert.Authorities = x509.NewCertPool()
-	if !cert.Authorities.AppendCertsFromPEM(c[2].data) {
-		return errors.New("ca.crt holds no certificate")
+	if cert.Authorities, err = authorities(c[2]); err != nil {
+		return err
 	}
 	s.Admin = cert
 	return nil

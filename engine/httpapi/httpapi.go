@@ -49,7 +49,7 @@ func Admin(credentials func() *credential.Snapshot, operatorName string, status 
 			return nil, err
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
-		c.ClientCAs = credentials().Admin.Authorities
+		c.ClientCAs = credentials().Authorities.Pool
 		c.VerifyConnection = func(state tls.ConnectionState) error {
 			return verifyName(state, operatorName)
 		}

@@ -45,7 +45,7 @@ func serve(t *testing.T, ready func() error) (url, token string, roots *x509.Cer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "https://" + l.Addr().String(), strings.TrimSpace(string(secret)), w.Current().Admin.Authorities
+	return "https://" + l.Addr().String(), strings.TrimSpace(string(secret)), w.Current().Authorities.Pool
 }
 
 func TestHealth(t *testing.T) {

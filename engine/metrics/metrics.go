@@ -48,7 +48,7 @@ type Certificate struct {
 
 // ReloadError says whether the newest content of a mount was refused.
 type ReloadError struct {
-	Source string // users | client | admin | encryption
+	Source string // users | client | admin | authorities | encryption
 	Failed bool
 }
 

@@ -36,11 +36,16 @@ func (n *Node) Status() adminapi.Status {
 			Revision: snapshot.Users.Revision(),
 			Users:    usersOf(snapshot.Users, stats),
 			Error:    snapshot.UsersError,
+
+			FileVersion: acl.FileVersion,
 		},
 		TLS: adminapi.TLS{
 			Fingerprint: snapshot.Client.Fingerprint,
 			NotAfter:    snapshot.Client.NotAfter.UTC().Format(time.RFC3339),
 			Error:       snapshot.ClientError,
+
+			Authorities:      snapshot.Authorities.Fingerprints,
+			AuthoritiesError: snapshot.AuthoritiesError,
 		},
 		Storage:    facts.Storage,
 		Encryption: facts.Encryption,
@@ -106,6 +111,7 @@ func (n *Node) sample() metrics.Sample {
 			{Source: "users", Failed: snapshot.UsersError != ""},
 			{Source: "client", Failed: snapshot.ClientError != ""},
 			{Source: "admin", Failed: snapshot.AdminError != ""},
+			{Source: "authorities", Failed: snapshot.AuthoritiesError != ""},
 			{Source: "encryption", Failed: snapshot.KeysError != ""},
 		},
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
@@ -21,7 +20,8 @@ const (
 	// although the batch goes on; idleOutput what a waiting session keeps.
 	flushSize  = 1 << 20
 	idleOutput = 64 << 10
-	// idleItems is how many commands' room a session keeps for its next batch.
+	// idleItems is how many commands' and keys' room a session keeps for its
+	// next batch.
 	idleItems = 64
 	// writeChunk bytes must be taken by the client within writeTimeout.
 	writeChunk   = 256 << 10
@@ -102,6 +102,9 @@ func (c *session) serveBuffered() (served int, ok bool) {
 		if cap(run) <= idleItems {
 			c.items = run[:0] // execute has emptied them
 		}
+		if clear(c.keys[:cap(c.keys)]); cap(c.keys) > idleItems {
+			c.keys = nil
+		}
 	}()
 	for served < maxBatch && !c.closing {
 		argv, complete, err := c.reader.Next()
@@ -156,19 +159,19 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		return refuse(err)
 	}
 	c.last, c.lastAt = cmd.Name, time.Now()
-	keys := cmd.Keys(argv)
+	c.keys = cmd.AppendKeys(c.keys[:0], argv)
 	if cmd.Flags&command.NoAuth == 0 {
 		if c.identity == nil {
 			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
 		}
-		action := acl.Action{Command: cmd.Name, Categories: cmd.Categories, Keys: keys, EveryKey: cmd.EveryKey()}
-		if denied := c.identity.Allows(action); denied != nil {
+		action := cmd.Action(c.keys)
+		if denied := c.identity.Allows(&action); denied != nil {
 			c.srv.counters.denied.Add(1)
 			return refuse(denied)
 		}
 	}
-	for _, key := range keys {
-		if limit := c.srv.opts.Limits.MaxKeyBytes; len(key) > limit {
+	for _, key := range c.keys {
+		if limit := c.srv.opts.Limits.MaxKeyBytes; len(key.Name) > limit {
 			return refuse(fmt.Errorf("ERR key is longer than %d bytes", limit))
 		}
 	}

@@ -181,7 +181,7 @@ func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
-		if credential := c.bound(); credential.User != "" && !snapshot.Users.Accepts(credential) {
+		if credential := c.bound(); credential.User != "" && !snapshot.Users.Accepts(credential, time.Now()) {
 			c.interrupt()
 		}
 	}

@@ -36,6 +36,7 @@ type session struct {
 	reader  *resp.Reader
 	out     []byte
 	items   []machine.Item // room for those of a batch
+	keys    []acl.Key      // room for those of a command
 	proto   int
 	closing bool // after the replies so far
 	// unauthenticated is how admission counts the connection.
@@ -98,15 +99,16 @@ func (c *session) mayGoOn() bool {
 	if c.srv.draining.Load() {
 		return false
 	}
-	now := c.srv.opts.Credentials()
-	if now == c.snapshot || c.User() == "" {
+	if c.User() == "" {
 		return true
 	}
-	if !now.Users.Accepts(c.credential) {
-		return false
+	if current := c.srv.opts.Credentials(); current != c.snapshot {
+		if !current.Users.Accepts(c.credential, time.Now()) {
+			return false
+		}
+		c.snapshot, c.identity = current, current.Users.Identity(c.User())
 	}
-	c.snapshot, c.identity = now, now.Users.Identity(c.User())
-	return true
+	return !c.identity.ExpiredAt(time.Now())
 }
 
 // ID implements command.Session.
@@ -140,8 +142,8 @@ func (c *session) User() string { return c.credential.User }
 // Authenticate implements command.Session.
 func (c *session) Authenticate(user, password string) bool {
 	snapshot := c.srv.opts.Credentials()
-	id, proved, ok := snapshot.Users.Verify(user, password)
-	if !ok {
+	id, proved, refusal := snapshot.Users.Verify(user, password, time.Now())
+	if refusal != "" {
 		c.srv.counters.authFailures.Add(1)
 		if delay := c.srv.throttle.failed(c.host, time.Now()); delay > 0 {
 			time.Sleep(delay)

@@ -51,7 +51,7 @@ var rules = []rule{
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/(acl|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
-	{of: `^engine/command$`, never: local, but: engine + `(glob|machine|reply|store)$`, why: "a command decides nothing about permission or durability"},
+	{of: `^engine/command$`, never: local, but: engine + `(acl|glob|machine|reply|store)$`, why: "a command says what it needs; permission and durability are decided elsewhere"},
 	{of: `^engine/(machine|store|command)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},
 	{of: `^engine/member$`, never: local, but: engine + `(machine|replica|snapshot|vault|wal)$`, why: "a member is the log, the snapshots and the machine, as the replica says"},
 	{of: `^engine/member$`, never: `^(time|crypto/rand|math/rand|math/rand/v2|sync)$`, why: "a simulation plays it: no clock, no randomness, nothing that runs beside it"},

@@ -78,13 +78,6 @@ var members = []safeguard{
 
 // others: what stands between people.
 var others = []safeguard{
-	{name: "the permission check", file: "engine/server/loop.go", in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if denied := c.identity.Allows(action); denied != nil {", new: "if denied := c.identity.Allows(action); false {"},
-	{name: "authentication before commands", file: "engine/server/loop.go", in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if c.identity == nil {\n\t\t\treturn nil, machine.Item{}, reply.Error(\"NOAUTH Authentication required.\")\n\t\t}\n\t\taction := acl.Action{Command: cmd.Name, Categories: cmd.Categories, Keys: keys, EveryKey: cmd.EveryKey()}\n\t\tif denied := c.identity.Allows(action); denied != nil {",
-		new: "action := acl.Action{Command: cmd.Name, Categories: cmd.Categories, Keys: keys, EveryKey: cmd.EveryKey()}\n\t\tif c.identity == nil {\n\t\t} else if denied := c.identity.Allows(action); denied != nil {"},
-	{name: "that sessions of a revoked credential end", file: "engine/server/session.go", in: nodePkg, test: "TestRevokedSessionsAreClosed",
-		old: "if !now.Users.Accepts(c.credential) {", new: "if false {"},
 	{name: "the wait for every member's proof", file: "controllers/rotation/machine.go", test: "TestNoClientIsEverRefused",
 		old: "if waiting := m.unproven(); waiting != \"\" {", new: "if waiting := m.unproven(); waiting == \"nobody\" {"},
 	{name: "that a proof is of the users file in force", file: "controllers/rotation/machine.go", test: "TestProofIsOfTheSecretNotItsNumber",

@@ -139,7 +139,7 @@ func prepareUsers(dir string) error {
 	sum := sha256.Sum256([]byte(password))
 	digest := hex.EncodeToString(sum[:])
 	file, err := json.Marshal(acl.File{
-		Version:  acl.FileVersion,
+		Version:  acl.PreviousFileVersion, // it needs nothing newer
 		Revision: digest[:16],
 		Users: []acl.User{{
 			Name: user, Verifiers: []acl.Verifier{{Generation: 1, SHA256: digest}}, Commands: []string{"@all"}, Keys: []string{"*"},

@@ -1,0 +1,177 @@
+package acl
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/coffer-dev/coffer/engine/glob"
+)
+
+// Access is what is done with a key's value. A command that asks whether a key
+// is there, and no more, has none: who may read the key or write it may ask.
+type Access uint8
+
+// The accesses; both together are both.
+const (
+	Read Access = 1 << iota
+	Write
+)
+
+// Key is one that a command names, and what it does with it.
+type Key struct {
+	Name   []byte
+	Access Access
+}
+
+// Action is what a command asks for.
+type Action struct {
+	Command    string // lower case; a subcommand as "client|id"
+	Categories Categories
+	Keys       []Key
+	// EveryKey is what is done with keys that are not named; zero if nothing.
+	EveryKey Access
+	Channels [][]byte
+}
+
+// Denied is why an action is refused. Its text begins with redis-server 7.0's
+// reply, which clients match on.
+type Denied struct {
+	Command string // the command that is not permitted; empty if a key or channel is not
+	Channel bool   // it was for a channel
+	Key     []byte // the key that is not permitted; nil if none was named
+	Source  string // of the user's permissions; may be empty
+}
+
+func (d *Denied) Error() string {
+	text := "NOPERM this user has no permissions to "
+	switch {
+	case d.Command != "":
+		text += "run the '" + d.Command + "' command"
+	case d.Channel:
+		text += "access one of the channels used as arguments"
+	default:
+		text += "access one of the keys used as arguments"
+	}
+	if d.Source != "" {
+		text += ": see " + d.Source
+	}
+	return text
+}
+
+// Categories are a set of redis' command categories.
+type Categories uint32
+
+const allCategories = "all"
+
+// categories are redis's; a misspelt one would silently permit nothing.
+var categories = map[string]Categories{}
+
+func init() {
+	for i, name := range strings.Fields("admin bitmap blocking connection dangerous fast geo hash hyperloglog keyspace list " +
+		"pubsub read scripting set slow sortedset stream string transaction write") {
+		categories[name] = 1 << i
+	}
+}
+
+// CategoriesOf is the set of those names, without "@"; unknown ones are left
+// out.
+func CategoriesOf(names ...string) (set Categories) {
+	for _, name := range names {
+		set |= categories[name]
+	}
+	return set
+}
+
+// A rule allows or forbids what it matches.
+type rule struct {
+	allow      bool
+	categories Categories // of a category's rule; all bits for @all
+	command    string     // of a command's
+}
+
+func newRule(text string) rule {
+	name, minus := strings.CutPrefix(text, "-")
+	category, ok := strings.CutPrefix(name, "@")
+	switch {
+	case !ok:
+		return rule{allow: !minus, command: strings.ToLower(name)}
+	case category == allCategories:
+		return rule{allow: !minus, categories: ^Categories(0)}
+	}
+	return rule{allow: !minus, categories: categories[category]}
+}
+
+func (r *rule) matches(a *Action, container string) bool {
+	if r.command == "" {
+		return r.categories == ^Categories(0) || r.categories&a.Categories != 0
+	}
+	return r.command == a.Command || r.command == container
+}
+
+// A pattern of keys and what may be done with them.
+type pattern struct {
+	glob   []byte
+	access Access
+}
+
+// patternsOf merges the lists: as in redis-server, one pattern must permit all
+// that a command does with a key, and a pattern in two lists permits both.
+func patternsOf(u User) (all []pattern) {
+	for _, list := range []struct {
+		patterns []string
+		access   Access
+	}{{u.Keys, Read | Write}, {u.ReadKeys, Read}, {u.WriteKeys, Write}} {
+		for _, text := range list.patterns {
+			at := slices.IndexFunc(all, func(p pattern) bool { return string(p.glob) == text })
+			if at < 0 {
+				all, at = append(all, pattern{glob: []byte(text)}), len(all)
+			}
+			all[at].access |= list.access
+		}
+	}
+	return all
+}
+
+// Allows says whether the identity may do a; if not, why.
+func (id *Identity) Allows(a *Action) *Denied {
+	if !id.allowsCommand(a) {
+		return &Denied{Command: a.Command, Source: id.source}
+	}
+	if a.EveryKey&^id.everyKey != 0 {
+		return &Denied{Source: id.source}
+	}
+	for i := range a.Keys {
+		if !id.allowsKey(&a.Keys[i]) {
+			return &Denied{Key: a.Keys[i].Name, Source: id.source}
+		}
+	}
+	for _, channel := range a.Channels {
+		if !slices.ContainsFunc(id.channels, func(p []byte) bool { return glob.Match(p, channel) }) {
+			return &Denied{Channel: true, Source: id.source}
+		}
+	}
+	return nil
+}
+
+func (id *Identity) allowsCommand(a *Action) bool {
+	container, _, _ := strings.Cut(a.Command, "|")
+	for i := len(id.rules) - 1; i >= 0; i-- {
+		if id.rules[i].matches(a, container) {
+			return id.rules[i].allow
+		}
+	}
+	return false
+}
+
+func (id *Identity) allowsKey(key *Key) bool {
+	if id.everyKey == Read|Write {
+		return true
+	}
+	for i := range id.keys {
+		p := &id.keys[i]
+		if p.access&key.Access == key.Access && glob.Match(p.glob, key.Name) {
+			return true
+		}
+	}
+	return false
+}
