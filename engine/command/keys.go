@@ -184,7 +184,7 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 
 func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
 	found := gather(tx)
-	tx.Store.Each(tx.Now, func(key string, _ store.Value) bool {
+	tx.Store.Each(tx.Now, func(key string, _ store.Kind) bool {
 		return !glob.Match(argv[1], []byte(key)) || found.add(reply.BulkString(key))
 	})
 	return reply.Array(found.items...)
@@ -236,8 +236,8 @@ func parseScan(argv [][]byte) (machine.Op, error) {
 func (op *scan) Apply(tx *machine.Tx) reply.Reply {
 	found := gather(tx)
 	count := int(min(op.count, math.MaxInt32))
-	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, v store.Value) bool {
-		wanted := (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == v.Kind().String())
+	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, kind store.Kind) bool {
+		wanted := (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == kind.String())
 		return !wanted || found.add(reply.BulkString(key))
 	})
 	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found.items...))

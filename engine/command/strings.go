@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"math"
 	"math/big"
 	"strconv"
@@ -47,7 +46,7 @@ func readString(tx *machine.Tx, key []byte) (store.String, bool, error) {
 }
 
 func putString(tx *machine.Tx, key, value []byte, deadline int64) {
-	tx.Store.Put(key, store.String(bytes.Clone(value)), deadline)
+	tx.Store.PutString(key, value, deadline)
 }
 
 // bulkOrNull renders a read: its error, null or the string.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -10,29 +11,31 @@ import (
 // can be decoded beside each other.
 type decoded struct {
 	slot     uint16
-	entries  map[string]*entry
+	table    *table
 	bytes    int64    // of the entries without their deadlines
-	expiring []*entry // those with a deadline
+	expiring []expiry // of those with a deadline
 }
 
-func decodeSlot(slot uint16, payload []byte) (l decoded, err error) {
+func decodeSlot(seed seed, slot uint16, payload []byte) (l decoded, err error) {
 	d := &decoder{rest: payload}
 	n := d.count(4)
-	l = decoded{slot: slot, entries: make(map[string]*entry, n)}
+	l = decoded{slot: slot, table: newTable(seed, n)}
+	var buf []byte
 	for previous := []byte(nil); n > 0 && d.err == nil; n-- {
 		key := d.bytes()
-		deadline := d.uint()
-		value := d.value()
+		deadline := int64(d.uint())
+		text, apart := d.held()
 		switch {
 		case d.err != nil:
 		case Slot(key) != slot:
 			d.fail("key in a wrong slot")
-		case int64(deadline) < 0:
+		case deadline < 0:
 			d.fail("deadline out of range")
-		case len(l.entries) > 0 && string(key) <= string(previous):
+		case l.table.count > 0 && string(key) <= string(previous):
 			d.fail("keys do not ascend")
 		default:
-			l.add(&entry{key: string(key), value: value, deadline: int64(deadline)})
+			buf = appendCell(buf[:0], key, deadline, text)
+			l.add(cell(buf), apart)
 			previous = key
 		}
 	}
@@ -45,29 +48,42 @@ func decodeSlot(slot uint16, payload []byte) (l decoded, err error) {
 	return l, nil
 }
 
-func (l *decoded) add(e *entry) {
-	l.entries[e.key] = e
-	l.bytes += int64(len(e.key)) + keyOverhead + e.value.Size()
+// held reads kind and value: the text of a string that stands in its cell, or
+// what stands apart.
+func (d *decoder) held() (text []byte, apart Value) {
+	if d.err != nil || len(d.rest) == 0 || Kind(d.rest[0]) != KindString {
+		return nil, d.value()
+	}
+	d.rest = d.rest[1:]
+	if text = d.bytes(); len(text) > embedded {
+		return nil, String(bytes.Clone(text))
+	}
+	return text, nil
+}
+
+func (l *decoded) add(c cell, apart Value) {
+	l.table.insert(c, apart)
+	e := decodeCell(c)
+	e.apart = apart
+	l.bytes += e.size()
 	if e.deadline != 0 {
-		l.expiring = append(l.expiring, e)
+		l.expiring = append(l.expiring, expiry{e.deadline, e.key})
 	}
 }
 
 // adopt makes a decoded slot the store's, which has no key in it.
 func (s *Store) adopt(l decoded) error {
-	if len(s.slots[l.slot]) > 0 {
+	if s.slots[l.slot] != nil {
 		return fmt.Errorf("%w: slot %d twice", ErrSnapshotCorrupt, l.slot)
 	}
-	if len(l.entries) == 0 {
+	if l.table.count == 0 {
 		return nil
 	}
-	s.slots[l.slot] = l.entries
-	s.keys += len(l.entries)
-	s.bytes += l.bytes
+	s.slots[l.slot] = l.table
+	s.keys += l.table.count
+	s.bytes += l.bytes + tableOverhead
 	for _, e := range l.expiring {
-		deadline := e.deadline
-		e.deadline = 0
-		s.index(e, deadline)
+		s.index(e.key, 0, e.at)
 	}
 	return nil
 }
@@ -75,7 +91,7 @@ func (s *Store) adopt(l decoded) error {
 // DecodeSlot adds the keys of a slot payload to a store that has none in that
 // slot.
 func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
-	l, err := decodeSlot(slot, payload)
+	l, err := decodeSlot(s.seed, slot, payload)
 	if err != nil {
 		return err
 	}
@@ -175,15 +191,15 @@ func (l *loader) run() (keys uint64, err error) {
 func (l *loader) decode(p *portion) error {
 	p.done = make(chan struct{})
 	l.pending = append(l.pending, p)
-	go p.decode()
+	go p.decode(l.store.seed)
 	return l.settle(decoders)
 }
 
-func (p *portion) decode() {
+func (p *portion) decode(seed seed) {
 	defer close(p.done)
 	for _, r := range p.records {
 		var slot decoded
-		if slot, p.err = decodeSlot(r.slot, r.payload); p.err != nil {
+		if slot, p.err = decodeSlot(seed, r.slot, r.payload); p.err != nil {
 			return
 		}
 		p.slots = append(p.slots, slot)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"slices"
+	"strings"
 )
 
 // SnapshotVersion is the version of the snapshot stream that is written. The
@@ -32,14 +33,14 @@ var (
 // does not. It costs the memory of what is written meanwhile and before its
 // turn: the old values of those keys.
 type Snapshot struct {
-	store *Store
-	slots *slotMaps              // the store's, or what Flush left behind
-	saved map[uint16]savedValues // of the slots from next on
-	next  int                    // the next slot to hand out
-	keys  uint64
-	buf   []byte   // encoded, not handed out
-	names []string // of the slot being encoded
-	ended bool     // the end record is in buf
+	store  *Store
+	slots  *slotTables            // the store's, or what Flush left behind
+	saved  map[uint16]savedValues // of the slots from next on
+	next   int                    // the next slot to hand out
+	keys   uint64
+	buf    []byte  // encoded, not handed out
+	sorted []entry // of the slot being encoded
+	ended  bool    // the end record is in buf
 }
 
 // savedValues are what keys held when the snapshot began, for those that were
@@ -94,7 +95,7 @@ func (n *Snapshot) Close() {
 	if n.store != nil && n.store.snapshot == n {
 		n.store.snapshot = nil
 	}
-	n.store, n.slots, n.saved, n.names = nil, nil, nil, nil
+	n.store, n.slots, n.saved, n.sorted = nil, nil, nil, nil
 	n.next, n.ended = Slots, true
 }
 
@@ -109,28 +110,28 @@ func (n *Snapshot) detach() {
 // that has yet to write it. Key by key, because a write must not wait for the
 // encoding of a slot, and a few writes to every slot must not cost as much
 // memory as all keys do.
-func (s *Store) beforeWrite(slot uint16, key string, e *entry) {
+func (s *Store) beforeWrite(p *place, key []byte) {
 	n := s.snapshot
-	if n == nil || int(slot) < n.next || n.slots != s.slots {
+	if n == nil || int(p.slot) < n.next || n.slots != s.slots {
 		return
 	}
-	values := n.saved[slot]
-	if _, ok := values[key]; ok {
+	values := n.saved[p.slot]
+	if _, ok := values[string(key)]; ok {
 		return
 	}
 	if values == nil {
 		values = savedValues{}
-		n.saved[slot] = values
+		n.saved[p.slot] = values
 	}
-	if e == nil {
-		values[key] = nil
+	if !p.found {
+		values[string(key)] = nil
 		return
 	}
-	old := *e
-	if _, ok := e.value.(String); !ok {
-		old.value = frozen{e.value, e.value.appendTo(nil)}
+	old := p.entry
+	if _, ok := old.apart.(String); !ok && old.apart != nil {
+		old.apart = frozen{old.apart, old.apart.appendTo(nil)}
 	}
-	values[key] = &old
+	values[old.key] = &old
 }
 
 // appendRecord encodes a slot as it was when the snapshot began.
@@ -139,8 +140,8 @@ func (n *Snapshot) appendRecord(slot uint16) {
 	begin := len(n.buf)
 	n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
 	n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
-	n.buf, n.names = encodeSlot(n.slots[slot], n.saved[slot], n.buf, n.names)
-	if len(n.names) == 0 {
+	n.buf, n.sorted = encodeSlot(n.slots[slot], n.saved[slot], n.buf, n.sorted)
+	if len(n.sorted) == 0 {
 		n.buf = n.buf[:begin]
 		return
 	}
@@ -154,36 +155,34 @@ func (s *Store) EncodeSlot(slot uint16, dst []byte) []byte {
 }
 
 // encodeSlot appends the payload of a slot in which some keys hold what was
-// saved. It returns their names as well, in the slice given for them.
-func encodeSlot(m map[string]*entry, saved savedValues, dst []byte, names []string) ([]byte, []string) {
-	names = names[:0]
-	for key := range m {
-		if _, ok := saved[key]; !ok {
-			names = append(names, key)
+// saved. It returns its entries as well, in the slice given for them.
+func encodeSlot(t *table, saved savedValues, dst []byte, entries []entry) ([]byte, []entry) {
+	entries = entries[:0]
+	for e := range t.all() {
+		if _, ok := saved[e.key]; !ok {
+			entries = append(entries, e)
 		}
 	}
-	for key, e := range saved {
+	for _, e := range saved {
 		if e != nil {
-			names = append(names, key)
+			entries = append(entries, *e)
 		}
 	}
-	slices.Sort(names)
-	dst = appendUint(dst, uint64(len(names)))
-	for _, key := range names {
-		e, ok := saved[key]
-		if !ok {
-			e = m[key]
-		}
-		dst = appendEntry(dst, key, e)
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	dst = appendUint(dst, uint64(len(entries)))
+	for i := range entries {
+		dst = entries[i].appendTo(dst)
 	}
-	return dst, names
+	return dst, entries
 }
 
-func appendEntry(dst []byte, key string, e *entry) []byte {
-	dst = appendBytes(dst, key)
+func (e *entry) appendTo(dst []byte) []byte {
+	dst = appendBytes(dst, e.key)
 	dst = appendUint(dst, uint64(e.deadline))
-	dst = append(dst, byte(e.value.Kind()))
-	return e.value.appendTo(dst)
+	if e.apart == nil {
+		return appendBytes(append(dst, byte(KindString)), e.text)
+	}
+	return e.apart.appendTo(append(dst, byte(e.apart.Kind())))
 }
 
 // Hash is a digest of all keys, values and deadlines, equal for equal states.
@@ -191,12 +190,12 @@ func appendEntry(dst []byte, key string, e *entry) []byte {
 func (s *Store) Hash() uint64 {
 	h := fnv.New64a()
 	var buf []byte
-	var names []string
-	for slot, m := range s.slots {
-		if len(m) == 0 {
+	var sorted []entry
+	for slot, t := range s.slots {
+		if t == nil {
 			continue
 		}
-		buf, names = encodeSlot(m, nil, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), names)
+		buf, sorted = encodeSlot(t, nil, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), sorted)
 		_, _ = h.Write(buf) // never fails
 	}
 	return h.Sum64()

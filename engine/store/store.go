@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"math"
+	"strings"
 
 	"github.com/tidwall/btree"
 )
@@ -10,23 +12,11 @@ import (
 // Slots is the number of slots.
 const Slots = 16384
 
-// keyOverhead approximates the bytes that a key costs beside its name and
-// value: map cell, entry, allocation rounding.
-const keyOverhead = 96
-
 // deadlineOverhead approximates the bytes of an entry in the expiry index.
-const deadlineOverhead = 40
+const deadlineOverhead = 64
 
 // ErrWrongType is returned when a key holds another type than asked for.
 var ErrWrongType = errors.New("WRONGTYPE Operation against a key holding the wrong kind of value")
-
-type entry struct {
-	key      string // the map's, which the expiry index shares
-	value    Value
-	deadline int64 // ms since the epoch; 0 is never
-}
-
-func (e *entry) expired(now int64) bool { return e.deadline != 0 && e.deadline <= now }
 
 type expiry struct {
 	at  int64
@@ -40,27 +30,29 @@ func (e expiry) less(o expiry) bool {
 	return e.key < o.key
 }
 
-type slotMaps [Slots]map[string]*entry
+type slotTables [Slots]*table
 
 // Store is the keyspace. It is not safe for concurrent use; its owner's lock
 // guards it.
 type Store struct {
-	slots    *slotMaps
+	slots    *slotTables
+	seed     seed // of the tables
 	keys     int
 	bytes    int64
 	expiries *btree.BTreeG[expiry]
 	snapshot *Snapshot // the running one, nil for none
+	buf      []byte    // a cell in the making
 }
 
 // New makes an empty store.
 func New() *Store {
-	s := &Store{}
+	s := &Store{seed: newSeed()}
 	s.clear()
 	return s
 }
 
 func (s *Store) clear() {
-	s.slots = new(slotMaps)
+	s.slots = new(slotTables)
 	s.keys, s.bytes = 0, 0
 	s.expiries = btree.NewBTreeGOptions(expiry.less, btree.Options{NoLocks: true})
 }
@@ -75,33 +67,56 @@ func (s *Store) Expiring() int { return s.expiries.Len() }
 // Bytes approximates the memory that keys and values take.
 func (s *Store) Bytes() int64 { return s.bytes }
 
-func (s *Store) find(key []byte, now int64) *entry {
-	e := s.slots[Slot(key)][string(key)]
-	if e == nil || e.expired(now) {
-		return nil
+// place is where a key is, or would be, and what it holds.
+type place struct {
+	slot  uint16
+	found bool
+	at    int
+	table *table // nil when the slot is empty
+	entry
+}
+
+func (s *Store) locate(key []byte) (p place) {
+	p.slot = Slot(key)
+	if p.table = s.slots[p.slot]; p.table != nil {
+		p.at, p.entry, p.found = p.table.find(key)
 	}
-	return e
+	return p
+}
+
+func (s *Store) find(key []byte, now int64) (e entry, found bool) {
+	if t := s.slots[Slot(key)]; t != nil {
+		_, e, found = t.find(key)
+	}
+	return e, found && !e.expired(now)
 }
 
 // Get returns the value of a key, for reading only; nil when it is absent.
 func (s *Store) Get(key []byte, now int64) Value {
-	if e := s.find(key, now); e != nil {
-		return e.value
+	if e, found := s.find(key, now); found {
+		return e.value()
 	}
 	return nil
 }
 
 // Exists reports whether a key is present.
-func (s *Store) Exists(key []byte, now int64) bool { return s.find(key, now) != nil }
+func (s *Store) Exists(key []byte, now int64) bool {
+	_, found := s.find(key, now)
+	return found
+}
 
 // Read returns the value of a key as the type asked for; found is false when
 // it is absent, and the error ErrWrongType when it is of another type.
 func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err error) {
-	e := s.find(key, now)
-	if e == nil {
+	e, found := s.find(key, now)
+	if !found {
 		return value, false, nil
 	}
-	value, ok := e.value.(T)
+	if text, ok := any(&value).(*String); ok && e.apart == nil {
+		*text = String(e.text) // not by way of a Value, which allocates
+		return value, true, nil
+	}
+	value, ok := e.value().(T)
 	if !ok {
 		return value, false, ErrWrongType
 	}
@@ -110,47 +125,67 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 
 // Edit lets fn change the value of a present key in place. A collection that
 // is empty afterwards is removed. It must follow a Read that found the key.
+// Strings are not changed in place.
 func Edit[T Value](s *Store, key []byte, fn func(T)) {
-	slot := Slot(key)
-	e := s.slots[slot][string(key)]
-	s.beforeWrite(slot, e.key, e)
-	before := e.value.Size()
-	fn(e.value.(T))
-	s.bytes += e.value.Size() - before
-	if e.value.vanished() {
-		s.remove(slot, e)
+	p := s.locate(key)
+	s.beforeWrite(&p, key)
+	before := p.apart.Size()
+	fn(p.apart.(T))
+	s.bytes += p.apart.Size() - before
+	if p.apart.vanished() {
+		s.remove(&p)
 	}
 }
 
 // Put stores a value under a key, in place of whatever was there, with a
 // deadline in ms since the epoch, 0 for none. The store owns the value then.
 func (s *Store) Put(key []byte, value Value, deadline int64) {
-	slot := Slot(key)
-	m := s.slots[slot]
-	e := m[string(key)]
-	if e == nil {
-		if m == nil {
-			m = make(map[string]*entry)
-			s.slots[slot] = m
-		}
-		e = &entry{key: string(key), value: value}
-		s.beforeWrite(slot, e.key, nil)
-		m[e.key] = e
-		s.keys++
-		s.bytes += int64(len(key)) + keyOverhead + value.Size()
+	p := s.locate(key)
+	if text, ok := value.(String); ok && len(text) <= embedded {
+		s.write(&p, key, appendCell(s.buf[:0], key, deadline, text), nil)
 	} else {
-		s.beforeWrite(slot, e.key, e)
-		s.bytes += value.Size() - e.value.Size()
-		e.value = value
+		s.write(&p, key, appendCell(s.buf[:0], key, deadline, ""), value)
 	}
-	s.index(e, deadline)
+}
+
+// PutString is Put of a string that stays the caller's.
+func (s *Store) PutString(key, text []byte, deadline int64) {
+	p := s.locate(key)
+	if len(text) <= embedded {
+		s.write(&p, key, appendCell(s.buf[:0], key, deadline, text), nil)
+	} else {
+		s.write(&p, key, appendCell(s.buf[:0], key, deadline, ""), String(bytes.Clone(text)))
+	}
+}
+
+// write puts a cell, of which it keeps a copy, and what stands apart at a place.
+func (s *Store) write(p *place, key, encoded []byte, apart Value) {
+	s.buf = encoded
+	s.beforeWrite(p, key)
+	c := cell(encoded)
+	if p.found {
+		s.bytes -= p.size()
+		p.table.set(p.at, c, apart)
+	} else {
+		if p.table == nil {
+			p.table = newTable(s.seed, 0)
+			s.slots[p.slot] = p.table
+			s.bytes += tableOverhead
+		}
+		p.table.insert(c, apart)
+		s.keys++
+	}
+	e := decodeCell(c)
+	e.apart = apart
+	s.bytes += e.size()
+	s.index(e.key, p.deadline, e.deadline)
 }
 
 // Deadline is when a present key expires, in ms since the epoch, 0 for never.
 // found is false when the key is absent.
 func (s *Store) Deadline(key []byte, now int64) (deadline int64, found bool) {
-	e := s.find(key, now)
-	if e == nil {
+	e, found := s.find(key, now)
+	if !found {
 		return 0, false
 	}
 	return e.deadline, true
@@ -159,65 +194,58 @@ func (s *Store) Deadline(key []byte, now int64) (deadline int64, found bool) {
 // SetDeadline changes when a key expires, 0 for never; an absent key is left
 // alone.
 func (s *Store) SetDeadline(key []byte, deadline int64) {
-	slot := Slot(key)
-	e := s.slots[slot][string(key)]
-	if e == nil {
-		return
+	if p := s.locate(key); p.found && p.deadline != deadline {
+		s.write(&p, key, appendCell(s.buf[:0], key, deadline, p.text), p.apart)
 	}
-	s.beforeWrite(slot, e.key, e)
-	s.index(e, deadline)
 }
 
-func (s *Store) index(e *entry, deadline int64) {
-	if e.deadline == deadline {
+// index notes a new deadline of a key. It keeps a name of its own, since a cell
+// that it shared would outlive its value.
+func (s *Store) index(key string, old, deadline int64) {
+	if old == deadline {
 		return
 	}
-	if e.deadline != 0 {
-		s.expiries.Delete(expiry{e.deadline, e.key})
+	if old != 0 {
+		s.expiries.Delete(expiry{old, key})
 		s.bytes -= deadlineOverhead
 	}
-	e.deadline = deadline
 	if deadline != 0 {
-		s.expiries.Set(expiry{deadline, e.key})
+		s.expiries.Set(expiry{deadline, strings.Clone(key)})
 		s.bytes += deadlineOverhead
 	}
 }
 
 // Delete removes a key and reports whether it was present.
 func (s *Store) Delete(key []byte, now int64) bool {
-	slot := Slot(key)
-	e := s.slots[slot][string(key)]
-	if e == nil {
+	p := s.locate(key)
+	if !p.found {
 		return false
 	}
-	present := !e.expired(now)
-	s.beforeWrite(slot, e.key, e)
-	s.remove(slot, e)
-	return present
+	s.beforeWrite(&p, key)
+	s.remove(&p)
+	return !p.expired(now)
 }
 
 // Rename moves a present key's value and deadline to another name, in place
 // of whatever was there.
 func (s *Store) Rename(from, to []byte) {
-	slot := Slot(from)
-	e := s.slots[slot][string(from)]
 	if string(from) == string(to) {
 		return
 	}
-	value, deadline := e.value, e.deadline
-	s.beforeWrite(slot, e.key, e)
-	s.remove(slot, e)
-	s.Put(to, value, deadline)
+	p := s.locate(from)
+	s.beforeWrite(&p, from)
+	s.remove(&p)
+	s.Put(to, p.value(), p.deadline)
 }
 
-func (s *Store) remove(slot uint16, e *entry) {
-	s.index(e, 0)
-	s.bytes -= int64(len(e.key)) + keyOverhead + e.value.Size()
+func (s *Store) remove(p *place) {
+	s.index(p.key, p.deadline, 0)
+	s.bytes -= p.size()
 	s.keys--
-	m := s.slots[slot]
-	delete(m, e.key)
-	if len(m) == 0 {
-		s.slots[slot] = nil
+	p.table.remove(p.at)
+	if p.table.count == 0 {
+		s.slots[p.slot] = nil
+		s.bytes -= tableOverhead
 	}
 }
 
@@ -239,10 +267,7 @@ func (s *Store) Sweep(now int64, limit int) int {
 	n := 0
 	for ; n < limit && s.Due(now); n++ {
 		first, _ := s.expiries.Min()
-		slot := Slot([]byte(first.key))
-		e := s.slots[slot][first.key]
-		s.beforeWrite(slot, e.key, e)
-		s.remove(slot, e)
+		s.Delete([]byte(first.key), now)
 	}
 	return n
 }
@@ -252,11 +277,11 @@ func (s *Store) Sweep(now int64, limit int) int {
 // A slot is visited whole, so a key that is present from the first call to the
 // last is visited at least once, whatever is written in between. It ends early
 // when visit answers false.
-func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string, v Value) bool) (next uint64) {
+func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string, kind Kind) bool) (next uint64) {
 	for slot := cursor; slot < Slots; slot++ {
-		for key, e := range s.slots[slot] {
+		for e := range s.slots[slot].all() {
 			count--
-			if !e.expired(now) && !visit(key, e.value) {
+			if !e.expired(now) && !visit(e.key, e.kind()) {
 				return 0
 			}
 		}
@@ -268,6 +293,6 @@ func (s *Store) Scan(cursor uint64, count int, now int64, visit func(key string,
 }
 
 // Each visits every present key, or those before visit answers false.
-func (s *Store) Each(now int64, visit func(key string, v Value) bool) {
+func (s *Store) Each(now int64, visit func(key string, kind Kind) bool) {
 	s.Scan(0, math.MaxInt, now, visit)
 }

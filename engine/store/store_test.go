@@ -75,7 +75,7 @@ func TestAccountingReturnsToZero(t *testing.T) {
 		t.Fatalf("%d keys, %d bytes, %d expiring after many writes", s.Len(), s.Bytes(), s.Expiring())
 	}
 	var names []string
-	s.Each(0, func(key string, _ Value) bool { names = append(names, key); return true })
+	s.Each(0, func(key string, _ Kind) bool { names = append(names, key); return true })
 	for _, key := range names {
 		s.Delete([]byte(key), 0)
 	}
@@ -200,7 +200,7 @@ func TestScanFindsWhatStays(t *testing.T) {
 		s.Put([]byte(key), String("x"), 0)
 	}
 	for cursor, first := uint64(0), true; first || cursor != 0; first = false {
-		cursor = s.Scan(cursor, 10, 1, func(key string, _ Value) bool { delete(stay, key); return true })
+		cursor = s.Scan(cursor, 10, 1, func(key string, _ Kind) bool { delete(stay, key); return true })
 		for range 30 {
 			key := fmt.Appendf(nil, "come and go:%d", r.IntN(3000))
 			if !s.Delete(key, 1) {

@@ -1,0 +1,241 @@
+package store
+
+import (
+	"encoding/binary"
+	"iter"
+	"math/bits"
+)
+
+// embedded is up to how many bytes a string stands in its key's cell. A longer
+// one stands apart, so that a new deadline does not copy it.
+const embedded = 512
+
+// A cell is a key in one piece, which the collector has nothing to look for in:
+//
+//	+-------------------------------------+-------------+-----+---------------+
+//	| key's length × 2 + deadline? uvarint | deadline 8B | key | string        |
+//	+-------------------------------------+-------------+-----+---------------+
+//
+// The deadline is there when the lowest bit says so, the string when the value
+// does not stand apart. A cell is never changed: what replaces it is another.
+type cell = string
+
+// entry is a key and what it holds.
+type entry struct {
+	key      string
+	deadline int64  // ms since the epoch; 0 is never
+	text     string // the value, when apart is nil
+	apart    Value
+}
+
+func (e entry) expired(now int64) bool { return e.deadline != 0 && e.deadline <= now }
+
+// value is the entry's value; a string out of the cell is a copy.
+func (e entry) value() Value {
+	if e.apart != nil {
+		return e.apart
+	}
+	return String(e.text)
+}
+
+func (e entry) kind() Kind {
+	if e.apart != nil {
+		return e.apart.Kind()
+	}
+	return KindString
+}
+
+// tableOverhead approximates the bytes of a table beside its places.
+const tableOverhead = 112
+
+// size approximates the memory of the entry but for its deadline's index: the
+// cell in its allocation, its place in the table, and what stands apart.
+func (e entry) size() int64 {
+	const place, round = 22, 16
+	n := len(e.key) + len(e.text) + 1
+	if e.deadline != 0 {
+		n += 8
+	}
+	size := int64((n+n/20+round-1)&^(round-1) + place)
+	if e.apart != nil {
+		size += e.apart.Size() + place
+	}
+	return size
+}
+
+// appendCell appends the entry as a cell.
+func appendCell[K, T ~string | ~[]byte](dst []byte, key K, deadline int64, text T) []byte {
+	head := uint64(len(key)) << 1
+	if deadline != 0 {
+		dst = binary.AppendUvarint(dst, head|1)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(deadline))
+	} else {
+		dst = binary.AppendUvarint(dst, head)
+	}
+	return append(append(dst, key...), text...)
+}
+
+func decodeCell(c cell) (e entry) {
+	head, at := uint64(0), 0
+	for shift := 0; ; shift += 7 {
+		b := c[at]
+		at++
+		head |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			break
+		}
+	}
+	if head&1 != 0 {
+		for i := range 8 {
+			e.deadline |= int64(c[at+i]) << (8 * i)
+		}
+		at += 8
+	}
+	end := at + int(head>>1)
+	e.key, e.text = c[at:end], c[end:]
+	return e
+}
+
+// table is a slot's keys: a hash table with linear probing, of any number of
+// places. Its order is as arbitrary as that of Go's maps, and reaches neither
+// the state nor its encoding.
+type table struct {
+	seed  seed
+	tags  []uint8 // of each place: 0 for none, else 0x80 and bits of the key's hash
+	cells []cell
+	apart []Value // nil while no value stands apart
+	count int
+}
+
+// newTable makes a table with room for n keys.
+func newTable(seed seed, n int) *table {
+	t := &table{seed: seed}
+	t.allocate(n)
+	return t
+}
+
+func (t *table) allocate(n int) {
+	places := max(4, n+n/7+1) // at most 7/8 full
+	t.tags, t.cells = make([]uint8, places), make([]cell, places)
+}
+
+// home is where the search for a key begins, and its tag.
+func (t *table) home(hash uint64) (place int, tag uint8) {
+	high, _ := bits.Mul64(hash, uint64(len(t.tags)))
+	return int(high), uint8(hash) | 0x80
+}
+
+// find returns a key's place, or where it would go.
+func (t *table) find(key []byte) (place int, e entry, found bool) {
+	place, tag := t.home(t.seed.hash(key))
+	for t.tags[place] != 0 {
+		if t.tags[place] == tag {
+			if e = t.at(place); e.key == string(key) {
+				return place, e, true
+			}
+		}
+		place = t.after(place)
+	}
+	return place, entry{}, false
+}
+
+func (t *table) after(place int) int {
+	if place++; place == len(t.tags) {
+		return 0
+	}
+	return place
+}
+
+// at is the entry at a place that has one.
+func (t *table) at(place int) entry {
+	e := decodeCell(t.cells[place])
+	if t.apart != nil {
+		e.apart = t.apart[place]
+	}
+	return e
+}
+
+// set puts a cell at a place that find returned for its key.
+func (t *table) set(place int, c cell, apart Value) {
+	t.cells[place] = c
+	if apart != nil && t.apart == nil {
+		t.apart = make([]Value, len(t.cells))
+	}
+	if t.apart != nil {
+		t.apart[place] = apart
+	}
+}
+
+// insert adds a key that is not there.
+func (t *table) insert(c cell, apart Value) {
+	if 8*(t.count+1) > 7*len(t.tags) {
+		t.resize(t.count + 1 + t.count/4)
+	}
+	t.place(c, apart)
+	t.count++
+}
+
+func (t *table) place(c cell, apart Value) {
+	place, tag := t.home(t.seed.hashString(decodeCell(c).key))
+	for t.tags[place] != 0 {
+		place = t.after(place)
+	}
+	t.tags[place] = tag
+	t.set(place, c, apart)
+}
+
+// resize gives the table room for n keys.
+func (t *table) resize(n int) {
+	old := *t
+	t.apart = nil
+	t.allocate(n)
+	for place, tag := range old.tags {
+		if tag == 0 {
+			continue
+		}
+		if old.apart == nil {
+			t.place(old.cells[place], nil)
+		} else {
+			t.place(old.cells[place], old.apart[place])
+		}
+	}
+}
+
+// remove empties a place. Those behind it that would not be found any more move
+// up.
+func (t *table) remove(hole int) {
+	for next := t.after(hole); t.tags[next] != 0; next = t.after(next) {
+		home, _ := t.home(t.seed.hashString(decodeCell(t.cells[next]).key))
+		if hole <= next && (home <= hole || next < home) || next < hole && next < home && home <= hole {
+			t.tags[hole] = t.tags[next]
+			t.set(hole, t.cells[next], t.value(next))
+			hole = next
+		}
+	}
+	t.tags[hole] = 0
+	t.set(hole, "", nil)
+	if t.count--; 4*t.count < len(t.tags) && t.count > 4 {
+		t.resize(t.count + t.count/4)
+	}
+}
+
+// all are the table's entries; an absent one has none.
+func (t *table) all() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		if t == nil {
+			return
+		}
+		for place, tag := range t.tags {
+			if tag != 0 && !yield(t.at(place)) {
+				return
+			}
+		}
+	}
+}
+
+func (t *table) value(place int) Value {
+	if t.apart == nil {
+		return nil
+	}
+	return t.apart[place]
+}
