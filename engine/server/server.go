@@ -49,6 +49,8 @@ type Server struct {
 	sessions map[*session]struct{}
 	listener net.Listener
 	wg       sync.WaitGroup // one for each connection
+
+	usersChanged chan struct{} // watchExpiry's
 }
 
 // counters only ever grow.
@@ -68,7 +70,8 @@ func New(opts Options) *Server {
 			total: opts.Limits.MaxClients, unauthenticated: opts.Limits.MaxUnauthenticated,
 			perHost: opts.Limits.MaxUnauthenticatedPerHost, hosts: map[string]int{},
 		},
-		throttle: throttle{hosts: map[string]failures{}},
+		throttle:     throttle{hosts: map[string]failures{}},
+		usersChanged: make(chan struct{}, 1),
 	}
 	// Session tickets carry no certificate: with them a client could go on
 	// without having seen a renewed one.
@@ -95,6 +98,11 @@ func (s *Server) Serve(l net.Listener) error {
 		l.Close()
 	}
 	s.mu.Unlock()
+	done := make(chan struct{})
+	defer close(done)
+	if !s.draining.Load() {
+		go s.watchExpiry(done)
+	}
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -173,18 +181,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	<-done
 	return fmt.Errorf("closed %d connections that did not drain: %w", left, ctx.Err())
-}
-
-// CredentialsChanged wakes the sessions whose credential is no longer accepted
-// so that they close: between two commands, idle ones at once.
-func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.sessions {
-		if credential := c.bound(); credential.User != "" && !snapshot.Users.Accepts(credential, time.Now()) {
-			c.interrupt()
-		}
-	}
 }
 
 // SessionKey is a user's credential.

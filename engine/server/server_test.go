@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,9 +51,10 @@ func (m *memory) Do(items []machine.Item) error {
 
 type fixture struct {
 	*Server
-	executor *memory
-	addr     string
-	password string
+	executor    *memory
+	credentials atomic.Pointer[credential.Snapshot]
+	addr        string
+	password    string
 }
 
 func start(t *testing.T, change ...func(*config.Limits)) *fixture {
@@ -66,7 +68,7 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 		f(&c.Limits)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	credentials, err := credential.Open(credential.Paths{Users: c.Files.Users, ClientTLS: c.Files.ClientTLS, AdminTLS: c.Files.AdminTLS}, log)
+	watcher, err := credential.Open(credential.Paths{Users: c.Files.Users, ClientTLS: c.Files.ClientTLS, AdminTLS: c.Files.AdminTLS}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +77,9 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{executor: &memory{machine: machine.New(command.Parse)}, password: strings.TrimSpace(string(password))}
+	f.credentials.Store(watcher.Current())
 	f.Server = New(Options{
-		Limits: c.Limits, Credentials: credentials.Current, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
+		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
