@@ -95,6 +95,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid: that secret has no usable password.
 	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonWindowInvalid: spec.rotation.window never comes, or not as written.
+	ReasonWindowInvalid = "WindowInvalid"
 	// ReasonNameTaken: an object that is not ours has a name that we need.
 	ReasonNameTaken = "NameTaken"
 	// ReasonRevisionLost: what the pods were made from was deleted by hand.

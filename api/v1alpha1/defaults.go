@@ -22,6 +22,9 @@ func (r Rotation) OverlapOrDefault() time.Duration {
 	return durationOr(r.Overlap, DefaultOverlap)
 }
 
+// IntervalOrZero is after which time a rotation starts by itself; zero: never.
+func (r Rotation) IntervalOrZero() time.Duration { return durationOr(r.Interval, 0) }
+
 // DurationOrDefault is the lifetime of leaf certificates.
 func (t TLS) DurationOrDefault() time.Duration {
 	return durationOr(t.Duration, DefaultDuration)

@@ -8,6 +8,8 @@ import (
 )
 
 // InstanceSpec is what every kind that runs the engine is asked for alike.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.interval) || !has(self.credentials) || !has(self.credentials.secretRef)",message="rotation.interval needs a generated password: remove it, or credentials.secretRef (with which the password is rotated by changing that Secret)"
 type InstanceSpec struct {
 	// storage is the volume that keeps the data. Required.
 	// +required
@@ -43,7 +45,7 @@ type InstanceSpec struct {
 	// +kubebuilder:default={}
 	TLS TLS `json:"tls,omitzero"`
 
-	// rotation says how credentials change hands. A new value of the annotation
+	// rotation says how and when credentials change hands. A new value of the annotation
 	// coffer.dev/rotate-credentials starts a rotation, one of
 	// coffer.dev/rotate-complete ends its overlap now, one of
 	// coffer.dev/rotate-abort gives it up before applications have seen it.
@@ -188,20 +190,6 @@ type IssuerRef struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Group string `json:"group,omitempty"`
-}
-
-// Rotation says how credentials change hands.
-type Rotation struct {
-	// overlap is how long the old and the new credential both work after the
-	// connection secret was switched. Mounted secrets reach applications with
-	// a delay of up to 90 seconds, and applications reload when they reload.
-	// Default 10m; from 5m to 24h.
-	// +optional
-	// +kubebuilder:default="10m"
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,7}([.][0-9]{1,3})?(h|m|s))+$') && duration(self) >= duration('5m') && duration(self) <= duration('24h')",message="rotation.overlap must be from 5m to 24h, written in h, m and s (for example 10m); to end one overlap early, annotate coffer.dev/rotate-complete"
-	Overlap *metav1.Duration `json:"overlap,omitempty"`
 }
 
 // NetworkPolicyMode says whether the operator keeps a NetworkPolicy.

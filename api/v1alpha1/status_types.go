@@ -106,6 +106,11 @@ type CredentialsStatus struct {
 	// +optional
 	LastRotated *metav1.Time `json:"lastRotated,omitempty"`
 
+	// nextRotation is when the next rotation starts by itself, as
+	// spec.rotation.interval and window have it.
+	// +optional
+	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
+
 	// previousRevokedAt is when the password before that stopped working.
 	// +optional
 	PreviousRevokedAt *metav1.Time `json:"previousRevokedAt,omitempty"`

@@ -17,6 +17,7 @@ const (
 	annotationAborted           = v1alpha1.AnnotationRotateAbort
 	annotationAbortedGeneration = v1alpha1.GroupName + "/aborted-generation"
 	annotationAbortedTrigger    = v1alpha1.GroupName + "/aborted-trigger"
+	annotationAbortedAt         = v1alpha1.GroupName + "/aborted-at"
 	annotationRevokedAt         = v1alpha1.GroupName + "/previous-revoked-at"
 )
 
@@ -29,7 +30,7 @@ func Marks(s *corev1.Secret) rotation.Marks {
 	return rotation.Marks{
 		Complete: s.Annotations[annotationCompleted], Abort: s.Annotations[annotationAborted],
 		Aborted: aborted, AbortedTrigger: s.Annotations[annotationAbortedTrigger],
-		RevokedAt: TimeOf(s, annotationRevokedAt),
+		AbortedAt: TimeOf(s, annotationAbortedAt), RevokedAt: TimeOf(s, annotationRevokedAt),
 	}
 }
 
@@ -46,6 +47,9 @@ func Annotations(m rotation.Marks) map[string]string {
 	note(annotationAbortedTrigger, m.AbortedTrigger)
 	if m.Aborted > 0 {
 		note(annotationAbortedGeneration, strconv.FormatInt(m.Aborted, 10))
+	}
+	if !m.AbortedAt.IsZero() {
+		note(annotationAbortedAt, m.AbortedAt.UTC().Format(time.RFC3339))
 	}
 	if !m.RevokedAt.IsZero() {
 		note(annotationRevokedAt, m.RevokedAt.UTC().Format(time.RFC3339))

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
@@ -17,7 +18,11 @@ import (
 // decide asks the rotation machine and gathers the inputs of desired.
 func (s *scope) decide(context.Context) error {
 	s.seen = s.rotationObserved()
-	s.decision = rotation.Next(s.now, s.db.Spec.Rotation.OverlapOrDefault(), s.seen, credentials.Requests(s.db))
+	policy, err := rotation.PolicyOf(s.db.Spec.Rotation, string(s.db.UID))
+	if err != nil {
+		s.window = &instance.Problem{Reason: v1alpha1.ReasonWindowInvalid, Message: err.Error()}
+	}
+	s.decision = rotation.Next(s.now, policy, s.seen, credentials.Requests(s.db))
 	s.inputs = s.gather()
 	return nil
 }

@@ -46,6 +46,7 @@ type scope struct {
 
 	seen     rotation.Observed
 	decision rotation.Decision
+	window   *instance.Problem // spec.rotation.window cannot be understood
 	inputs   desired.Inputs
 
 	applied bool // every object is as desired

@@ -112,6 +112,7 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 		s.credentialsProblem,
 		s.tlsProblem,
 		s.encryptionProblem,
+		func() *instance.Problem { return s.window },
 	} {
 		if p := check(); p != nil {
 			return p
@@ -275,6 +276,7 @@ func (s *scope) credentialsStatus(c *v1alpha1.CredentialsStatus) {
 		return // not observed in this pass
 	}
 	c.Phase = phaseOf(s.decision.Phase)
+	c.NextRotation = timePtr(s.decision.Scheduled)
 	if o := s.seen.Connection; o != nil {
 		c.Generation = o.Generation
 		c.LastRotated = timePtr(o.SwitchedAt)

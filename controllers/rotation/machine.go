@@ -7,10 +7,10 @@ import (
 
 // machine holds the arguments of one call.
 type machine struct {
-	now     time.Time
-	overlap time.Duration
-	o       Observed
-	r       Requests
+	now time.Time
+	p   Policy
+	o   Observed
+	r   Requests
 }
 
 func (m machine) next() Decision {
@@ -59,7 +59,7 @@ func (m machine) preparing() Decision {
 	p := m.o.Pending
 	if m.abortRequested() && m.o.Sound() {
 		marks := m.marks()
-		marks.Abort, marks.Aborted, marks.AbortedTrigger = m.r.Abort, p.Generation, p.Trigger
+		marks.Abort, marks.Aborted, marks.AbortedTrigger, marks.AbortedAt = m.r.Abort, p.Generation, p.Trigger, m.now
 		return m.write(Aborting, "Aborting", m.without(p.Generation), marks)
 	}
 	want := m.with(p.Generation, p.SHA256)
@@ -84,10 +84,14 @@ func (m machine) overlapping() Decision {
 			Action: &Action{Switch: &SwitchWrite{Generation: c.Generation, Trigger: c.Trigger, SwitchedAt: m.now}}}
 	}
 	complete := m.r.Complete != "" && m.r.Complete != m.marks().Complete
-	left := c.SwitchedAt.Add(m.overlap).Sub(m.now)
-	if !complete && left > 0 {
+	until := c.SwitchedAt.Add(m.p.Overlap)
+	switch left := until.Sub(m.now); {
+	case complete:
+	case m.p.Completion == Manual:
+		return Decision{Phase: Overlap, Reason: "WaitingForCompletion", Message: "old and new password both work until rotate-complete is given"}
+	case left > 0:
 		return Decision{Phase: Overlap, After: left, Reason: "Overlap",
-			Message: "old and new password both work until " + c.SwitchedAt.Add(m.overlap).UTC().Format(time.RFC3339)}
+			Message: "old and new password both work until " + until.UTC().Format(time.RFC3339)}
 	}
 	marks := m.marks()
 	marks.RevokedAt = m.now
@@ -116,12 +120,21 @@ func (m machine) idle() Decision {
 	} else if requested {
 		return m.start(Preparing, m.r.Rotate)
 	}
+	next := m.scheduled()
+	if !next.IsZero() && !next.After(m.now) {
+		// The request that was carried out last stays known as such.
+		return m.start(Preparing, handledTrigger(m.o))
+	}
 	if m.r.Complete != "" && m.r.Complete != m.marks().Complete {
 		marks := m.marks()
 		marks.Complete = m.r.Complete
 		return m.write(Idle, "NothingToComplete", m.o.Server.Verifiers, marks)
 	}
-	return Decision{Phase: Idle, Reason: "Idle"}
+	d := Decision{Phase: Idle, Reason: "Idle"}
+	if !next.IsZero() {
+		d.After = next.Sub(m.now)
+	}
+	return d
 }
 
 // start creates the pending secret under a generation that was never used.

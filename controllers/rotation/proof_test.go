@@ -19,7 +19,7 @@ func TestProofIsOfTheSecretNotItsNumber(t *testing.T) {
 	} {
 		members := member(now)
 		change(&members[0])
-		d := rotation.Next(start, time.Minute, rotation.Observed{
+		d := rotation.Next(start, rotation.Policy{Overlap: time.Minute}, rotation.Observed{
 			Connection: &rotation.Connection{Generation: 1, SHA256: "a", SwitchedAt: start}, Server: now, Members: members,
 			Pending: &rotation.Pending{Generation: 2, SHA256: "b", Since: start},
 		}, rotation.Requests{})

@@ -72,9 +72,10 @@ type Marks struct {
 	// Complete and Abort are the last handled values of these requests.
 	Complete, Abort string
 	// Aborted is the highest generation that was given up, AbortedTrigger the
-	// request that had started it.
+	// request that had started it, AbortedAt when that was.
 	Aborted        int64
 	AbortedTrigger string
+	AbortedAt      time.Time
 	// RevokedAt is when a previous generation was last refused.
 	RevokedAt time.Time
 }
@@ -195,13 +196,17 @@ type Decision struct {
 	Reason, Message string
 	// Initial is true until the first secret is in the connection.
 	Initial bool
+	// Scheduled is when the next rotation starts by itself; zero when none does.
+	// It has passed while something else holds that rotation up.
+	Scheduled time.Time
 }
 
 // Next decides. It never looks at a clock.
-func Next(now time.Time, overlap time.Duration, o Observed, r Requests) Decision {
-	m := machine{now: now, overlap: overlap, o: o, r: r}
+func Next(now time.Time, p Policy, o Observed, r Requests) Decision {
+	m := machine{now: now, p: p, o: o, r: r}
 	d := m.next()
 	d.Initial = o.Connection == nil
+	d.Scheduled = m.scheduled()
 	d.Deliver = o.Server != nil && slices.ContainsFunc(o.Members, func(x Member) bool {
 		return x.Reported && x.Revision != o.Server.Revision
 	})

@@ -94,7 +94,7 @@ func TestNext(t *testing.T) {
 		"abort while preparing takes the new verifier out": {
 			o:     rotation.Observed{Connection: connection(one, "x"), Server: overlapping, Pending: pending(two, "y")},
 			r:     rotation.Requests{Rotate: "y", Abort: "a"},
-			phase: rotation.Aborting, action: marked(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y"}, one)},
+			phase: rotation.Aborting, action: marked(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y", AbortedAt: start}, one)},
 		"an aborted secret is removed": {
 			o: rotation.Observed{Connection: connection(one, "x"), Pending: pending(two, "y"),
 				Server: server(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y"}, one)},
@@ -113,7 +113,7 @@ func TestNext(t *testing.T) {
 		"abort gives back what clients hold, even when it was taken out by hand": {
 			o:     rotation.Observed{Connection: connection(one, "x"), Server: server(rotation.Marks{}, two), Pending: pending(two, "y")},
 			r:     rotation.Requests{Rotate: "y", Abort: "a"},
-			phase: rotation.Aborting, action: marked(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y"}, one)},
+			phase: rotation.Aborting, action: marked(rotation.Marks{Abort: "a", Aborted: 2, AbortedTrigger: "y", AbortedAt: start}, one)},
 		"abort does not give up the only secret whose plaintext exists": {
 			o: rotation.Observed{Connection: connection(rotation.Verifier{Generation: 2, SHA256: "?"}, "x"),
 				Server: server(rotation.Marks{}, two), Pending: pending(three, "y")},
@@ -153,7 +153,7 @@ func TestNext(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			d := rotation.Next(start.Add(test.after), 10*time.Minute, test.o, test.r)
+			d := rotation.Next(start.Add(test.after), rotation.Policy{Overlap: 10 * time.Minute}, test.o, test.r)
 			if d.Phase != test.phase {
 				t.Errorf("phase %s, want %s", d.Phase, test.phase)
 			}
@@ -173,15 +173,15 @@ func TestWaitingMembersAreAskedQuicklyAtFirst(t *testing.T) {
 		Server:  server(rotation.Marks{}, rotation.Verifier{Generation: 1, SHA256: "a"}),
 		Members: []rotation.Member{{Name: "db-0", Reported: true, Revision: "older"}},
 	}
-	d := rotation.Next(start.Add(time.Second), time.Minute, o, rotation.Requests{})
+	d := rotation.Next(start.Add(time.Second), rotation.Policy{Overlap: time.Minute}, o, rotation.Requests{})
 	if d.After != rotation.PollQuick || !d.Deliver || !d.Initial {
 		t.Errorf("%+v", d)
 	}
-	if d = rotation.Next(start.Add(time.Hour), time.Minute, o, rotation.Requests{}); d.After != rotation.PollSlow {
+	if d = rotation.Next(start.Add(time.Hour), rotation.Policy{Overlap: time.Minute}, o, rotation.Requests{}); d.After != rotation.PollSlow {
 		t.Errorf("%+v", d)
 	}
 	o.Members[0] = rotation.Member{Name: "db-0"}
-	if d = rotation.Next(start, time.Minute, o, rotation.Requests{}); d.Deliver || d.Reason != "WaitingForProof" {
+	if d = rotation.Next(start, rotation.Policy{Overlap: time.Minute}, o, rotation.Requests{}); d.Deliver || d.Reason != "WaitingForProof" {
 		t.Errorf("a silent member is waited for, and delivering to it would not help: %+v", d)
 	}
 }

@@ -13,10 +13,10 @@ import (
 // world is a cluster in miniature: the three secrets, members that take up the
 // server's secret whenever they please, and clients that read the connection.
 type world struct {
-	now     time.Time
-	overlap time.Duration
-	o       rotation.Observed
-	r       rotation.Requests
+	now    time.Time
+	policy rotation.Policy
+	o      rotation.Observed
+	r      rotation.Requests
 	// versions are all contents the server's secret ever had; a member stands
 	// at one of them and only moves forward.
 	versions [][]rotation.Verifier
@@ -29,7 +29,7 @@ type world struct {
 }
 
 func newWorld(members int) *world {
-	w := &world{now: time.Unix(1_700_000_000, 0), overlap: 10 * time.Minute, started: map[string]int{}}
+	w := &world{now: time.Unix(1_700_000_000, 0), policy: rotation.Policy{Overlap: 10 * time.Minute}, started: map[string]int{}}
 	w.members, w.down = make([]int, members), make([]bool, members)
 	for i := range w.members {
 		w.members[i] = -1
@@ -61,7 +61,7 @@ func (w *world) observe() rotation.Observed {
 
 // pass is one reconciliation; crash drops the action before it is carried out.
 func (w *world) pass(crash bool) rotation.Decision {
-	d := rotation.Next(w.now, w.overlap, w.observe(), w.r)
+	d := rotation.Next(w.now, w.policy, w.observe(), w.r)
 	if d.Action != nil && !crash {
 		w.act(*d.Action)
 	}
@@ -138,6 +138,7 @@ func TestNoClientIsEverRefused(t *testing.T) {
 	for seed := range uint64(3000) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		w := newWorld(1 + rng.IntN(3))
+		w.policy = somePolicy(rng, t)
 		var held *rotation.Connection // what some client read last
 		requests := 0
 		for range 150 {
@@ -154,6 +155,9 @@ func TestNoClientIsEverRefused(t *testing.T) {
 				w.r.Abort = fmt.Sprintf("abort-%d", rng.IntN(1000))
 			case 3:
 				w.now = w.now.Add(time.Duration(rng.IntN(400)) * time.Second)
+				if rng.IntN(8) == 0 {
+					w.now = w.now.Add(time.Duration(rng.IntN(48)) * time.Hour)
+				}
 			case 4:
 				if rng.IntN(4) == 0 {
 					w.supplied = fmt.Sprintf("user-%d", rng.IntN(5))
@@ -193,6 +197,21 @@ func TestNoClientIsEverRefused(t *testing.T) {
 	}
 }
 
+// somePolicy is one of those that a user may write.
+func somePolicy(rng *rand.Rand, t *testing.T) rotation.Policy {
+	p := rotation.Policy{Overlap: 10 * time.Minute, Completion: rotation.Automatic, Seed: fmt.Sprint(rng.IntN(100))}
+	if rng.IntN(3) == 0 {
+		p.Completion = rotation.Manual
+	}
+	if rng.IntN(2) == 0 {
+		p.Interval = time.Hour << rng.IntN(5)
+		if rng.IntN(2) == 0 {
+			p.Window = window(t, "30 */6 * * *", "", time.Hour)
+		}
+	}
+	return p
+}
+
 func revoked(before, after *rotation.Server) bool {
 	return before != nil && after != nil && !before.Marks.RevokedAt.Equal(after.Marks.RevokedAt)
 }
@@ -200,10 +219,11 @@ func revoked(before, after *rotation.Server) bool {
 // finish checks what must hold once everything has come to rest.
 func finish(t *testing.T, w *world, seed uint64) {
 	t.Helper()
+	w.policy.Interval, w.policy.Completion = 0, rotation.Automatic
 	w.settle(t)
-	w.now = w.now.Add(w.overlap)
+	w.now = w.now.Add(w.policy.Overlap)
 	w.settle(t)
-	w.now = w.now.Add(w.overlap)
+	w.now = w.now.Add(w.policy.Overlap)
 	w.settle(t)
 	if w.o.Pending != nil || len(w.o.Server.Verifiers) != 1 || w.o.Server.Verifiers[0].Generation != w.o.Connection.Generation {
 		t.Fatalf("seed %d: not at rest: %+v %+v", seed, w.o.Pending, w.o.Server)
@@ -218,6 +238,28 @@ func finish(t *testing.T, w *world, seed uint64) {
 	}
 	if w.supplied != "" && w.o.Connection.SHA256 != w.supplied {
 		t.Fatalf("seed %d: the user's secret was never taken up", seed)
+	}
+}
+
+// TestScheduledRotationsKeepComing: with nobody asking, every interval has its
+// rotation, never two at once, whatever crashes in between.
+func TestScheduledRotationsKeepComing(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		w := newWorld(1 + rng.IntN(3))
+		w.policy = rotation.Policy{Overlap: 10 * time.Minute, Interval: 4 * time.Hour, Seed: fmt.Sprint(seed)}
+		w.settle(t)
+		from := w.now
+		for w.now.Sub(from) < 10*w.policy.Interval {
+			w.now = w.now.Add(time.Minute)
+			for i := range w.members {
+				w.deliver(i)
+			}
+			w.pass(rng.IntN(4) == 0)
+		}
+		if n := w.switches - 1; n < 9 || n > 11 {
+			t.Fatalf("seed %d: %d rotations in ten intervals", seed, n)
+		}
 	}
 }
 
