@@ -51,6 +51,7 @@ func operatorCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.Image, "image", o.Image, "image with coffer-engine that the databases run (required)")
 	f.StringVar(&o.Namespace, "namespace", o.Namespace, "namespace of the operator itself; read from its service account when empty")
+	f.StringSliceVar(&o.WatchNamespaces, "watch-namespaces", nil, "namespaces whose databases it looks after, separated by commas; all when empty")
 	f.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "let one of several operators act at a time")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "host:port of the metrics (HTTPS, authenticated); 0 turns them off")
 	f.StringVar(&o.HealthAddress, "health-bind-address", o.HealthAddress, "host:port of /healthz and /readyz (HTTPS)")

@@ -53,8 +53,10 @@ type Options struct {
 	// Image that databases run.
 	Image string
 	// Namespace of the operator.
-	Namespace   string
-	LeaderElect bool
+	Namespace string
+	// WatchNamespaces are those whose databases it looks after; none: all.
+	WatchNamespaces []string
+	LeaderElect     bool
 	// MetricsAddress and HealthAddress are host:port; "0" turns metrics off, an
 	// empty one health.
 	MetricsAddress, HealthAddress string
@@ -87,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	ctrl.Log.Info("starting", "version", o.Version, "image", o.Image, "namespace", o.Namespace)
+	ctrl.Log.Info("starting", "version", o.Version, "image", o.Image, "namespace", o.Namespace, "watches", o.WatchNamespaces)
 	if err := manager.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
@@ -100,9 +102,19 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	account, err := newAccount(config)
+	if err != nil {
+		return nil, err
+	}
+	reach, err := account.reach(context.Background(), o.WatchNamespaces)
+	if err != nil {
+		return nil, err
+	}
+	caches := cacheOptions()
+	reach.limit(&caches)
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         cacheOptions(),
+		Cache:                         caches,
 		Metrics:                       metricsOptions(o.MetricsAddress),
 		HealthProbeBindAddress:        "0",
 		LeaderElection:                o.LeaderElect,
@@ -121,6 +133,11 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 			return nil, fmt.Errorf("add health: %w", err)
 		}
 	}
+	if len(reach.missing) > 0 {
+		if err := manager.Add(&returning{account, reach.missing, askAgain}); err != nil {
+			return nil, fmt.Errorf("add the question for namespaces: %w", err)
+		}
+	}
 	r := &kvdatabase.Reconciler{
 		Client:    manager.GetClient(),
 		Live:      manager.GetAPIReader(),
@@ -128,6 +145,8 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 		Image:     o.Image,
 		Namespace: o.Namespace,
 		Now:       time.Now,
+
+		ClusterIssuersUnwatched: !reach.clusterIssuers,
 	}
 	if err := r.SetupWithManager(manager); err != nil {
 		return nil, fmt.Errorf("set up KVDatabase: %w", err)

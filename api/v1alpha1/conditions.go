@@ -83,6 +83,9 @@ const (
 	ReasonIssuerNotFound = "IssuerNotFound"
 	// ReasonIssuerNotReady: the issuer is there but not ready.
 	ReasonIssuerNotReady = "IssuerNotReady"
+	// ReasonIssuerForbidden: the issuer is a ClusterIssuer, and the operator was
+	// installed without the right to read those.
+	ReasonIssuerForbidden = "IssuerForbidden"
 	// ReasonHostnameNotAllowed: spec.service.hostnames has the name of a Service
 	// of another namespace, and spec.tls.issuerRef somebody who may sign it.
 	ReasonHostnameNotAllowed = "HostnameNotAllowed"

@@ -49,6 +49,9 @@ type Reconciler struct {
 	// Namespace is the operator's own.
 	Namespace string
 	Now       func() time.Time
+	// ClusterIssuersUnwatched: the operator's account may not watch them. What
+	// the spec names is read live, which tells when it has been allowed.
+	ClusterIssuersUnwatched bool
 
 	numbers sync.Map // types.NamespacedName -> time.Time: when numbers last entered the status
 }
@@ -168,12 +171,13 @@ func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
 	} {
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(byLabels))
 	}
-	err := b.
+	b = b.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).
-		Watches(&certmanagerv1.Issuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("Issuer"))).
-		Watches(&certmanagerv1.ClusterIssuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("ClusterIssuer"))).
-		Complete(r)
-	if err != nil {
+		Watches(&certmanagerv1.Issuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("Issuer")))
+	if !r.ClusterIssuersUnwatched {
+		b = b.Watches(&certmanagerv1.ClusterIssuer{}, handler.EnqueueRequestsFromMapFunc(r.byIssuer("ClusterIssuer")))
+	}
+	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
 	return nil

@@ -207,12 +207,10 @@ func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
 	if ref.Group != v1alpha1.CertManagerGroup {
 		return nil, nil
 	}
-	var found certmanagerv1.GenericIssuer
-	var err error
-	if ref.Kind == certmanagerv1.ClusterIssuerKind {
-		found, err = orNil(lookup(ctx, s.r.Client, client.ObjectKey{Name: ref.Name}, &certmanagerv1.ClusterIssuer{}))
-	} else {
-		found, err = orNil(lookup(ctx, s.r.Client, s.key(ref.Name), &certmanagerv1.Issuer{}))
+	found, err := s.findIssuer(ctx, ref)
+	if ref.Kind == certmanagerv1.ClusterIssuerKind && apierrors.IsForbidden(err) {
+		return &instance.Problem{Reason: v1alpha1.ReasonIssuerForbidden, Message: fmt.Sprintf(
+			"the operator may not read ClusterIssuer %q, as it is installed with rbac.scope=namespaced: name an Issuer of this namespace in spec.tls.issuerRef, or have rbac.clusterResources=true set", ref.Name)}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -236,6 +234,17 @@ func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
 		}
 	}
 	return &instance.Problem{Reason: v1alpha1.ReasonIssuerNotReady, Message: message + ": see `kubectl describe " + ref.Kind + " " + ref.Name + "`"}, nil
+}
+
+func (s *scope) findIssuer(ctx context.Context, ref v1alpha1.IssuerRef) (certmanagerv1.GenericIssuer, error) {
+	if ref.Kind != certmanagerv1.ClusterIssuerKind {
+		return orNil(lookup(ctx, s.r.Client, s.key(ref.Name), &certmanagerv1.Issuer{}))
+	}
+	reader := client.Reader(s.r.Client)
+	if s.r.ClusterIssuersUnwatched {
+		reader = s.r.Live // the cache would begin a watch
+	}
+	return orNil(lookup(ctx, reader, client.ObjectKey{Name: ref.Name}, &certmanagerv1.ClusterIssuer{}))
 }
 
 // orNil turns a typed nil into a plain one.

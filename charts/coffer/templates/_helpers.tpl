@@ -44,3 +44,23 @@ app.kubernetes.io/component: operator
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The roles in watched namespaces. One of them may be the operator's own, where it has another Role. */}}
+{{- define "coffer.databasesRole" -}}
+{{ include "coffer.operator" . }}-databases
+{{- end -}}
+
+{{/* "true" where the chart may make objects of the cluster's own, but for CRDs. */}}
+{{- define "coffer.clusterRoles" -}}
+{{- if and .Values.rbac.create (or (eq .Values.rbac.scope "cluster") .Values.rbac.clusterResources) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where metrics are served: to find out who asks takes a right in the cluster. */}}
+{{- define "coffer.metrics" -}}
+{{- if and .Values.metrics.enabled (or (not .Values.rbac.create) (include "coffer.clusterRoles" .)) -}}true
+{{- else if .Values.metrics.serviceMonitor.enabled -}}
+{{- if .Values.metrics.enabled -}}
+{{- fail "metrics.serviceMonitor.enabled needs rbac.scope=cluster or rbac.clusterResources=true: the operator has to ask the cluster who scrapes it" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

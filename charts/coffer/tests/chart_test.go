@@ -113,7 +113,7 @@ func find(t *testing.T, list []unstructured.Unstructured, kind, name string, int
 }
 
 func TestLint(t *testing.T) {
-	for _, values := range []string{"", "everything", "bare"} {
+	for _, values := range []string{"", "everything", "bare", "namespaced"} {
 		args := []string{"lint", "--strict", chart(t)}
 		if values != "" {
 			args = append(args, "--values", valuesFile(t, values))
@@ -139,6 +139,8 @@ func TestGolden(t *testing.T) {
 		"default":    {"--set", "crds.enabled=false,rbac.create=false"},
 		"everything": {"--values", valuesFile(t, "everything"), "--set", "rbac.create=false"},
 		"bare":       {"--values", valuesFile(t, "bare")},
+		"namespaced": {"--values", valuesFile(t, "namespaced"), "--show-only", "templates/networkpolicy.yaml",
+			"--show-only", "templates/deployment.yaml", "--show-only", "templates/rolebinding.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := template(t, args...)
@@ -259,7 +261,12 @@ func TestValuesAreRefused(t *testing.T) {
 		"image.pullPolicy=Sometimes":                  "value must be one of",
 		"image.digest=latest":                         "does not match pattern",
 		"replicaCount=2,leaderElection.enabled=false": "replicaCount above 1 needs leaderElection.enabled",
-		"serviceAccount.create=false":                 "serviceAccount.name is required when serviceAccount.create is false",
+		"rbac.scope=all":                              "value must be one of",
+		"watchNamespaces={Shop}":                      "does not match pattern",
+		"watchNamespaces={shop,shop}":                 "items at 0 and 1 are equal",
+		"rbac.scope=namespaced":                       "rbac.scope=namespaced needs watchNamespaces",
+		"rbac.scope=namespaced,watchNamespaces={shop},metrics.serviceMonitor.enabled=true": "metrics.serviceMonitor.enabled needs rbac.scope=cluster",
+		"serviceAccount.create=false": "serviceAccount.name is required when serviceAccount.create is false",
 	} {
 		_, err := run(helm(t, "template", "coffer", chart(t), "--set", set))
 		if err == nil || !strings.Contains(err.Error(), want) {

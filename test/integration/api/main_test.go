@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -29,9 +30,10 @@ const (
 
 // server is the API server that every test talks to.
 var server struct {
-	client client.Client
-	assets string
-	config string
+	client    client.Client
+	discovery discovery.DiscoveryInterface
+	assets    string
+	config    string
 }
 
 func TestMain(m *testing.M) {
@@ -46,9 +48,9 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (int, error) {
 	server.assets = os.Getenv("KUBEBUILDER_ASSETS")
 	if server.assets == "" {
-		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: it names the directory of kube-apiserver, etcd and kubectl; run `make test-integration`, which builds them and sets it")
+		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: it names the directory of kube-apiserver, etcd, kubectl and helm; run `make test-integration`, which builds them and sets it")
 	}
-	for _, program := range []string{"kube-apiserver", "etcd", "kubectl"} {
+	for _, program := range []string{"kube-apiserver", "etcd", "kubectl", "helm"} {
 		if _, err := os.Stat(filepath.Join(server.assets, program)); err != nil {
 			return 1, fmt.Errorf("KUBEBUILDER_ASSETS: %w: run `make test-integration`, which builds it", err)
 		}
@@ -81,6 +83,9 @@ func run(m *testing.M) (int, error) {
 		}
 	}
 	if server.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return 1, err
+	}
+	if server.discovery, err = discovery.NewDiscoveryClientForConfig(config); err != nil {
 		return 1, err
 	}
 	if err := server.client.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
