@@ -24,7 +24,7 @@ const (
 	maxEntryBytes = 4 << 20
 )
 
-// ErrStopped is returned by Do when the group takes no more commands.
+// ErrStopped is returned when the group takes no more commands.
 var ErrStopped = errors.New("the group has stopped")
 
 var (
@@ -53,7 +53,7 @@ type GroupOptions struct {
 
 // Group executes commands: reads at once under its lock, writes through the
 // log. One goroutine, the loop, gathers what all connections have queued into
-// one entry, writes it with one fsync, applies it and wakes the callers; while
+// one entry, writes it with one fsync, applies it and tells the callers; while
 // it waits for the disk the next entry gathers.
 //
 // Nothing is acknowledged that the log might still lose: a failed write or
@@ -89,54 +89,16 @@ type Group struct {
 	err     error // readable when done is closed
 }
 
-// request is one caller's commands, waiting for the log.
+// request is commands waiting for the log.
 type request struct {
 	items []machine.Item
 	bytes int64
-	done  chan error
+	done  func(error) // nil when another part of the same commands follows
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
-
-// Do applies a connection's commands in their order and fills the replies.
-// Writes are durable then, as the group's durability says. Its error means
-// that the group has stopped.
-func (g *Group) Do(items []machine.Item) error {
-	for len(items) > 0 {
-		n, bytes, writes := portion(items)
-		var err error
-		if writes {
-			err = g.write(items[:n], bytes)
-		} else {
-			err = g.read(items[:n])
-		}
-		if err != nil {
-			return err
-		}
-		items = items[n:]
-	}
-	return nil
-}
-
-// portion says how many of the items go together into one entry, how large
-// they are and whether there is a write among them.
-func portion(items []machine.Item) (n int, bytes int64, writes bool) {
-	for i := range items {
-		if n > 0 && (n == maxEntryItems || bytes > maxEntryBytes) {
-			break
-		}
-		n++
-		if items[i].Write {
-			writes = true
-			for _, arg := range items[i].Argv {
-				bytes += int64(len(arg)) + 4
-			}
-		}
-	}
-	return n, bytes, writes
-}
-
-func (g *Group) read(items []machine.Item) error {
+// Read evaluates commands that write nothing, and fills their replies. Its
+// error means that the group has stopped.
+func (g *Group) Read(items []machine.Item) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if isClosed(g.done) {
@@ -150,6 +112,52 @@ func (g *Group) read(items []machine.Item) error {
 	return nil
 }
 
+// Write applies commands in their order and fills the replies. It does not
+// wait: done is called when the writes are durable, as the group's durability
+// says, by the group's goroutine or by Write itself. An error means that the
+// group has stopped.
+func (g *Group) Write(items []machine.Item, done func(error)) {
+	g.queueMu.Lock()
+	closed := g.closed
+	for rest := items; !closed; {
+		n, bytes := portion(rest)
+		r := &request{items: rest[:n], bytes: bytes}
+		if rest = rest[n:]; len(rest) == 0 {
+			r.done = done
+		}
+		g.queue = append(g.queue, r)
+		if len(rest) == 0 {
+			break
+		}
+	}
+	g.queueMu.Unlock()
+	if closed {
+		done(ErrStopped)
+		return
+	}
+	select {
+	case g.wake <- struct{}{}:
+	default: // the loop is awake
+	}
+}
+
+// portion says how many of the items go together into one entry, and how large
+// they are.
+func portion(items []machine.Item) (n int, bytes int64) {
+	for i := range items {
+		if n > 0 && (n == maxEntryItems || bytes > maxEntryBytes) {
+			break
+		}
+		n++
+		if items[i].Write {
+			for _, arg := range items[i].Argv {
+				bytes += int64(len(arg)) + 4
+			}
+		}
+	}
+	return n, bytes
+}
+
 func answer(items []machine.Item, r reply.Reply) {
 	for i := range items {
 		items[i].Reply = r
@@ -161,34 +169,11 @@ func (g *Group) refuse(items []machine.Item, r reply.Reply) error {
 	for i := range items {
 		if items[i].Write {
 			items[i].Reply = r
-		} else if err := g.read(items[i : i+1]); err != nil {
+		} else if err := g.Read(items[i : i+1]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (g *Group) write(items []machine.Item, bytes int64) error {
-	if g.full.Load() {
-		return g.refuse(items, replyFull)
-	}
-	r := requests.Get().(*request)
-	r.items, r.bytes = items, bytes
-	g.queueMu.Lock()
-	if g.closed {
-		g.queueMu.Unlock()
-		return ErrStopped
-	}
-	g.queue = append(g.queue, r)
-	g.queueMu.Unlock()
-	select {
-	case g.wake <- struct{}{}:
-	default: // the loop is awake
-	}
-	err := <-r.done
-	r.items = nil
-	requests.Put(r)
-	return err
 }
 
 // clock is the leader's time in ms since the epoch. It never runs backwards,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -64,12 +65,19 @@ func (g *Group) finish(err error) {
 	queue := g.queue
 	g.queue = nil
 	g.queueMu.Unlock()
-	for _, r := range queue {
-		r.done <- err
+	tell(queue, err)
+}
+
+// tell says that requests are carried out, or why not.
+func tell(requests []*request, err error) {
+	for _, r := range requests {
+		if r.done != nil {
+			r.done(err)
+		}
 	}
 }
 
-// ErrFailed is returned by Stop and Do when the group stopped because its disk
+// ErrFailed is returned by Stop, Read and Write when the group stopped because its disk
 // failed.
 var ErrFailed = errors.New("the group has failed")
 
@@ -101,9 +109,7 @@ func (g *Group) drain() error {
 			return nil
 		}
 		err := g.execute(batch)
-		for _, r := range batch {
-			r.done <- err
-		}
+		tell(batch, err)
 		if err != nil {
 			return err
 		}
@@ -148,8 +154,8 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 		return g.refuse(items, replyFull)
 	}
 	now, seed := g.clock(), rand.Uint64()
-	if !g.withinMemory(items, now) {
-		return g.read(items)
+	if !slices.ContainsFunc(items, isWrite) || !g.withinMemory(items, now) {
+		return g.Read(items)
 	}
 	p := &member.Proposal{Items: items, Now: now, Seed: seed, Bytes: bytes}
 	switch err := g.member.Propose(p); {
@@ -166,6 +172,8 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 	}
 	return p.Err
 }
+
+func isWrite(item machine.Item) bool { return item.Write }
 
 // withinMemory refuses the writes for which there is no memory, and says
 // whether a write is left.

@@ -83,6 +83,16 @@ func startGroup(t testing.TB, opts GroupOptions) *Group {
 	return g
 }
 
+// Do is Write, and waits.
+func (g *Group) Do(items []machine.Item) error {
+	done := make(chan error, 1)
+	if !slices.ContainsFunc(items, isWrite) {
+		return g.Read(items)
+	}
+	g.Write(items, func(err error) { done <- err })
+	return <-done
+}
+
 func do(t testing.TB, g *Group, items ...machine.Item) []reply.Reply {
 	t.Helper()
 	if err := g.Do(items); err != nil {

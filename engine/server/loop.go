@@ -1,10 +1,8 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/command"
@@ -14,75 +12,88 @@ import (
 )
 
 const (
-	// maxBatch is how many commands one turn serves.
-	maxBatch = 1024
+	// maxTurn is how many commands of one connection a turn of the loop serves,
+	// and turnInput how many bytes of them, about.
+	maxTurn   = 1024
+	turnInput = 64 << 10
 	// flushSize is how many reply bytes are gathered before they are written
-	// although the batch goes on; idleOutput what a waiting session keeps.
-	flushSize  = 1 << 20
-	idleOutput = 64 << 10
-	// idleItems is how many commands' and keys' room a session keeps for its
-	// next batch.
-	idleItems = 64
+	// although the batch goes on.
+	flushSize = 1 << 20
 	// writeChunk bytes must be taken by the client within writeTimeout.
 	writeChunk   = 256 << 10
 	writeTimeout = 30 * time.Second
 )
 
-// run serves the connection from handshake to close.
-func (c *session) run() {
-	defer c.raw.Close()
-	seconds := time.Duration(c.srv.opts.Limits.HandshakeSeconds)
-	ctx, cancel := context.WithTimeout(context.Background(), seconds*time.Second)
-	err := c.conn.HandshakeContext(ctx)
-	cancel()
-	if err != nil {
-		c.srv.counters.handshakeFailures.Add(1)
-		c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.host, "error", err)
+// barrier is a request that waits for those before it to be answered: it is
+// not of the keyspace, or heavy, or none at all.
+type barrier struct {
+	cmd     *command.Command // nil for a refusal
+	argv    [][]byte
+	item    machine.Item
+	refusal reply.Reply
+	err     error // of the protocol
+}
+
+// serve lets the session go on until it has to wait: for input, for the
+// executor, for the client to take its replies, for the end of a hold, or for
+// the loop's next turn.
+func (c *session) serve() {
+	if c.blocked && !c.flush() {
 		return
 	}
-	c.expectAuthentication()
-	for c.mayGoOn() && c.turn() {
-	}
-	// Says goodbye within TLS, so that the client can tell an end from a cut.
-	_ = c.raw.SetDeadline(time.Now().Add(time.Second))
-	_ = c.conn.Close()
-}
-
-// turn waits for input, serves every complete request in it, and writes the
-// replies. It reports whether the connection goes on.
-func (c *session) turn() bool {
-	served, ok := c.serveBuffered()
-	if len(c.out) > 0 && !c.flush() {
-		return false
-	}
-	if !ok {
-		return false
-	}
-	if served > 0 {
-		return true
-	}
-	if cap(c.out) > idleOutput {
-		c.out = nil
-	}
-	return c.await()
-}
-
-// await waits for input. An interrupt that came while commands were served is
-// seen here; if it no longer concerns the session, which may have
-// authenticated anew, the wait goes on.
-func (c *session) await() bool {
-	for c.interrupted.Swap(false) {
-		if !c.mayGoOn() {
-			return false
-		}
-		if c.unauthenticated {
-			c.expectAuthentication()
-		} else {
-			_ = c.raw.SetReadDeadline(time.Time{})
+	for served := 0; c.free(); {
+		switch {
+		case len(c.replies) > 0:
+			c.answer(c.takeReplies())
+		case c.barrier != nil:
+			if heavy := c.pass(); heavy && c.free() {
+				c.yield()
+				return
+			}
+		case c.closing || !c.mayGoOn():
+			if c.flush() {
+				c.end()
+			}
+			return
+		case served >= maxTurn || c.input >= turnInput:
+			c.yield()
+			return
+		default:
+			n := c.gather()
+			served += n
+			if n == 0 && c.barrier == nil && !c.closing && c.input < turnInput {
+				c.input = 0
+				c.flush()
+				return
+			}
 		}
 	}
-	err := c.reader.Fill(countingReader{c})
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && c.interrupted.Load()
+}
+
+// yield lets the others go first.
+func (c *session) yield() {
+	c.input = 0
+	if c.flush() {
+		c.loop.again = append(c.loop.again, c)
+	}
+}
+
+// free tells whether nothing keeps the session from going on.
+func (c *session) free() bool { return c.joined && !c.executing && !c.blocked && !c.held && !c.ended }
+
+// next returns the next complete request. Without one it has read all that
+// there was, or enough for this turn.
+func (c *session) next() (argv [][]byte, ok bool, err error) {
+	for {
+		argv, ok, err = c.reader.Next()
+		if ok || err != nil || c.input >= turnInput {
+			return argv, ok, err
+		}
+		if err := c.reader.Fill(countingReader{c}); err != nil {
+			c.closing = c.closing || !errors.Is(err, errWouldBlock)
+			return nil, false, nil
+		}
+	}
 }
 
 // countingReader counts what is read from the client.
@@ -90,62 +101,102 @@ type countingReader struct{ c *session }
 
 func (r countingReader) Read(p []byte) (int, error) {
 	n, err := r.c.conn.Read(p)
+	r.c.input += n
 	r.c.srv.counters.bytesIn.Add(int64(n))
 	return n, err
 }
 
-// serveBuffered serves the complete requests that have arrived, up to the
-// bounds of one batch. It stops early when the connection must close.
-func (c *session) serveBuffered() (served int, ok bool) {
-	run := c.items[:0] // keyspace commands not yet executed
-	defer func() {
-		if cap(run) <= idleItems {
-			c.items = run[:0] // execute has emptied them
-		}
-		if clear(c.keys[:cap(c.keys)]); cap(c.keys) > idleItems {
-			c.keys = nil
-		}
-	}()
-	for served < maxBatch && !c.closing {
-		argv, complete, err := c.reader.Next()
+// gather takes up complete requests until there are no more, or one stands in
+// the way of those behind it, and has them executed.
+func (c *session) gather() (served int) {
+	b := c.loop.batch
+	from, bytes, writes := len(b.items), 0, false
+	for served < maxTurn && c.barrier == nil {
+		argv, complete, err := c.next()
 		if err != nil {
-			c.execute(run)
-			c.protocolError(err)
-			return served, false
+			c.barrier = &barrier{err: err}
+			break
 		}
 		if !complete {
 			break
 		}
 		served++
 		cmd, item, refusal := c.prepare(argv)
-		switch {
-		case cmd != nil && cmd.Run == nil && !cmd.Heavy():
-			run = append(run, item)
-			continue
-		case !c.execute(run):
-			return served, false
-		case cmd != nil && cmd.Run == nil:
-			// Alone: others get their turn in between, and one such reply is in
-			// memory at a time.
-			if !c.execute([]machine.Item{item}) {
-				return served, false
-			}
-		case cmd == nil:
-			c.write(refusal)
-		default:
-			c.write(cmd.Run(c, argv))
-		}
-		run = run[:0]
-		if c.unauthenticated {
-			// What follows AUTH is read under the limits that AUTH brings.
+		if cmd == nil || cmd.Run != nil || cmd.Heavy() {
+			c.barrier = &barrier{cmd: cmd, argv: argv, item: item, refusal: refusal}
 			break
 		}
-		if !c.mayGoOn() {
-			return served, false
-		}
+		b.items = append(b.items, item)
+		writes = writes || item.Write
+		bytes += sizeOf(argv)
 	}
+	c.loop.forgetKeys()
 	c.srv.counters.commands.Add(int64(served))
-	return served, c.execute(run) && !c.closing
+	c.execute(from, bytes, writes)
+	return served
+}
+
+func sizeOf(argv [][]byte) (n int) {
+	for _, arg := range argv {
+		n += len(arg)
+	}
+	return n
+}
+
+// execute has the items of the batch from there on executed: at once when none
+// of them is a write, else with the batch.
+func (c *session) execute(from, bytes int, writes bool) {
+	b := c.loop.batch
+	items := b.items[from:]
+	if writes {
+		b.parts = append(b.parts, part{c, from, len(b.items)})
+		b.bytes += bytes
+		c.executing = true
+		return
+	}
+	if len(items) > 0 {
+		c.executed(items, c.srv.opts.Executor.Read(items))
+		clear(items)
+		b.items = b.items[:from]
+	}
+}
+
+// executed takes the replies of what was executed.
+func (c *session) executed(items []machine.Item, err error) {
+	c.executing = false
+	switch {
+	case c.ended:
+	case err != nil:
+		c.write(reply.Error("ERR the server is stopping"))
+		c.barrier, c.closing = nil, true
+	default:
+		c.answer(items)
+	}
+}
+
+// pass serves the request at the barrier, and tells whether it was a heavy one.
+func (c *session) pass() (heavy bool) {
+	b := c.barrier
+	c.barrier = nil
+	switch {
+	case b.err != nil:
+		c.protocolError(b.err)
+	case b.cmd == nil:
+		c.write(b.refusal)
+	case b.cmd.Run != nil:
+		c.write(b.cmd.Run(c, b.argv))
+	default:
+		// Alone: others get their turn in between, and one such reply is in
+		// memory at a time.
+		heavy = true
+		from := len(c.loop.batch.items)
+		c.loop.batch.items = append(c.loop.batch.items, b.item)
+		c.execute(from, sizeOf(b.argv), b.item.Write)
+	}
+	if c.unauthenticated && c.free() {
+		c.flush() // a stranger's replies do not gather
+	}
+	return heavy
 }
 
 // prepare finds the command, asks whether it may be run, and parses it. A nil
@@ -158,19 +209,20 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	if err != nil {
 		return refuse(err)
 	}
-	c.last, c.lastAt = cmd.Name, time.Now()
-	c.keys = cmd.AppendKeys(c.keys[:0], argv)
+	c.last, c.lastAt = cmd.Name, c.loop.now
+	keys := cmd.AppendKeys(c.loop.keys[:0], argv)
+	c.loop.keys = keys
 	if cmd.Flags&command.NoAuth == 0 {
 		if c.identity == nil {
 			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
 		}
-		action := cmd.Action(c.keys)
+		action := cmd.Action(keys)
 		if denied := c.identity.Allows(&action); denied != nil {
 			c.srv.counters.denied.Add(1)
 			return refuse(denied)
 		}
 	}
-	for _, key := range c.keys {
+	for _, key := range keys {
 		if limit := c.srv.opts.Limits.MaxKeyBytes; len(key.Name) > limit {
 			return refuse(fmt.Errorf("ERR key is longer than %d bytes", limit))
 		}
@@ -185,35 +237,44 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	return cmd, machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0, Grows: cmd.Grows()}, reply.Reply{}
 }
 
-// execute runs keyspace commands and appends their replies. False means that
-// the connection cannot go on.
-func (c *session) execute(run []machine.Item) bool {
-	if len(run) == 0 {
-		return true
-	}
-	if err := c.srv.opts.Executor.Do(run); err != nil {
-		c.write(reply.Error("ERR the server is stopping"))
-		return false
-	}
-	for i := range run {
-		if !c.write(run[i].Reply) {
-			return false
+// answer appends the replies of commands. What the client does not take waits
+// as it is: encoded, it could be many times as large.
+func (c *session) answer(items []machine.Item) {
+	for i := range items {
+		if c.blocked {
+			c.replies = append(c.replies, items[i:]...)
+			return
 		}
-		run[i] = machine.Item{} // lets go of it before the next is encoded
+		if !c.write(items[i].Reply) {
+			return
+		}
+		items[i] = machine.Item{} // lets go of it before the next is encoded
 	}
-	return true
 }
 
-// write appends a reply, and flushes when a good deal has gathered.
+func (c *session) takeReplies() []machine.Item {
+	items := c.replies
+	c.replies = nil
+	return items
+}
+
+// write appends a reply, and flushes when a good deal has gathered. False means
+// that the connection is to be closed instead.
 func (c *session) write(r reply.Reply) bool {
 	if size := r.Size(); size > c.srv.opts.Limits.MaxOutputBytes {
 		c.srv.counters.outputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose reply exceeds limits.maxOutputBytes", "conn", c.id, "command", c.last, "bytes", size)
-		c.closing = true
+		c.barrier, c.closing = nil, true
 		return false
 	}
+	if c.out == nil {
+		c.out = c.loop.buffer()
+	}
 	c.out = resp.AppendReply(c.out, c.proto, r)
-	return len(c.out) < flushSize || c.flush()
+	if len(c.out) >= flushSize {
+		c.flush()
+	}
+	return true
 }
 
 // protocolError answers as redis does; the connection is then closed.
@@ -221,25 +282,59 @@ func (c *session) protocolError(err error) {
 	c.srv.counters.protocolErrors.Add(1)
 	c.srv.opts.Log.Debug("protocol error", "conn", c.id, "host", c.host, "error", err)
 	c.write(reply.Error("ERR " + err.Error()))
+	c.closing = true
 }
 
-// flush writes what has gathered. Before authentication the deadline for that
-// counts; after it each chunk has its own.
+// flush writes what has gathered, as far as the client takes it, and reports
+// whether that was all. If not, the session is blocked until it is.
 func (c *session) flush() bool {
-	rest := c.out
-	for len(rest) > 0 {
-		n := min(len(rest), writeChunk)
-		if !c.unauthenticated {
-			_ = c.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
-		}
-		if _, err := c.conn.Write(rest[:n]); err != nil {
+	for total := 0; !c.ended; {
+		n, err := c.wire.send()
+		c.srv.counters.bytesOut.Add(int64(n))
+		total += n
+		c.taken += n
+		switch {
+		case err != nil:
 			c.srv.opts.Log.Debug("writing replies", "conn", c.id, "error", err)
-			c.out = nil
+			c.end()
+			return false
+		case len(c.wire.out) > 0 || total >= flushSize && c.flushed < len(c.out):
+			c.block()
+			return false
+		case c.flushed == len(c.out):
+			c.unblock()
+			return true
+		}
+		end := min(c.flushed+writeChunk, len(c.out))
+		if _, err := c.conn.Write(c.out[c.flushed:end]); err != nil {
+			c.end()
 			return false
 		}
-		c.srv.counters.bytesOut.Add(int64(n))
-		rest = rest[n:]
+		c.flushed = end
 	}
-	c.out = c.out[:0]
-	return true
+	return false
+}
+
+// block waits until the client has taken more, or has been too slow.
+func (c *session) block() {
+	if !c.wire.full { // it took a good deal: the others come first
+		c.loop.again = append(c.loop.again, c)
+	}
+	if c.blocked && c.taken < writeChunk {
+		return
+	}
+	c.blocked, c.taken = true, 0
+	c.slow.stop()
+	c.slow = c.loop.after(writeTimeout, c.end)
+}
+
+func (c *session) unblock() {
+	if c.out != nil {
+		c.loop.release(c.out)
+		c.out, c.flushed = nil, 0
+	}
+	if c.blocked {
+		c.blocked = false
+		c.slow.stop()
+	}
 }

@@ -19,10 +19,15 @@ import (
 	"github.com/coffer-dev/coffer/engine/machine"
 )
 
-// Executor applies a connection's commands in order and fills their replies.
-// Its error means that it has stopped for good.
+// Executor applies commands in order and fills their replies. Its errors mean
+// that it has stopped for good.
 type Executor interface {
-	Do(items []machine.Item) error
+	// Read evaluates commands that write nothing, at once.
+	Read(items []machine.Item) error
+	// Write takes commands some of which write, and does not wait for them: done
+	// is called once, from any goroutine, when they are durable and the replies
+	// filled. The items are the executor's until then.
+	Write(items []machine.Item, done func(error))
 }
 
 // Options are what a Server needs.
@@ -44,6 +49,9 @@ type Server struct {
 	nextID    atomic.Int64
 	counters  counters
 	draining  atomic.Bool
+
+	loop     *loop         // nil before Serve
+	loopDone chan struct{} // closed when it has ended
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -92,12 +100,9 @@ func New(opts Options) *Server {
 
 // Serve accepts connections until Shutdown; it then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	s.mu.Lock()
-	s.listener = l
-	if s.draining.Load() { // Shutdown came first and had no listener to close
-		l.Close()
+	if err := s.start(l); err != nil {
+		return err
 	}
-	s.mu.Unlock()
 	done := make(chan struct{})
 	defer close(done)
 	if !s.draining.Load() {
@@ -117,6 +122,26 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("accept on the key port: %w", err)
 		}
 	}
+}
+
+// start starts the loop, unless Shutdown came first.
+func (s *Server) start(l net.Listener) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		l.Close()
+		return nil
+	}
+	s.listener = l
+	if s.loop, err = newLoop(s); err != nil {
+		return fmt.Errorf("key port: %w", err)
+	}
+	s.loopDone = make(chan struct{})
+	go func() {
+		defer close(s.loopDone)
+		s.loop.run()
+	}()
+	return nil
 }
 
 // isTemporary finds the want of descriptors, which passes.
@@ -144,14 +169,16 @@ func (s *Server) admit(conn net.Conn) {
 	s.sessions[c] = struct{}{}
 	s.wg.Add(1)
 	s.mu.Unlock()
-	go func() {
-		defer s.wg.Done()
-		c.run()
-		s.mu.Lock()
-		delete(s.sessions, c)
-		s.mu.Unlock()
-		s.admission.leave(host, c.unauthenticated)
-	}()
+	go c.handshake()
+}
+
+// left forgets a connection that is closed.
+func (s *Server) left(c *session) {
+	s.mu.Lock()
+	delete(s.sessions, c)
+	s.mu.Unlock()
+	s.admission.leave(c.host, c.unauthenticated)
+	s.wg.Done()
 }
 
 // Shutdown refuses new connections, lets every connection finish the commands
@@ -163,24 +190,37 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.listener.Close()
 	}
 	for c := range s.sessions {
+		_ = c.wire.Conn.SetReadDeadline(time.Unix(1, 0)) // ends a handshake
 		c.interrupt()
 	}
+	loop := s.loop
 	s.mu.Unlock()
+	if loop == nil {
+		return nil
+	}
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
+	var err error
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
+		err = fmt.Errorf("closed %d connections that did not drain: %w", s.closeAll(), ctx.Err())
+		<-done
 	}
+	loop.post(func() { loop.stopped = true })
+	<-s.loopDone
+	return err
+}
+
+// closeAll closes every connection at once and says how many there were.
+func (s *Server) closeAll() int {
 	s.mu.Lock()
-	left := len(s.sessions)
+	defer s.mu.Unlock()
 	for c := range s.sessions {
-		c.raw.Close()
+		c.wire.Conn.Close() // ends a handshake
+		s.loop.post(c.end)
 	}
-	s.mu.Unlock()
-	<-done
-	return fmt.Errorf("closed %d connections that did not drain: %w", left, ctx.Err())
+	return len(s.sessions)
 }
 
 // SessionKey is a user's credential.

@@ -30,23 +30,36 @@ type memory struct {
 	machine *machine.Machine
 	index   uint64
 	batches []int
-	hold    chan struct{} // when set, Do waits for it
+	hold    chan struct{} // when set, writes wait for it
 	stopped error
 }
 
-func (m *memory) Do(items []machine.Item) error {
-	if m.hold != nil {
-		<-m.hold
-	}
+// Read implements Executor.
+func (m *memory) Read(items []machine.Item) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped != nil {
-		return m.stopped
-	}
-	m.index++
 	m.batches = append(m.batches, len(items))
-	m.machine.Apply(m.index, items, time.Now().UnixMilli(), 1)
-	return nil
+	m.machine.Read(items, time.Now().UnixMilli())
+	return m.stopped
+}
+
+// Write implements Executor, in a goroutine as the real one does.
+func (m *memory) Write(items []machine.Item, done func(error)) {
+	go func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if hold := m.hold; hold != nil {
+			m.mu.Unlock()
+			<-hold
+			m.mu.Lock()
+		}
+		if m.stopped == nil {
+			m.index++
+			m.batches = append(m.batches, len(items))
+			m.machine.Apply(m.index, items, time.Now().UnixMilli(), 1)
+		}
+		done(m.stopped)
+	}()
 }
 
 type fixture struct {
@@ -247,7 +260,9 @@ func TestShutdownFinishesTheCommandAtHand(t *testing.T) {
 	c, r := f.login(t)
 	idle, idleReader := f.login(t)
 	defer idle.Close()
+	f.executor.mu.Lock()
 	f.executor.hold = make(chan struct{})
+	f.executor.mu.Unlock()
 	if _, err := io.WriteString(c, "SET a 1\r\n"); err != nil {
 		t.Fatal(err)
 	}

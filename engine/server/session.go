@@ -1,12 +1,12 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/acl"
@@ -23,24 +23,40 @@ const (
 	earlyRequest = 64 << 10
 )
 
-// session is one connection. Its goroutine owns it; mu guards only what others
-// read.
+// session is one connection. The loop owns it; mu guards only what others read.
 type session struct {
 	srv  *Server
-	raw  net.Conn
-	conn *tls.Conn
+	loop *loop
+	wire *wire
+	conn *tls.Conn // over wire
 	host string
 	id   int64
 	born time.Time
 
-	reader  *resp.Reader
-	out     []byte
-	items   []machine.Item // room for those of a batch
-	keys    []acl.Key      // room for those of a command
-	proto   int
-	closing bool // after the replies so far
+	reader *resp.Reader
+	input  int // bytes read in this turn
+	proto  int
+
+	barrier *barrier       // what is served next
+	replies []machine.Item // executed, and not encoded while the client takes nothing
+	out     []byte         // encoded
+	flushed int            // how much of it TLS has
+	taken   int            // bytes that the client took since slow was set
+
+	// What keeps the session from going on.
+	joined    bool // the loop has it: the handshake is over
+	executing bool
+	blocked   bool // the client takes nothing
+	held      bool
+	closing   bool // after the replies so far
+	ended     bool
+
 	// unauthenticated is how admission counts the connection.
 	unauthenticated bool
+	authentication  *alarm // while it is
+	slow            *alarm // while it is blocked
+	holding         *alarm // while it is held
+
 	name            string
 	libName, libVer string
 	last            string // the latest command, for CLIENT INFO
@@ -49,19 +65,72 @@ type session struct {
 	snapshot *credential.Snapshot // what identity was resolved in
 	identity *acl.Identity
 
-	interrupted atomic.Bool
-	mu          sync.Mutex
-	credential  acl.Credential // of the last successful AUTH
+	mu         sync.Mutex
+	credential acl.Credential // of the last successful AUTH
 }
 
 var _ command.Session = (*session)(nil)
 
 func newSession(s *Server, conn net.Conn, host string) *session {
 	now := time.Now()
+	w := &wire{Conn: conn, loop: s.loop}
 	return &session{
-		srv: s, raw: conn, conn: tls.Server(conn, s.tls), host: host, id: s.nextID.Add(1), born: now, lastAt: now,
+		srv: s, loop: s.loop, wire: w, conn: tls.Server(w, s.tls), host: host, id: s.nextID.Add(1), born: now, lastAt: now,
 		reader: resp.NewReader(earlyLimits()), proto: 2, unauthenticated: true,
 	}
+}
+
+// handshake runs beside the loop, which it then hands the session to.
+func (c *session) handshake() {
+	seconds := time.Duration(c.srv.opts.Limits.HandshakeSeconds)
+	ctx, cancel := context.WithTimeout(context.Background(), seconds*time.Second)
+	defer cancel()
+	if err := c.conn.HandshakeContext(ctx); err != nil {
+		c.srv.counters.handshakeFailures.Add(1)
+		c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.host, "error", err)
+		c.wire.Close()
+		c.srv.left(c)
+		return
+	}
+	c.loop.post(c.join)
+}
+
+// join makes the session the loop's.
+func (c *session) join() {
+	if err := c.loop.poller.attach(c); err != nil {
+		c.srv.opts.Log.Warn("taking up a connection", "conn", c.id, "error", err)
+		c.wire.Close()
+		c.srv.left(c)
+		return
+	}
+	c.joined = true
+	c.expectAuthentication()
+	c.serve() // TLS may hold a request that came behind the handshake
+}
+
+// end closes the connection at once. It says goodbye within TLS, if the client
+// takes that much, so that it can tell an end from a cut.
+func (c *session) end() {
+	if c.ended || !c.joined {
+		return
+	}
+	c.ended = true
+	for _, a := range []*alarm{c.authentication, c.slow, c.holding} {
+		a.stop()
+	}
+	_ = c.conn.Close()
+	c.out, c.replies, c.barrier = nil, nil, nil
+	c.srv.left(c)
+}
+
+// hold withholds the session's replies, and reads nothing from it, for a while.
+func (c *session) hold(d time.Duration) {
+	c.held = true
+	c.holding.stop()
+	c.holding = c.loop.after(d, func() {
+		c.held = false
+		c.serve()
+	})
 }
 
 func earlyLimits() resp.Limits {
@@ -86,11 +155,10 @@ func (c *session) bind(credential acl.Credential) {
 	c.credential = credential
 }
 
-// interrupt ends the wait for the next command; one that is being served is
-// finished first.
+// interrupt has the loop look whether the session may go on: at once when it is
+// idle, else between two commands.
 func (c *session) interrupt() {
-	c.interrupted.Store(true)
-	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	c.loop.post(c.serve)
 }
 
 // mayGoOn checks, between two commands, that nobody wants the connection
@@ -103,12 +171,12 @@ func (c *session) mayGoOn() bool {
 		return true
 	}
 	if current := c.srv.opts.Credentials(); current != c.snapshot {
-		if !current.Users.Accepts(c.credential, time.Now()) {
+		if !current.Users.Accepts(c.credential, c.loop.now) {
 			return false
 		}
 		c.snapshot, c.identity = current, current.Users.Identity(c.User())
 	}
-	return !c.identity.ExpiredAt(time.Now())
+	return !c.identity.ExpiredAt(c.loop.now)
 }
 
 // ID implements command.Session.
@@ -146,7 +214,7 @@ func (c *session) Authenticate(user, password string) bool {
 	if refusal != "" {
 		c.srv.counters.authFailures.Add(1)
 		if delay := c.srv.throttle.failed(c.host, time.Now()); delay > 0 {
-			time.Sleep(delay)
+			c.hold(delay)
 		}
 		return false
 	}
@@ -156,10 +224,8 @@ func (c *session) Authenticate(user, password string) bool {
 		c.unauthenticated = false
 		c.srv.admission.authenticated(c.host, true)
 		c.reader.SetLimits(c.srv.limits())
-		_ = c.raw.SetDeadline(time.Time{})
+		c.authentication.stop()
 	}
-	// An interrupt that came before the deadline was lifted would be lost:
-	// mayGoOn looks again before the next wait.
 	return true
 }
 
@@ -176,9 +242,10 @@ func (c *session) Reset() {
 	}
 }
 
+// expectAuthentication gives the client as long as it may stay a stranger.
 func (c *session) expectAuthentication() {
 	seconds := time.Duration(c.srv.opts.Limits.AuthenticateSeconds)
-	_ = c.raw.SetDeadline(time.Now().Add(seconds * time.Second))
+	c.authentication = c.loop.after(seconds*time.Second, c.end)
 }
 
 // CloseAfterReply implements command.Session.
@@ -190,7 +257,7 @@ func (c *session) Describe() string {
 	now := time.Now()
 	var b strings.Builder
 	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.raw.RemoteAddr(), c.raw.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
+		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
 		c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()
 }

@@ -69,7 +69,9 @@ func carryOut(g *node.Group, line []byte) reply.Reply {
 		return reply.Error(err.Error())
 	}
 	items := []machine.Item{{Op: op, Argv: argv, Write: c.Flags&command.Write != 0, Grows: c.Grows()}}
-	if err := g.Do(items); err != nil {
+	done := make(chan error, 1)
+	g.Write(items, func(err error) { done <- err })
+	if err := <-done; err != nil {
 		return reply.Error("STOPPED " + err.Error())
 	}
 	return items[0].Reply

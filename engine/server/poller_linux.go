@@ -1,0 +1,196 @@
+//go:build linux && !portable
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// pollEvents is how many events one look at the sockets returns.
+const pollEvents = 256
+
+// poller tells the loop which sockets have something to read, or take output
+// again. Go's own poller watches the epoll descriptor, so that a loop with
+// nothing to do costs no thread.
+//
+// Sockets are watched edge-triggered: an event comes once for each change, and
+// a session that waits for something else is not told again and again.
+type poller struct {
+	file     *os.File // of the epoll descriptor
+	raw      syscall.RawConn
+	bell     int // eventfd
+	sessions map[int32]*session
+	events   [pollEvents]unix.EpollEvent
+	ready    []*session
+	block    bool // of the wait at hand
+	lookup   func(fd uintptr) bool
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = watch(fd, bell, unix.EPOLLIN)
+	}
+	if err == nil {
+		err = unix.SetNonblock(fd, true) // or Go would not watch it
+	}
+	p := &poller{bell: bell, sessions: map[int32]*session{}}
+	if err == nil {
+		p.file = os.NewFile(uintptr(fd), "epoll")
+		p.raw, err = p.file.SyscallConn()
+		p.lookup = p.look
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("epoll: %w", err), unix.Close(fd), unix.Close(bell))
+	}
+	return p, nil
+}
+
+func watch(epoll, fd int, events uint32) error {
+	return unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events | unix.EPOLLET, Fd: int32(fd)})
+}
+
+// wait returns the sessions whose sockets have changed; with block it waits
+// until there is one, or until the poller is woken.
+func (p *poller) wait(block bool) []*session {
+	p.ready, p.block = p.ready[:0], block
+	_ = p.raw.Read(p.lookup)
+	return p.ready
+}
+
+// look is what Go's poller calls until it answers true.
+func (p *poller) look(fd uintptr) bool {
+	n, err := unix.EpollWait(int(fd), p.events[:], 0)
+	for err == unix.EINTR {
+		n, err = unix.EpollWait(int(fd), p.events[:], 0)
+	}
+	for _, e := range p.events[:max(n, 0)] {
+		if c := p.sessions[e.Fd]; c != nil {
+			c.wire.dry, c.wire.full = false, false
+			p.ready = append(p.ready, c)
+		}
+	}
+	return n != 0 || !p.block
+}
+
+// wake ends a wait. The bell need not be read: each ring is a change.
+func (p *poller) wake() {
+	_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+}
+
+func (p *poller) close() {
+	_ = p.file.Close()
+	_ = unix.Close(p.bell)
+}
+
+// wire is a session's socket beneath TLS. During the handshake it is an
+// ordinary connection; then the loop reads and writes the descriptor itself,
+// and nothing of it blocks.
+type wire struct {
+	net.Conn
+	loop     *loop
+	attached bool
+	fd       int
+	dry      bool   // there is nothing to read until the poller says so
+	full     bool   // the socket takes nothing until the poller says so
+	out      []byte // written by TLS and not yet by send
+}
+
+// attach hands a connection over to the loop.
+func (p *poller) attach(c *session) error {
+	conn, ok := c.wire.Conn.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("%T has no descriptor", c.wire.Conn)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// A duplicate, so that Go's poller forgets the socket.
+	fd := -1
+	if closed := raw.Control(func(from uintptr) {
+		fd, err = unix.FcntlInt(from, unix.F_DUPFD_CLOEXEC, 0)
+	}); closed != nil || err != nil {
+		return fmt.Errorf("dup: %w", errors.Join(closed, err))
+	}
+	p.sessions[int32(fd)] = c
+	controlErr := p.raw.Control(func(epoll uintptr) {
+		err = watch(int(epoll), fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP)
+	})
+	if err = errors.Join(err, controlErr); err != nil {
+		delete(p.sessions, int32(fd))
+		_ = unix.Close(fd)
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	_ = c.wire.Conn.Close()
+	c.wire.attached, c.wire.fd = true, fd
+	return nil
+}
+
+// Read implements net.Conn. A read that leaves room in the buffer has emptied
+// the socket: what comes later comes with an event.
+func (w *wire) Read(p []byte) (int, error) {
+	if !w.attached {
+		return w.Conn.Read(p)
+	}
+	if w.dry {
+		return 0, errWouldBlock
+	}
+	for {
+		n, err := unix.Read(w.fd, p)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			w.dry = true
+			return 0, errWouldBlock
+		case err != nil:
+			return 0, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			w.dry = n < len(p)
+			return n, nil
+		}
+	}
+}
+
+// send writes to the socket what TLS has written; n is how much it took. What
+// it does not take now is left in out.
+func (w *wire) send() (n int, err error) {
+	for len(w.out) > 0 && !w.full {
+		m, err := unix.Write(w.fd, w.out)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			w.full = true
+		case err != nil:
+			return n, os.NewSyscallError("write", err)
+		default:
+			w.sent(m)
+			n += m
+		}
+	}
+	return n, nil
+}
+
+// Close implements net.Conn.
+func (w *wire) Close() error {
+	if !w.attached {
+		return w.Conn.Close()
+	}
+	_, _ = w.send() // TLS's goodbye, if there is room for it
+	delete(w.loop.poller.sessions, int32(w.fd))
+	w.attached = false
+	return unix.Close(w.fd) // leaves the epoll set with it
+}
