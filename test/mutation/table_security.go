@@ -44,7 +44,7 @@ var permissions = []safeguard{
 	{name: "that a bad bundle leaves the good one", file: authorities, test: "TestAuthoritiesAreAdded",
 		old: "if err != nil {\n\t\treturn err\n\t}\n\ts.bundle = bundle", new: "if s.bundle = bundle; err != nil {\n\t\treturn err\n\t}"},
 	{name: "that a session ends with its user", file: serverSession, test: "TestUsersExpire",
-		old: "return !c.identity.ExpiredAt(time.Now())", new: "return true"},
+		old: "return !c.identity.ExpiredAt(c.loop.now)", new: "return true"},
 	{name: "that an idle session ends with its user", file: "engine/server/expiry.go", test: "TestUsersExpire",
 		old: "case <-timer.C:\n\t\t\ts.wakeRefused(s.opts.Credentials())", new: "case <-timer.C:"},
 }
