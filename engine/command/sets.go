@@ -71,10 +71,7 @@ func smembers(tx *machine.Tx, argv [][]byte) reply.Reply {
 		return fail(err)
 	}
 	members := gather(tx)
-	for _, member := range s.Members() {
-		if !members.add(reply.BulkString(member)) {
-			break
-		}
+	for i := 0; i < s.Len() && members.add(reply.BulkString(s.At(i))); i++ {
 	}
 	return reply.Set(members.items...)
 }

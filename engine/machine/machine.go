@@ -39,7 +39,9 @@ import (
 //	1  the first
 //	2  what is deleted from a stream's node no longer counts towards its bytes:
 //	   in 1 it did, until the member restarted
-const Semantics = 2
+//	3  lists, hashes, sorted sets, and all commands of theirs; more commands of
+//	   sets, streams, strings and keys
+const Semantics = 3
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
@@ -64,7 +66,7 @@ type Sizer interface {
 type Tx struct {
 	Store *store.Store
 	Now   int64  // milliseconds since the Unix epoch
-	Seed  uint64 // random, another for every command
+	Seed  uint64 // random, another for every command; Random draws from it
 	// MaxReply is the size of the largest reply that anybody gets; 0 for no
 	// limit. A read may stop where its reply has become larger.
 	MaxReply int64
@@ -96,6 +98,7 @@ type Machine struct {
 	parse   Parse
 	index   uint64 // the last log entry applied
 	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
+	reads   uint64 // makes the seeds of reads; no part of the state
 	scratch scratch
 }
 
@@ -120,8 +123,15 @@ func (m *Machine) Bytes() int64 { return m.store.Bytes() }
 func (m *Machine) Read(items []Item, now int64) {
 	tx := Tx{Store: m.store, Now: max(now, m.lastNow), MaxReply: m.MaxReply}
 	for i := range items {
+		tx.Seed = m.readSeed()
 		items[i].Reply = items[i].Op.Apply(&tx)
 	}
+}
+
+// readSeed is another one for every read, of which no write knows.
+func (m *Machine) readSeed() uint64 {
+	m.reads++
+	return mix(m.reads ^ mix(m.index^uint64(m.lastNow)))
 }
 
 // Apply runs a committed batch on the member that proposed it and fills the
@@ -133,6 +143,8 @@ func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 		if items[i].Write {
 			seed = step(seed)
 			tx.Seed = mix(seed)
+		} else {
+			tx.Seed = m.readSeed()
 		}
 		items[i].Reply = items[i].Op.Apply(&tx)
 	}

@@ -22,12 +22,13 @@ const (
 	KindSet
 	KindMap
 	KindPush
+	KindPairs
 )
 
 // Reply is one answer. Str holds the text of Simple, Error, Bulk and Verbatim
 // (Verbatim without its three-letter format, which is always "txt"); Int the
 // value of Integer and Bool (0 or 1); Float that of Double; Items the elements
-// of Array, Set, Push, and of Map as key, value, key, value.
+// of Array, Set, Push, and of Map and Pairs as key, value, key, value.
 type Reply struct {
 	Kind  Kind
 	Int   int64
@@ -72,6 +73,13 @@ func Set(items ...Reply) Reply { return Reply{Kind: KindSet, Items: items} }
 
 // Map is key, value, key, value …: a flat array in RESP2.
 func Map(pairs ...Reply) Reply { return Reply{Kind: KindMap, Items: pairs} }
+
+// Double is a floating-point number: a bulk string in RESP2.
+func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
+
+// Pairs is an ordered list of pairs, given one behind the other: a flat array in
+// RESP2, an array of arrays in RESP3.
+func Pairs(pairs ...Reply) Reply { return Reply{Kind: KindPairs, Items: pairs} }
 
 // IsError reports whether the reply is an error.
 func (r Reply) IsError() bool { return r.Kind == KindError }

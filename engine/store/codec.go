@@ -57,21 +57,33 @@ func (d *decoder) bytes() []byte {
 	return b
 }
 
-func (d *decoder) kind() Kind {
+func (d *decoder) byte() byte {
 	if d.err == nil && len(d.rest) == 0 {
 		d.err = errTruncated
 	}
 	if d.err != nil {
 		return 0
 	}
-	k := Kind(d.rest[0])
+	b := d.rest[0]
 	d.rest = d.rest[1:]
-	return k
+	return b
+}
+
+func (d *decoder) fixed64() uint64 {
+	if d.err == nil && len(d.rest) < 8 {
+		d.err = errTruncated
+	}
+	if d.err != nil {
+		return 0
+	}
+	n := binary.LittleEndian.Uint64(d.rest)
+	d.rest = d.rest[8:]
+	return n
 }
 
 // value reads kind and value; the value shares no memory with the payload.
 func (d *decoder) value() Value {
-	switch kind := d.kind(); {
+	switch kind := Kind(d.byte()); {
 	case d.err != nil:
 		return nil
 	case kind == KindString:
@@ -80,6 +92,12 @@ func (d *decoder) value() Value {
 		return decodeSet(d)
 	case kind == KindStream:
 		return decodeStream(d)
+	case kind == KindList:
+		return decodeList(d)
+	case kind == KindHash:
+		return decodeHash(d)
+	case kind == KindZSet:
+		return decodeZSet(d)
 	}
 	d.fail("unknown kind of value")
 	return nil

@@ -13,8 +13,10 @@
 //
 // Bytes that the store hands out are never overwritten while somebody may
 // still be rendering them: strings are replaced or grown behind their end, set
-// members and stream fields are immutable. Bytes handed in are copied by the
-// caller where they outlive the call.
+// members and stream fields are immutable. Lists, hashes and sorted sets are
+// the exception: what they hand out holds until their next change, and whoever
+// answers with it copies it. They copy what is handed in; for the other kinds
+// the caller does where it outlives the call.
 //
 // # Snapshot stream, version 1
 //
@@ -46,5 +48,12 @@
 //	set    (kind 2): n uvarint, n × bytes, in the set's order
 //	stream (kind 3): lastID, maxDeletedID, added uvarint, nodes uvarint, then per node:
 //	                 deleted uvarint, entries uvarint, then per entry: id, n uvarint, n × bytes
+//	list   (kind 4): n uvarint, n × bytes
+//	hash   (kind 5): form 1B (0 packed, 1 not), n uvarint, n × (field bytes, value bytes), in the hash's order
+//	zset   (kind 6): form 1B, n uvarint, n × (score 8B as IEEE 754, member bytes); packed in the order of scores,
+//	                 otherwise in that of positions
 //	id:      milliseconds uvarint, sequence uvarint
+//
+// Kinds 4 and up came with semantics 3 of package machine, whose snapshots name
+// their semantics: an engine that does not know these kinds refuses them by that.
 package store

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -12,9 +14,15 @@ import (
 var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[Store](): {"slots": covered, "keys": "counts slots", "bytes": "memory, derived from slots", "expiries": "an index of slots", "snapshot": "not state",
 		"seed": "decides the order of tables, which is sorted before it is used", "buf": "not state"},
-	reflect.TypeFor[table](): {"cells": covered, "apart": covered, "tags": "an index of cells", "count": "counts cells", "seed": "as the store's"},
-	reflect.TypeFor[entry](): {"key": covered, "text": covered, "apart": covered, "deadline": covered},
-	reflect.TypeFor[Set]():   {"members": covered, "index": "an index of members", "text": "memory, derived from members"},
+	reflect.TypeFor[table]():              {"cells": covered, "apart": covered, "tags": "an index of cells", "count": "counts cells", "seed": "as the store's"},
+	reflect.TypeFor[entry]():              {"key": covered, "text": covered, "apart": covered, "deadline": covered},
+	reflect.TypeFor[Set]():                {"members": covered},
+	reflect.TypeFor[List]():               {"base": covered, "head": "says where base begins", "length": "counts base", "text": "memory, derived from base"},
+	reflect.TypeFor[Hash]():               {"pairs": covered, "fields": covered, "text": "memory, derived from pairs and fields"},
+	reflect.TypeFor[ZSet]():               {"items": covered, "members": covered, "tree": "an index of members", "text": "memory, derived from items"},
+	reflect.TypeFor[packed]():             {"data": covered, "ends": covered},
+	reflect.TypeFor[dict[float64]]():      {"entries": covered, "index": "an index of entries", "text": "memory, derived from entries"},
+	reflect.TypeFor[dictEntry[float64]](): {"key": covered, "value": covered},
 	reflect.TypeFor[Stream](): {"nodes": covered, "lastID": covered, "maxDeleted": covered, "added": covered, "length": "counts nodes' entries",
 		"size": "memory, derived from nodes"},
 	reflect.TypeFor[streamNode]():  {"entries": covered, "deleted": covered, "bytes": "derived from entries", "end": "not before any entry; finds the same entries whatever it is"},
@@ -54,8 +62,28 @@ func example(change func(*Store)) *Store {
 		}
 		v.Delete(ID{1, 7})
 	})
+	for name, n := range map[string]int{"": 3, "large ": 200} {
+		l, h, z := &List{}, &Hash{}, &ZSet{}
+		for i := range n {
+			text := fmt.Append(nil, i)
+			l.Insert(i, text)
+			h.Set(text, []byte("v"))
+			z.Set(text, float64(i))
+		}
+		s.Put([]byte(name+"list"), l, 0)
+		s.Put([]byte(name+"hash"), h, 0)
+		s.Put([]byte(name+"zset"), z, 0)
+	}
 	if change != nil {
 		change(s)
+	}
+	return s
+}
+
+func setOf(members ...string) *Set {
+	s := &Set{}
+	for _, m := range members {
+		s.Add([]byte(m))
 	}
 	return s
 }
@@ -78,7 +106,7 @@ func TestHashCoversEveryReply(t *testing.T) {
 		"a value":         func(s *Store) { s.Put([]byte("string"), String("Value"), 0) },
 		"a shorter value": func(s *Store) { s.Put([]byte("string"), String("valu"), 0) },
 		"a long value":    func(s *Store) { s.Put([]byte("string"), String(make([]byte, embedded+1)), 0) },
-		"a kind":          func(s *Store) { s.Put([]byte("string"), &Set{members: []string{"value"}}, 0) },
+		"a kind":          func(s *Store) { s.Put([]byte("string"), setOf("value"), 0) },
 		"a deadline more": func(s *Store) { s.SetDeadline([]byte("string"), 5000) },
 		"a deadline":      func(s *Store) { s.SetDeadline([]byte("short"), 5001) },
 		"no deadline":     func(s *Store) { s.SetDeadline([]byte("short"), 0) },
@@ -87,9 +115,9 @@ func TestHashCoversEveryReply(t *testing.T) {
 			s.Put([]byte("string"), b, 0)
 			s.Put([]byte("set"), a, 0)
 		},
-		"a member":            set(func(v *Set) { v.members[1] = "B" }),
-		"the members' order":  set(func(v *Set) { v.members[0], v.members[1] = v.members[1], v.members[0] }),
-		"where members end":   set(func(v *Set) { v.members = []string{"ab", "c"} }),
+		"a member":            set(func(v *Set) { v.members.entries[1].key = "B" }),
+		"the members' order":  set(func(v *Set) { e := v.members.entries; e[0], e[1] = e[1], e[0] }),
+		"where members end":   set(func(v *Set) { *v = *setOf("ab", "c") }),
 		"the last ID":         stream(func(v *Stream) { v.lastID.Seq++ }),
 		"the last ID's ms":    stream(func(v *Stream) { v.lastID.Ms++ }),
 		"the highest deleted": stream(func(v *Stream) { v.maxDeleted.Seq++ }),
@@ -107,6 +135,37 @@ func TestHashCoversEveryReply(t *testing.T) {
 			b.entries = slices.Insert(b.entries, 0, a.entries[len(a.entries)-1])
 			a.entries = a.entries[:len(a.entries)-1]
 		}),
+	}
+	for _, size := range []string{"", "large "} {
+		list := func(change func(*List)) func(*Store) {
+			return func(s *Store) { change(s.Get([]byte(size+"list"), 0).(*List)) }
+		}
+		hash := func(change func(*Hash)) func(*Store) {
+			return func(s *Store) { change(s.Get([]byte(size+"hash"), 0).(*Hash)) }
+		}
+		zset := func(change func(*ZSet)) func(*Store) {
+			return func(s *Store) { change(s.Get([]byte(size+"zset"), 0).(*ZSet)) }
+		}
+		changes[size+"list: an element"] = list(func(v *List) { v.Set(1, []byte("B")) })
+		changes[size+"list: one less"] = list(func(v *List) { v.Delete(2, 3) })
+		changes[size+"list: the order"] = list(func(v *List) { v.Set(1, []byte("2")); v.Set(2, []byte("1")) })
+		changes[size+"hash: a field"] = hash(func(v *Hash) { v.Delete([]byte("2")); v.Set([]byte("B"), []byte("v")) })
+		changes[size+"hash: a value"] = hash(func(v *Hash) { v.Set([]byte("1"), []byte("w")) })
+		changes[size+"hash: the order"] = hash(func(v *Hash) { v.Delete([]byte("1")); v.Set([]byte("1"), []byte("v")) })
+		changes[size+"zset: a member"] = zset(func(v *ZSet) { v.Delete([]byte("2")); v.Set([]byte("B"), 2) })
+		changes[size+"zset: a score"] = zset(func(v *ZSet) { v.Set([]byte("1"), 1.5) })
+	}
+	changes["hash: the form"] = func(s *Store) { s.Get([]byte("hash"), 0).(*Hash).unpack() }
+	changes["zset: the form"] = func(s *Store) { s.Get([]byte("zset"), 0).(*ZSet).unpack() }
+	changes["large zset: the positions"] = func(s *Store) {
+		v := s.Get([]byte("large zset"), 0).(*ZSet)
+		v.Delete([]byte("1"))
+		v.Set([]byte("1"), 1)
+	}
+	changes["large zset: the sign of 0"] = func(s *Store) {
+		v := s.Get([]byte("large zset"), 0).(*ZSet)
+		v.Set([]byte("0"), 1)
+		v.Set([]byte("0"), math.Copysign(0, -1))
 	}
 	seen := map[uint64]string{}
 	for name, change := range changes {

@@ -18,6 +18,21 @@ func TestSlotIsRedisClusters(t *testing.T) {
 	}
 }
 
+// edit changes a collection, which it makes.
+func edit[V any, T interface {
+	*V
+	Value
+}](s *Store, key []byte, now int64, change func(T)) {
+	_, found, err := Read[T](s, key, now)
+	if err != nil {
+		return
+	}
+	if !found {
+		s.Put(key, T(new(V)), 0)
+	}
+	Edit(s, key, change)
+}
+
 // mutate applies one random operation.
 func mutate(s *Store, r *rand.Rand, now int64) {
 	key := fmt.Appendf(nil, "key:%d", r.IntN(400))
@@ -26,7 +41,13 @@ func mutate(s *Store, r *rand.Rand, now int64) {
 		deadline = now + int64(r.IntN(50)) - 5
 	}
 	member := fmt.Appendf(nil, "m%d", r.IntN(40))
-	switch r.IntN(12) {
+	switch r.IntN(18) {
+	case 12, 13:
+		edit(s, key, now, func(v *List) { v.Insert(r.IntN(v.Len()+1), member); v.Remove([]byte("m7"), 1, false) })
+	case 14, 15:
+		edit(s, key, now, func(v *Hash) { v.Set(member, key); v.Delete([]byte{'m', byte(r.IntN(99))}) })
+	case 16, 17:
+		edit(s, key, now, func(v *ZSet) { v.Set(member, float64(r.IntN(9))); v.DeleteRange(0, r.IntN(2)*v.Len()/2) })
 	case 0, 1, 2:
 		s.Put(key, String(member), deadline)
 	case 3:
@@ -257,8 +278,18 @@ func TestSetAgainstMap(t *testing.T) {
 			delete(model, string(m))
 		}
 	}
-	if got, want := slices.Sorted(slices.Values(s.Members())), slices.Sorted(maps.Keys(model)); !slices.Equal(got, want) {
+	if got, want := slices.Sorted(allOf(s)), slices.Sorted(maps.Keys(model)); !slices.Equal(got, want) {
 		t.Fatalf("members %v, want %v", got, want)
+	}
+}
+
+func allOf(s *Set) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for i := range s.Len() {
+			if !yield(s.At(i)) {
+				return
+			}
+		}
 	}
 }
 
@@ -345,8 +376,8 @@ func TestWhatIsDeletedGivesItsRoomBack(t *testing.T) {
 			stream.Delete(ID{1, uint64(i + 1)})
 		}
 	}
-	if set.Len() != 100 || cap(set.members) > 800 || stream.Len() != 100 || room() > 800 {
-		t.Errorf("a set of %d has room for %d, a stream of %d for %d", set.Len(), cap(set.members), stream.Len(), room())
+	if set.Len() != 100 || cap(set.members.entries) > 800 || stream.Len() != 100 || room() > 800 {
+		t.Errorf("a set of %d has room for %d, a stream of %d for %d", set.Len(), cap(set.members.entries), stream.Len(), room())
 	}
 	for i := range 10_000 {
 		if set.Has(fmt.Append(nil, i)) != (i%100 == 0) {

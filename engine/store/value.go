@@ -8,6 +8,9 @@ const (
 	KindString Kind = 1
 	KindSet    Kind = 2
 	KindStream Kind = 3
+	KindList   Kind = 4
+	KindHash   Kind = 5
+	KindZSet   Kind = 6
 )
 
 // String is the name that TYPE answers.
@@ -19,11 +22,17 @@ func (k Kind) String() string {
 		return "set"
 	case KindStream:
 		return "stream"
+	case KindList:
+		return "list"
+	case KindHash:
+		return "hash"
+	case KindZSet:
+		return "zset"
 	}
 	return "none"
 }
 
-// Value is what a key holds: a String, *Set or *Stream.
+// Value is what a key holds: a String, *List, *Hash, *Set, *ZSet or *Stream.
 type Value interface {
 	Kind() Kind
 	// Size approximates the memory of the value, in bytes; it costs nothing.

@@ -43,7 +43,7 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 		return appendBulk(dst, appendFloat(nil, r.Float))
 	case reply.KindNullArray:
 		return append(dst, "*-1\r\n"...)
-	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush:
+	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush, reply.KindPairs:
 		dst = appendNumber(dst, '*', int64(len(r.Items)))
 		for i := range r.Items {
 			dst = appendReply2(dst, r.Items[i])
@@ -81,6 +81,15 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush:
 		dst = appendHeader3(dst, r)
 		for i := range r.Items {
+			dst = appendReply3(dst, r.Items[i])
+		}
+		return dst
+	case reply.KindPairs:
+		dst = appendNumber(dst, '*', int64(len(r.Items)/2))
+		for i := range r.Items {
+			if i%2 == 0 {
+				dst = append(dst, "*2\r\n"...)
+			}
 			dst = appendReply3(dst, r.Items[i])
 		}
 		return dst
