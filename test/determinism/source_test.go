@@ -24,9 +24,11 @@ const module = "github.com/coffer-dev/coffer/"
 var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/reply", "engine/glob"}
 
 // imports that they may have: none reads anything but its arguments. Of big,
-// Float's results are exact, of every architecture the same.
+// Float's results are exact, of every architecture the same. So are those of
+// single operations on float64; what is not is judged below. Of acl the table
+// takes words alone: who may do what is asked before anything is logged.
 var imports = strings.Fields(`bytes encoding/binary errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync
-	github.com/tidwall/btree`)
+	github.com/tidwall/btree github.com/coffer-dev/coffer/engine/acl`)
 
 // excused are the places where what is otherwise forbidden does not reach the
 // state, and why. One that is no longer needed is an error too.
@@ -38,7 +40,6 @@ var excused = map[string]string{
 	"engine/command register: package state":       "called by init alone",
 	"engine/command init: package state":           "the table is whole before anything is applied",
 	"engine/command descriptions: sync":            "computed once from the table, which does not change",
-	"engine/store Remove: capacity":                "decides how much room to keep, not what is in it",
 	"engine/store cut: capacity":                   "decides how much room to keep, not what is in it",
 	"engine/store Size: capacity":                  "memory accounting, which only the leader looks at, before anything is logged",
 	"engine/store decode: goroutines":              "slots of a snapshot share nothing, and are taken up in their order",
@@ -48,7 +49,11 @@ var excused = map[string]string{
 	"engine/store hash: import hash/maphash":       "decides the order within a slot: a snapshot sorts, SCAN's is nobody's to rely on, and no write visits keys",
 	"engine/store hashString: import hash/maphash": "decides the order within a slot: a snapshot sorts, SCAN's is nobody's to rely on, and no write visits keys",
 	"engine/store Each: word size":                 "a number of keys beyond all that fit into memory",
-	"engine/reply Reply: floating point":           "rendered, never stored",
+	"engine/store remove: capacity":                "decides how much room to keep, not what is in it",
+	"engine/store room: capacity":                  "decides how much room to make, not what is in it",
+	"engine/store shrink: capacity":                "decides how much room to keep, not what is in it",
+	"engine/command formatScore: floating point":   "of a number within range, to be rendered",
+	"engine/command addCopy: capacity":             "decides where a copy is put, not what is in it",
 }
 
 // finding is something that may depend on more than the log.
@@ -103,7 +108,12 @@ func byReceiving(c chan int) int { return <-c }
 func byPointer(p *int) string { return fmt.Sprintf("%p", p) }
 func byValue(p *int) string { return fmt.Sprint(p) }
 func byUnsafe(p *int) uintptr { return uintptr(unsafe.Pointer(p)) }
-func byFloat(a, b int64) int64 { return int64(float64(a) * 1.5 + float64(b)) }
+func byFloat(a float64) int64 { return int64(a) }
+func byFused(a, b, c float64) float64 { return a*b + c }
+func byFusedLater(a, b, c float64) float64 { a *= b; return a + c }
+func byMath(a float64) float64 { return math.Exp(a) }
+func byComplex(a complex128) complex128 { return a * a }
+func rounded(a, b, c float64) float64 { return float64(a*b) + float64(((c*c)))/3 - math.Inf(1) }
 func byCapacity(b []byte) int { return cap(append(b, 1)) }
 func bySort(a []int) { sort.Slice(a, func(i, j int) bool { return false }) }
 func bySortFunc(a []int) { slices.SortFunc(a, func(i, j int) int { return 0 }) }
@@ -113,7 +123,8 @@ func byRuntime() int { return runtime.NumGoroutine() }
 	want := map[string][]string{
 		"byMap": {"map range"}, "byKeys": {"import maps"}, "byClock": {"import time"}, "byState": {"package state"}, "byAssignment": {"package state"},
 		"byGoroutine": {"goroutines"}, "byReceiving": {"goroutines"}, "byPointer": {"address in a text"}, "byValue": {"address in a text"},
-		"byUnsafe": {"import unsafe", "address"}, "byFloat": {"floating point"}, "byCapacity": {"capacity"}, "bySort": {"unstable sort"},
+		"byUnsafe": {"import unsafe", "address"}, "byFloat": {"floating point"},
+		"byFused": {"floating point"}, "byFusedLater": {"floating point"}, "byMath": {"floating point"}, "byComplex": {"floating point"}, "byCapacity": {"capacity"}, "bySort": {"unstable sort"},
 		"bySortFunc": {"unstable sort"}, "byWord": {"word size"}, "byRuntime": {"import runtime"},
 	}
 	got := map[string]bool{}
@@ -126,6 +137,9 @@ func byRuntime() int { return runtime.NumGoroutine() }
 				t.Errorf("%s: %s was not found", name, what)
 			}
 		}
+	}
+	if got["planted rounded: floating point"] {
+		t.Error("a product that is rounded was found")
 	}
 	constrained := check(t, "planted", map[string]string{"a_arm64.go": "package planted", "b.go": "//go:build amd64\n\npackage planted"})
 	if n := len(constrained.findings()); n != 2 {
@@ -236,7 +250,7 @@ func (s *source) findings() (all []finding) {
 		}
 		for _, decl := range f.Decls {
 			for _, unit := range units(decl) {
-				v := &visitor{source: s, where: unit.name, report: report}
+				v := &visitor{source: s, where: unit.name, report: report, rounded: map[ast.Expr]bool{}}
 				ast.Walk(v, unit.node)
 			}
 		}
@@ -285,6 +299,9 @@ type visitor struct {
 	*source
 	where  string
 	report func(where, what string, at token.Pos)
+	// rounded are products that are converted at once, which nothing can be
+	// fused with.
+	rounded map[ast.Expr]bool
 }
 
 func (v *visitor) found(what string, n ast.Node) { v.report(v.where, what, n.Pos()) }
@@ -305,6 +322,13 @@ func (v *visitor) Visit(n ast.Node) ast.Visitor {
 	case *ast.AssignStmt:
 		for _, to := range n.Lhs {
 			v.written(to)
+		}
+		if n.Tok == token.MUL_ASSIGN && v.isFloat(n.Lhs[0]) {
+			v.found("floating point", n)
+		}
+	case *ast.BinaryExpr:
+		if n.Op == token.MUL && v.isFloat(n) && !v.rounded[n] {
+			v.found("floating point", n)
 		}
 	case *ast.IncDecStmt:
 		v.written(n.X)
@@ -351,8 +375,37 @@ func (v *visitor) written(to ast.Expr) {
 	}
 }
 
+// isFloat tells whether an expression is a floating-point number that is not
+// known when the program is compiled.
+func (v *visitor) isFloat(e ast.Expr) bool {
+	t := v.info.Types[e]
+	b, ok := core(t.Type).(*types.Basic)
+	return ok && b.Info()&types.IsFloat != 0 && t.Value == nil
+}
+
+// converted judges a conversion. One of a product to a floating-point number
+// rounds it; one to an integer says something else on every architecture where
+// the number is out of range.
+func (v *visitor) converted(n *ast.CallExpr) {
+	arg := ast.Unparen(n.Args[0])
+	switch to, _ := core(v.info.TypeOf(n)).(*types.Basic); {
+	case to == nil:
+	case to.Info()&types.IsFloat != 0:
+		v.rounded[arg] = true
+	case to.Info()&types.IsInteger != 0 && v.isFloat(arg):
+		v.found("floating point", n)
+	}
+}
+
+// exact are the functions of package math that compute nothing.
+var exact = strings.Fields("Inf NaN IsInf IsNaN Abs Float64bits Float64frombits")
+
 // call judges what is called.
 func (v *visitor) call(n *ast.CallExpr) {
+	if v.info.Types[n.Fun].IsType() {
+		v.converted(n)
+		return
+	}
 	switch f := n.Fun.(type) {
 	case *ast.Ident:
 		if _, builtin := v.info.Uses[f].(*types.Builtin); builtin && f.Name == "cap" {
@@ -366,6 +419,8 @@ func (v *visitor) call(n *ast.CallExpr) {
 		switch name := o.Pkg().Path() + "." + o.Name(); {
 		case o.Pkg().Path() == "fmt":
 			v.addresses(n.Args)
+		case o.Pkg().Path() == "math" && !slices.Contains(exact, o.Name()):
+			v.found("floating point", n)
 		case slices.Contains([]string{"sort.Slice", "sort.Sort", "slices.SortFunc", "slices.SortedFunc"}, name):
 			v.found("unstable sort", n)
 		}
@@ -416,7 +471,7 @@ func (v *visitor) named(id *ast.Ident) {
 		switch {
 		case b.Kind() == types.Uintptr || b.Kind() == types.UnsafePointer:
 			v.found("address", id)
-		case b.Info()&(types.IsFloat|types.IsComplex) != 0 && b.Info()&types.IsUntyped == 0:
+		case b.Info()&types.IsComplex != 0 && b.Info()&types.IsUntyped == 0:
 			v.found("floating point", id)
 		}
 	}
