@@ -15,11 +15,12 @@ func (e textError) Error() string { return string(e) }
 
 // Errors that more than one family answers.
 const (
-	errSyntax     = textError("ERR syntax error")
-	errNotInteger = textError("ERR value is not an integer or out of range")
-	errNotFloat   = textError("ERR value is not a valid float")
-	errNoKey      = textError("ERR no such key")
-	errTooLong    = textError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+	errSyntax      = textError("ERR syntax error")
+	errNotInteger  = textError("ERR value is not an integer or out of range")
+	errNotFloat    = textError("ERR value is not a valid float")
+	errNotPositive = textError("ERR value is out of range, must be positive")
+	errNoKey       = textError("ERR no such key")
+	errTooLong     = textError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 )
 
 // errorf makes a textError that fits on a line, as redis-server does: breaks

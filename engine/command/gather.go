@@ -12,6 +12,7 @@ type gathering struct {
 	items []reply.Reply
 	left  int64 // bytes; below 0 it is more than anybody gets
 	bound bool
+	arena []byte // what addCopy has room in
 }
 
 func gather(tx *machine.Tx) *gathering {
@@ -24,3 +25,18 @@ func (g *gathering) add(r reply.Reply) bool {
 	g.left -= r.Size()
 	return !g.bound || g.left >= 0
 }
+
+// addCopy is add for bytes that a later write may change.
+func (g *gathering) addCopy(b []byte) bool {
+	const smallest, largest = 256, 64 << 10
+	if cap(g.arena)-len(g.arena) < len(b) {
+		g.arena = make([]byte, 0, max(len(b), min(max(2*cap(g.arena), smallest), largest)))
+	}
+	from := len(g.arena)
+	g.arena = append(g.arena, b...)
+	return g.add(reply.Bulk(g.arena[from:len(g.arena):len(g.arena)]))
+}
+
+// answers is a gathering of what a write answers, which must not look at what
+// anybody gets.
+func answers() *gathering { return &gathering{items: []reply.Reply{}} }

@@ -140,7 +140,7 @@ var flagNames = []struct {
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{NoScript, "noscript"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"},
-	{NoAuth, "no_auth"}, {AllowBusy, "allow_busy"},
+	{NoAuth, "no_auth"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"},
 }
 
 // describe is the command's entry in COMMAND's reply: name, arity, flags,
@@ -207,8 +207,10 @@ func (c *Command) docs() reply.Reply {
 func (c *Command) group() string {
 	for _, category := range c.Categories {
 		switch category {
-		case "string", "set", "stream":
+		case "string", "set", "list", "hash", "stream":
 			return category
+		case "sortedset":
+			return "sorted-set"
 		case "keyspace":
 			if strings.HasPrefix(c.Name, "flush") || c.Name == "dbsize" {
 				return "server"
@@ -230,7 +232,7 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	switch {
 	case c == nil:
 		return fail(textError("ERR Invalid command specified"))
-	case c.FirstKey == 0:
+	case c.FirstKey == 0 && c.find == nil:
 		return fail(textError("ERR The command has no key arguments"))
 	case c.Arity > 0 && len(called) != c.Arity || len(called) < -c.Arity:
 		return fail(textError("ERR Invalid number of arguments specified for command"))
@@ -238,6 +240,9 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	var keys []reply.Reply
 	for _, key := range c.AppendKeys(nil, called) {
 		keys = append(keys, reply.Bulk(key.Name))
+	}
+	if len(keys) == 0 {
+		return fail(textError("ERR Invalid arguments specified for command"))
 	}
 	return reply.Array(keys...)
 }

@@ -3,7 +3,6 @@ package command
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -191,45 +190,17 @@ func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
 }
 
 type scan struct {
-	cursor  uint64
-	count   int64
-	pattern []byte // nil for all
-	kind    string // "" for all
+	cursor uint64
+	scanOptions
 }
 
 func parseScan(argv [][]byte) (machine.Op, error) {
-	op := &scan{count: 10}
-	if len(argv[1]) > 0 {
-		cursor, ok := parseUnsigned(string(argv[1]))
-		if !ok || strings.ContainsRune(" \t\n\v\f\r", rune(argv[1][0])) {
-			return nil, textError("ERR invalid cursor")
-		}
-		op.cursor = cursor
+	op := &scan{}
+	var err error
+	if op.cursor, err = parseCursor(argv[1]); err != nil {
+		return nil, err
 	}
-	for i := 2; i < len(argv); i += 2 {
-		if i+1 == len(argv) {
-			return nil, errSyntax
-		}
-		value := argv[i+1]
-		switch {
-		case is(argv[i], "COUNT"):
-			n, err := integer(value)
-			if err != nil {
-				return nil, err
-			}
-			if n < 1 {
-				return nil, errSyntax
-			}
-			op.count = n
-		case is(argv[i], "MATCH"):
-			op.pattern = value
-		case is(argv[i], "TYPE"):
-			op.kind = lower(value)
-		default:
-			return nil, errSyntax
-		}
-	}
-	return op, nil
+	return op, op.parse(argv[2:], true)
 }
 
 // Apply implements machine.Op.

@@ -3,6 +3,7 @@ package command
 import (
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -74,6 +75,15 @@ func integer(b []byte) (int64, error) {
 	n, ok := parseInt(b)
 	if !ok {
 		return 0, errNotInteger
+	}
+	return n, nil
+}
+
+// positive reads an integer of at least 0, or fails with the text given.
+func positive(b []byte, otherwise textError) (int64, error) {
+	n, ok := parseInt(b)
+	if !ok || n < 0 {
+		return 0, otherwise
 	}
 	return n, nil
 }
@@ -172,4 +182,49 @@ func formatFloat(f *big.Float) []byte {
 		return []byte("0")
 	}
 	return []byte(s)
+}
+
+// strtod reads a number as C's strtod, to the end of the text; what is out of
+// range is infinite or 0. An empty text is 0, as redis-server has it where it
+// does not look whether anything was read.
+func strtod(s string) (f float64, ok bool) {
+	if s == "" {
+		return 0, true
+	}
+	s = strings.ToLower(strings.TrimLeft(s, " \t\n\v\f\r"))
+	unsigned := s
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		unsigned = s[1:]
+	}
+	hex, isHex := strings.CutPrefix(unsigned, "0x")
+	switch {
+	case unsigned == "inf" || unsigned == "infinity":
+	case isHex && !literal(hex, "p", "0123456789abcdef", math.MaxUint64):
+		return 0, false
+	case isHex && !strings.Contains(hex, "p"):
+		s += "p0"
+	case !isHex && !literal(unsigned, "e", "0123456789", math.MaxUint64):
+		return 0, false
+	}
+	f, _ = strconv.ParseFloat(s, 64)
+	return f, true
+}
+
+// parseDouble is strtod for where redis-server looks closer: nothing leads, and
+// what is out of range is refused. Infinity can be said.
+func parseDouble(b []byte) (f float64, ok bool) {
+	s := string(b)
+	if s == "" || strings.ContainsRune(" \t\n\v\f\r", rune(s[0])) {
+		return 0, false
+	}
+	f, ok = strtod(s)
+	switch mantissa, _, _ := strings.Cut(strings.ToLower(s), "e"); {
+	case !ok:
+		return 0, false
+	case math.IsInf(f, 0):
+		return f, strings.ContainsAny(s, "nN")
+	case f == 0 && !strings.ContainsAny(mantissa, "x"):
+		return f, !strings.ContainsAny(mantissa, "123456789")
+	}
+	return f, true
 }

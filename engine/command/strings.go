@@ -162,7 +162,7 @@ func (op increment) Apply(tx *machine.Tx) reply.Reply {
 		}
 	}
 	if op.by < 0 && n < math.MinInt64-op.by || op.by > 0 && n > math.MaxInt64-op.by {
-		return fail(textError("ERR increment or decrement would overflow"))
+		return fail(errOverflow)
 	}
 	n += op.by
 	replaceString(tx, op.key, strconv.AppendInt(nil, n, 10))
@@ -189,17 +189,27 @@ func incrbyfloat(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !ok || !okBy {
 		return fail(errNotFloat)
 	}
-	if n.IsInf() || by.IsInf() {
-		return fail(errNotFinite)
+	text, err := addFloats(n, by)
+	if err != nil {
+		return fail(err)
 	}
-	sum := new(big.Float).SetPrec(floatPrecision).Add(n, by)
-	if sum.MantExp(nil) > floatExponent {
-		return fail(errNotFinite)
-	}
-	text := formatFloat(sum)
 	replaceString(tx, argv[1], text)
 	return reply.Bulk(text)
 }
+
+// addFloats adds in the precision of a long double.
+func addFloats(a, b *big.Float) ([]byte, error) {
+	if a.IsInf() || b.IsInf() {
+		return nil, errNotFinite
+	}
+	sum := new(big.Float).SetPrec(floatPrecision).Add(a, b)
+	if sum.MantExp(nil) > floatExponent {
+		return nil, errNotFinite
+	}
+	return formatFloat(sum), nil
+}
+
+const errOverflow = textError("ERR increment or decrement would overflow")
 
 const errNotFinite = textError("ERR increment would produce NaN or Infinity")
 

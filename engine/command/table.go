@@ -33,6 +33,7 @@ const (
 	Fast
 	NoAuth // allowed before authentication
 	AllowBusy
+	MovableKeys // their places depend on the arguments
 )
 
 // Command is one row of the table.
@@ -244,8 +245,10 @@ var keyspace = acl.CategoriesOf("keyspace")
 // Heavy reports whether the command's work or reply grows with the data rather
 // than with its arguments.
 func (c *Command) Heavy() bool {
-	return c.Flags&(ReadOnly|Fast) == ReadOnly || c.Name == "setrange"
+	return c.Flags&(ReadOnly|Fast) == ReadOnly || heavyWrites[c.Name]
 }
+
+var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true}
 
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {

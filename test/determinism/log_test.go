@@ -184,7 +184,8 @@ func (l *leader) sees(m *machine.Machine, now int64) []byte {
 		for _, name := range []string{"TYPE", "GET", "PEXPIRETIME", "PTTL", "SMEMBERS", "SCARD", "XLEN"} {
 			calls = append(calls, []string{name, key})
 		}
-		calls = append(calls, []string{"XRANGE", key, "-", "+"})
+		calls = append(calls, []string{"XRANGE", key, "-", "+"}, []string{"LRANGE", key, "0", "-1"}, []string{"HGETALL", key},
+			[]string{"ZRANGE", key, "0", "-1", "WITHSCORES"})
 	}
 	calls = append(calls, []string{"DBSIZE"})
 	var out []byte

@@ -90,14 +90,18 @@ func readRaw(in *bufio.Reader, dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// elements splits an array or set into the raw bytes of its elements.
+// elements splits an array, set or map into the raw bytes of its elements, a
+// map into keys and values in turn.
 func elements(raw []byte) []string {
 	in := bufio.NewReader(bytes.NewReader(raw))
 	line, _ := in.ReadString('\n')
-	if line == "" || !strings.ContainsRune("*~", rune(line[0])) {
+	if line == "" || !strings.ContainsRune("*~%", rune(line[0])) {
 		return nil
 	}
 	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+	if line[0] == '%' {
+		n *= 2
+	}
 	var out []string
 	for range max(n, 0) {
 		e, err := readRaw(in, nil)

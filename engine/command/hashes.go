@@ -1,0 +1,277 @@
+package command
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+func init() {
+	register(
+		row("hset", -4, Write|DenyOOM|Fast, oneKey.to(write), "write hash fast", parseHset("hset")),
+		row("hmset", -4, Write|DenyOOM|Fast, oneKey.to(write), "write hash fast", parseHset("hmset")),
+		row("hsetnx", 4, Write|DenyOOM|Fast, oneKey.to(write), "write hash fast", plain(hsetnx)),
+		row("hget", 3, ReadOnly|Fast, oneKey.to(read), "read hash fast", plain(hget)),
+		row("hmget", -3, ReadOnly|Fast, oneKey.to(read), "read hash fast", plain(hmget)),
+		row("hgetall", 2, ReadOnly, oneKey.to(read), "read hash slow", plain(hgetall)),
+		row("hkeys", 2, ReadOnly, oneKey.to(read), "read hash slow", plain(hkeys)),
+		row("hvals", 2, ReadOnly, oneKey.to(read), "read hash slow", plain(hvals)),
+		row("hlen", 2, ReadOnly|Fast, oneKey.to(look), "read hash fast", plain(hlen)),
+		row("hstrlen", 3, ReadOnly|Fast, oneKey.to(look), "read hash fast", plain(hstrlen)),
+		row("hexists", 3, ReadOnly|Fast, oneKey.to(look), "read hash fast", plain(hexists)),
+		row("hdel", -3, Write|Fast, oneKey.to(write), "write hash fast", plain(hdel)),
+		row("hincrby", 4, Write|DenyOOM|Fast, oneKey.to(update), "write hash fast", parseHincrby),
+		row("hincrbyfloat", 4, Write|DenyOOM|Fast, oneKey.to(update), "write hash fast", plain(hincrbyfloat)),
+		row("hrandfield", -2, ReadOnly, oneKey.to(read), "read hash slow", parseRandom("WITHVALUES", openHash)),
+		row("hscan", -3, ReadOnly, oneKey.to(read), "read hash slow", parseCollectionScan(openHash)),
+	)
+}
+
+// noFields stands for an absent hash where one is read.
+var noFields = &store.Hash{}
+
+func readHash(tx *machine.Tx, key []byte) (*store.Hash, bool, error) {
+	h, found, err := store.Read[*store.Hash](tx.Store, key, tx.Now)
+	if !found {
+		h = noFields
+	}
+	return h, found, err
+}
+
+// editHash changes a hash, which is made if it is absent.
+func editHash(tx *machine.Tx, key []byte, fn func(h *store.Hash)) error {
+	_, found, err := readHash(tx, key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		tx.Store.Put(key, &store.Hash{}, 0)
+	}
+	store.Edit(tx.Store, key, fn)
+	return nil
+}
+
+func openHash(tx *machine.Tx, key []byte) (collection, bool, error) {
+	h, found, err := readHash(tx, key)
+	return collection{size: h.Len(), compact: h.Packed(), each: h.Range}, found, err
+}
+
+// parseHset serves HSET, which answers how many fields are new, and HMSET.
+func parseHset(name string) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		if len(argv)%2 == 1 {
+			return nil, errArity(name)
+		}
+		return argvOp{argv, hset(name == "hmset")}, nil
+	}
+}
+
+func hset(status bool) func(tx *machine.Tx, argv [][]byte) reply.Reply {
+	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
+		var added int64
+		err := editHash(tx, argv[1], func(h *store.Hash) {
+			for i := 2; i < len(argv); i += 2 {
+				if h.Set(argv[i], argv[i+1]) {
+					added++
+				}
+			}
+		})
+		switch {
+		case err != nil:
+			return fail(err)
+		case status:
+			return reply.OK
+		}
+		return reply.Integer(added)
+	}
+}
+
+func hsetnx(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	if _, found := h.Get(argv[2]); found {
+		return reply.Integer(0)
+	}
+	_ = editHash(tx, argv[1], func(h *store.Hash) { h.Set(argv[2], argv[3]) }) // it is a hash, or not there
+	return reply.Integer(1)
+}
+
+func hget(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	value, found := h.Get(argv[2])
+	if !found {
+		return reply.Null
+	}
+	return reply.Bulk(bytes.Clone(value))
+}
+
+func hmget(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	values := gather(tx)
+	for _, field := range argv[2:] {
+		add := values.addCopy
+		value, found := h.Get(field)
+		if !found {
+			add = func([]byte) bool { return values.add(reply.Null) }
+		}
+		if !add(value) {
+			break
+		}
+	}
+	return reply.Array(values.items...)
+}
+
+// fieldsAndValues lists what a hash holds.
+func fieldsAndValues(tx *machine.Tx, key []byte, fields, values bool) ([]reply.Reply, error) {
+	h, _, err := readHash(tx, key)
+	if err != nil {
+		return nil, err
+	}
+	all := gather(tx)
+	h.Range(0, h.Len(), func(field, value []byte) bool {
+		return (!fields || all.addCopy(field)) && (!values || all.addCopy(value))
+	})
+	if fields && values && len(all.items)%2 == 1 {
+		all.add(reply.Null) // nobody gets a reply that was cut off
+	}
+	return all.items, nil
+}
+
+func hgetall(tx *machine.Tx, argv [][]byte) reply.Reply {
+	items, err := fieldsAndValues(tx, argv[1], true, true)
+	if err != nil {
+		return fail(err)
+	}
+	return reply.Map(items...)
+}
+
+func hkeys(tx *machine.Tx, argv [][]byte) reply.Reply {
+	items, err := fieldsAndValues(tx, argv[1], true, false)
+	if err != nil {
+		return fail(err)
+	}
+	return reply.Array(items...)
+}
+
+func hvals(tx *machine.Tx, argv [][]byte) reply.Reply {
+	items, err := fieldsAndValues(tx, argv[1], false, true)
+	if err != nil {
+		return fail(err)
+	}
+	return reply.Array(items...)
+}
+
+func hlen(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	return reply.Integer(int64(h.Len()))
+}
+
+func hstrlen(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	value, _ := h.Get(argv[2])
+	return reply.Integer(int64(len(value)))
+}
+
+func hexists(tx *machine.Tx, argv [][]byte) reply.Reply {
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	_, found := h.Get(argv[2])
+	return truth(found)
+}
+
+func hdel(tx *machine.Tx, argv [][]byte) reply.Reply {
+	_, found, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	var removed int64
+	if found {
+		store.Edit(tx.Store, argv[1], func(h *store.Hash) {
+			for _, field := range argv[2:] {
+				if h.Delete(field) {
+					removed++
+				}
+			}
+		})
+	}
+	return reply.Integer(removed)
+}
+
+type hincrby struct {
+	key, field []byte
+	by         int64
+}
+
+func parseHincrby(argv [][]byte) (machine.Op, error) {
+	by, err := integer(argv[3])
+	return hincrby{argv[1], argv[2], by}, err
+}
+
+// Apply implements machine.Op.
+func (op hincrby) Apply(tx *machine.Tx) reply.Reply {
+	h, _, err := readHash(tx, op.key)
+	if err != nil {
+		return fail(err)
+	}
+	n := int64(0)
+	if value, found := h.Get(op.field); found {
+		var ok bool
+		if n, ok = parseInt(value); !ok {
+			return fail(textError("ERR hash value is not an integer"))
+		}
+	}
+	if op.by < 0 && n < math.MinInt64-op.by || op.by > 0 && n > math.MaxInt64-op.by {
+		return fail(errOverflow)
+	}
+	n += op.by
+	_ = editHash(tx, op.key, func(h *store.Hash) { h.Set(op.field, strconv.AppendInt(nil, n, 10)) })
+	return reply.Integer(n)
+}
+
+func hincrbyfloat(tx *machine.Tx, argv [][]byte) reply.Reply {
+	by, ok := parseFloat(argv[3])
+	switch {
+	case !ok:
+		return fail(errNotFloat)
+	case by.IsInf():
+		return fail(textError("ERR value is NaN or Infinity"))
+	}
+	h, _, err := readHash(tx, argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	value, found := h.Get(argv[2])
+	if !found {
+		value = []byte("0")
+	}
+	n, ok := parseFloat(value)
+	if !ok {
+		return fail(textError("ERR hash value is not a float"))
+	}
+	text, err := addFloats(n, by)
+	if err != nil {
+		return fail(err)
+	}
+	_ = editHash(tx, argv[1], func(h *store.Hash) { h.Set(argv[2], text) })
+	return reply.Bulk(text)
+}

@@ -1,0 +1,333 @@
+package command
+
+import (
+	"math"
+	"slices"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+func init() {
+	register(
+		row("zunion", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zunion", union)).finding(numberedKeys(1, read)),
+		row("zinter", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zinter", intersection)).finding(numberedKeys(1, read)),
+		row("zdiff", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zdiff", difference)).finding(numberedKeys(1, read)),
+		row("zintercard", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZintercard).finding(numberedKeys(1, read)),
+		row("zunionstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zunionstore", union)).finding(storeAndKeys),
+		row("zinterstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zinterstore", intersection)).finding(storeAndKeys),
+		row("zdiffstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zdiffstore", difference)).finding(storeAndKeys),
+	)
+}
+
+// storeAndKeys lists the key that is written and those that are read; none when
+// their number is wrong, which the parser refuses.
+func storeAndKeys(dst []acl.Key, argv [][]byte) []acl.Key {
+	all := numberedKeys(2, read)(append(dst, acl.Key{Name: argv[1], Access: write}), argv)
+	if len(all) == len(dst)+1 {
+		return dst
+	}
+	return all
+}
+
+// operation is how sets are combined.
+type operation int
+
+const (
+	union operation = iota
+	intersection
+	difference
+)
+
+// aggregate is what becomes of the scores of a member that several sets have.
+type aggregate int
+
+const (
+	sum aggregate = iota
+	least
+	greatest
+)
+
+// of combines two scores. What is no number becomes 0, as by redis-server.
+func (a aggregate) of(x, y float64) float64 {
+	switch {
+	case a == sum:
+		return numberOr0(x + y)
+	case a == least && y < x || a == greatest && y > x:
+		return y
+	}
+	return x
+}
+
+func numberOr0(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return x
+}
+
+// zcombine is ZUNION and its like; with store not nil, ZUNIONSTORE and its like.
+type zcombine struct {
+	operation
+	keys    [][]byte
+	options [][]byte // are judged after the keys' types
+	store   []byte
+	count   bool // ZINTERCARD
+
+	weights    []float64 // nil for all 1
+	aggregate  aggregate
+	withScores bool
+	limit      int64
+}
+
+func parseZcombine(name string, o operation) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		op := &zcombine{operation: o}
+		return op, op.parse(argv, 1, name)
+	}
+}
+
+func parseZcombineStore(name string, o operation) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		op := &zcombineStore{zcombine{operation: o, store: argv[1]}}
+		return op, op.parse(argv, 2, name)
+	}
+}
+
+func parseZintercard(argv [][]byte) (machine.Op, error) {
+	op := &zcombine{operation: intersection, count: true}
+	return op, op.parse(argv, 1, "zintercard")
+}
+
+// parse reads how many keys there are, at place i, and those keys.
+func (op *zcombine) parse(argv [][]byte, i int, name string) error {
+	n, err := integer(argv[i])
+	rest := argv[i+1:]
+	switch {
+	case err != nil:
+		return err
+	case n < 1:
+		return errorf("ERR at least 1 input key is needed for '%s' command", name)
+	case n > int64(len(rest)):
+		return errSyntax
+	}
+	op.keys, op.options = rest[:n], rest[n:]
+	return nil
+}
+
+// parseOptions reads them anew for every evaluation: it leaves the Op as it is.
+func (op *zcombine) parseOptions() (*zcombine, error) {
+	o, args := *op, op.options
+	for len(args) > 0 {
+		var err error
+		used := 2
+		switch arg := args[0]; {
+		case o.operation != difference && !o.count && len(args) > len(o.keys) && is(arg, "WEIGHTS"):
+			used = 1 + len(o.keys)
+			o.weights, err = parseWeights(args[1:used])
+		case o.operation != difference && !o.count && len(args) > 1 && is(arg, "AGGREGATE"):
+			o.aggregate, err = parseAggregate(args[1])
+		case o.store == nil && !o.count && is(arg, "WITHSCORES"):
+			o.withScores, used = true, 1
+		case o.count && len(args) > 1 && is(arg, "LIMIT"):
+			o.limit, err = positive(args[1], "ERR LIMIT can't be negative")
+		default:
+			err = errSyntax
+		}
+		if err != nil {
+			return nil, err
+		}
+		args = args[used:]
+	}
+	return &o, nil
+}
+
+func parseWeights(args [][]byte) (weights []float64, err error) {
+	for _, arg := range args {
+		weight, ok := parseDouble(arg)
+		if !ok {
+			return nil, textError("ERR weight value is not a float")
+		}
+		weights = append(weights, weight)
+	}
+	return weights, nil
+}
+
+func parseAggregate(arg []byte) (aggregate, error) {
+	switch {
+	case is(arg, "SUM"):
+		return sum, nil
+	case is(arg, "MIN"):
+		return least, nil
+	case is(arg, "MAX"):
+		return greatest, nil
+	}
+	return 0, errSyntax
+}
+
+// scored is a sorted set to combine, or a set, whose members have the score 1.
+type scored struct {
+	members *store.Set // nil for a sorted set
+	zset    *store.ZSet
+	weight  float64
+}
+
+func (s scored) size() int {
+	if s.members != nil {
+		return s.members.Len()
+	}
+	return s.zset.Len()
+}
+
+func (s scored) score(member []byte) (float64, bool) {
+	if s.members != nil {
+		return s.weight, s.members.Has(member)
+	}
+	score, found := s.zset.Score(member)
+	return float64(score * s.weight), found // rounded before it is added to
+}
+
+// each visits the members with their weighted scores.
+func (s scored) each(visit func(member []byte, score float64) bool) {
+	if s.members == nil {
+		s.zset.Range(0, s.zset.Len(), false, func(member []byte, score float64) bool {
+			return visit(member, float64(score*s.weight))
+		})
+		return
+	}
+	var buf []byte
+	for i := range s.members.Len() {
+		if buf = append(buf[:0], s.members.At(i)...); !visit(buf, s.weight) {
+			return
+		}
+	}
+}
+
+// sources reads what is to be combined.
+func (op *zcombine) sources(tx *machine.Tx) ([]scored, error) {
+	all := make([]scored, 0, len(op.keys))
+	for _, key := range op.keys {
+		s := scored{zset: noScores, weight: 1}
+		switch v := tx.Store.Get(key, tx.Now).(type) {
+		case nil:
+		case *store.ZSet:
+			s.zset = v
+		case *store.Set:
+			s.members = v
+		default:
+			return nil, store.ErrWrongType
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// combine computes the result.
+func (op *zcombine) combine(tx *machine.Tx) (*store.ZSet, *zcombine, error) {
+	sources, err := op.sources(tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	o, err := op.parseOptions()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, weight := range o.weights {
+		sources[i].weight = weight
+	}
+	if o.operation != difference {
+		slices.SortStableFunc(sources, func(a, b scored) int { return a.size() - b.size() })
+	}
+	z := &store.ZSet{}
+	if op.store == nil {
+		z = store.UnpackedZSet() // what is answered may be -0
+	}
+	switch o.operation {
+	case union:
+		o.union(z, sources)
+	case intersection:
+		o.intersection(z, sources)
+	default:
+		o.difference(z, sources)
+	}
+	return z, o, nil
+}
+
+func (op *zcombine) union(z *store.ZSet, sources []scored) {
+	for _, s := range sources {
+		s.each(func(member []byte, score float64) bool {
+			score = numberOr0(score)
+			if old, found := z.Score(member); found {
+				score = op.aggregate.of(old, score)
+			}
+			z.Set(member, score)
+			return true
+		})
+	}
+}
+
+func (op *zcombine) intersection(z *store.ZSet, sources []scored) {
+	sources[0].each(func(member []byte, score float64) bool {
+		score = numberOr0(score)
+		for _, s := range sources[1:] {
+			other, found := s.score(member)
+			if !found {
+				return true
+			}
+			score = op.aggregate.of(score, other)
+		}
+		z.Set(member, score)
+		return op.limit == 0 || int64(z.Len()) < op.limit
+	})
+}
+
+func (op *zcombine) difference(z *store.ZSet, sources []scored) {
+	sources[0].each(func(member []byte, score float64) bool {
+		if !slices.ContainsFunc(sources[1:], func(s scored) bool { _, found := s.score(member); return found }) {
+			z.Set(member, score)
+		}
+		return true
+	})
+}
+
+// Apply implements machine.Op.
+func (op *zcombine) Apply(tx *machine.Tx) reply.Reply {
+	z, o, err := op.combine(tx)
+	switch {
+	case err != nil:
+		return fail(err)
+	case o.count:
+		return reply.Integer(int64(z.Len()))
+	}
+	members := gather(tx)
+	z.Range(0, z.Len(), false, func(member []byte, score float64) bool {
+		return members.addCopy(member) && (!o.withScores || members.add(reply.Double(score)))
+	})
+	if o.withScores {
+		return reply.Pairs(members.items...)
+	}
+	return reply.Array(members.items...)
+}
+
+type zcombineStore struct{ zcombine }
+
+// Needs implements machine.Sizer: what is copied.
+func (op *zcombineStore) Needs(tx *machine.Tx) (size int64) {
+	for _, key := range op.keys {
+		if v := tx.Store.Get(key, tx.Now); v != nil {
+			size += v.Size()
+		}
+	}
+	return size
+}
+
+// Apply implements machine.Op.
+func (op *zcombineStore) Apply(tx *machine.Tx) reply.Reply {
+	z, _, err := op.combine(tx)
+	if err != nil {
+		return fail(err)
+	}
+	return storeZSet(tx, op.store, z)
+}
