@@ -30,6 +30,7 @@ type reach struct {
 	namespaces     []string // that it watches; none: all of them
 	missing        []string // that it was told to watch and may not
 	clusterIssuers bool
+	namespaceKind  bool // Namespaces themselves, with their labels
 }
 
 // account asks the API server what this process may do.
@@ -93,8 +94,16 @@ func (a account) reach(ctx context.Context, wanted []string) (reach, error) {
 	}
 	slices.Sort(r.namespaces)
 	var err error
-	r.clusterIssuers, err = a.mayWatch(ctx, "cert-manager.io", "clusterissuers", "")
+	if r.clusterIssuers, err = a.mayWatch(ctx, "cert-manager.io", "clusterissuers", ""); err != nil {
+		return r, err
+	}
+	r.namespaceKind, err = a.mayWatch(ctx, "", "namespaces", "")
 	return r, err
+}
+
+// sees says whether the operator looks after what is in a namespace.
+func (r reach) sees(namespace string) bool {
+	return len(r.namespaces) == 0 || slices.Contains(r.namespaces, namespace)
 }
 
 // limit confines caches to the namespaces. What belongs to none is unaffected.

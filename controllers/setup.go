@@ -41,6 +41,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/accesstoken"
 	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/kvdatabase"
 )
@@ -150,6 +151,18 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 	}
 	if err := r.SetupWithManager(manager); err != nil {
 		return nil, fmt.Errorf("set up KVDatabase: %w", err)
+	}
+	t := &accesstoken.Reconciler{
+		Client: manager.GetClient(),
+		Live:   manager.GetAPIReader(),
+		Events: manager.GetEventRecorder("coffer"),
+		Now:    time.Now,
+		Sees:   reach.sees,
+
+		NamespacesUnwatched: !reach.namespaceKind,
+	}
+	if err := t.SetupWithManager(manager); err != nil {
+		return nil, fmt.Errorf("set up AccessToken: %w", err)
 	}
 	return manager, nil
 }

@@ -28,7 +28,7 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &KVDatabase{}, &KVDatabaseList{})
+	scheme.AddKnownTypes(GroupVersion, &KVDatabase{}, &KVDatabaseList{}, &AccessToken{}, &AccessTokenList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

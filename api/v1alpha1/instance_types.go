@@ -73,6 +73,17 @@ type InstanceSpec struct {
 	// +kubebuilder:default={}
 	Encryption Encryption `json:"encryption,omitzero"`
 
+	// allowedNamespaces says which namespaces' AccessTokens may name the
+	// instance. Default: those of its own.
+	// +optional
+	// +kubebuilder:default={}
+	AllowedNamespaces AllowedNamespaces `json:"allowedNamespaces,omitzero"`
+
+	// audit says what is recorded of who did what, and for how long.
+	// +optional
+	// +kubebuilder:default={}
+	Audit Audit `json:"audit,omitzero"`
+
 	// deletionPolicy says what becomes of volumes and secrets when the object
 	// is deleted. Retain keeps them, and a new object of the same name takes
 	// them up again. Delete removes them. Default Retain.

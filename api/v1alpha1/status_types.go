@@ -52,6 +52,14 @@ type InstanceStatus struct {
 	// +optional
 	Encryption EncryptionStatus `json:"encryption,omitzero"`
 
+	// accessTokens counts the AccessTokens that are let in.
+	// +optional
+	AccessTokens int32 `json:"accessTokens,omitempty"`
+
+	// networkPolicy lists who may connect.
+	// +optional
+	NetworkPolicy NetworkPolicyStatus `json:"networkPolicy,omitzero"`
+
 	// members are the engine's processes as they last reported themselves.
 	// +optional
 	// +listType=map

@@ -47,6 +47,9 @@ type Inputs struct {
 	// they are to be what this version renders.
 	Held *Revision
 
+	// Grants are those of the AccessTokens that are let in.
+	Grants []TokenGranted
+
 	// Each of these is nil when the secret is not to be written in this pass.
 	Encryption *Encryption
 	Pending    *Pending
@@ -68,7 +71,10 @@ type Server struct {
 	Verifiers []acl.Verifier
 	// MetricsTokens are the verifiers of the scraping token.
 	MetricsTokens []acl.Verifier
-	Annotations   map[string]string
+	// Version of the users file: the newest that every member reads. Version 1
+	// has no room for tokens and audit.
+	Version     int
+	Annotations map[string]string
 }
 
 // Metrics is what a monitor needs to scrape.

@@ -54,6 +54,7 @@ func inputs(modify ...func(*Inputs)) Inputs {
 		Server: &Server{
 			Verifiers:     []acl.Verifier{Verifier(1, oldPassword), Verifier(2, newPassword)},
 			MetricsTokens: []acl.Verifier{Verifier(1, token)},
+			Version:       acl.FileVersion,
 		},
 		Metrics: &Metrics{Token: token, CA: []byte(caPEM)},
 		Connection: &Connection{
@@ -262,7 +263,7 @@ func TestEngineReadsItsUsers(t *testing.T) {
 	if !users.VerifyToken(token) {
 		t.Error("the metrics token is not accepted")
 	}
-	file := UsersFile(*in.Server)
+	file := UsersFile(in)
 	if file.Revision != UsersRevision(file) {
 		t.Error("a file as written does not have its own revision")
 	}

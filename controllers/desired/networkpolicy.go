@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -11,8 +13,8 @@ import (
 const portDNS = 53
 
 // NetworkPolicy closes the members' pods in both directions but for: listed
-// clients and the operator to the client port, the operator to the admin port,
-// monitors to the metrics port, and DNS. The kubelet's probes come from the
+// clients, those of AccessTokens and the operator to the client port, the
+// operator to the admin port, monitors to the metrics port, and DNS. The kubelet's probes come from the
 // pod's own node, which no NetworkPolicy keeps out.
 func NetworkPolicy(in Inputs) Object {
 	policy := in.Database.Spec.NetworkPolicy
@@ -26,8 +28,8 @@ func NetworkPolicy(in Inputs) Object {
 		spec.WithIngress(ingress([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration{operatorPeer(in)}, PortKeys, PortAdmin))
 	}
 	// A rule without peers would let in everybody: no peers, no rule.
-	if len(policy.Clients) > 0 {
-		spec.WithIngress(ingress(peers(policy.Clients), PortKeys))
+	if clients := clientPeers(in); len(clients) > 0 {
+		spec.WithIngress(ingress(peers(clients), PortKeys))
 	}
 	if len(policy.MetricsFrom) > 0 {
 		spec.WithIngress(ingress(peers(policy.MetricsFrom), PortMetrics))
@@ -36,6 +38,21 @@ func NetworkPolicy(in Inputs) Object {
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(spec)
+}
+
+// clientPeers are the listed clients and those of tokens, each once.
+func clientPeers(in Inputs) []networkingv1.NetworkPolicyPeer {
+	all := slices.Clone(in.Database.Spec.NetworkPolicy.Clients)
+	for _, g := range in.Grants {
+		all = append(all, g.Grant.From...)
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(p networkingv1.NetworkPolicyPeer) bool {
+		key := string(mustJSON(p))
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
 }
 
 func operatorPeer(in Inputs) *networkingv1ac.NetworkPolicyPeerApplyConfiguration {

@@ -37,18 +37,19 @@ const ConnectionType corev1.SecretType = "servicebinding.io/redis"
 // a password log in as this one.
 const ConnectionUser = "default"
 
-// UsersFile is the engine's users file for these verifiers. Its revision names
-// its content: the same verifiers give the same one.
-func UsersFile(s Server) acl.File {
-	file := acl.File{
-		Version: acl.PreviousFileVersion,
-		Users: []acl.User{{
-			Name:      ConnectionUser,
-			Verifiers: s.Verifiers,
-			Commands:  []string{"@all"},
-			Keys:      []string{"*"},
-		}},
-		MetricsTokens: s.MetricsTokens,
+// UsersFile is the engine's users file: the database's own user and, in a
+// version that has them, those of tokens, and what is recorded. Its revision
+// names its content: the same content gives the same one.
+func UsersFile(in Inputs) acl.File {
+	own := acl.User{Name: ConnectionUser, Verifiers: in.Server.Verifiers, Commands: []string{"@all"}, Keys: []string{"*"}}
+	file := acl.File{Version: in.Server.Version, Users: []acl.User{own}, MetricsTokens: in.Server.MetricsTokens}
+	if file.Version >= acl.FileVersion {
+		file.Users[0].Channels = []string{"*"}
+		for _, g := range in.Grants {
+			file.Users = append(file.Users, g.Grant.User)
+		}
+		audit := in.Database.Spec.Audit
+		file.Audit = &acl.Audit{Level: acl.Level(audit.LevelOrDefault()), RetentionSeconds: int64(audit.RetentionOrDefault().Seconds())}
 	}
 	file.Revision = UsersRevision(file)
 	return file
@@ -70,19 +71,19 @@ func Verifier(generation int64, secret string) acl.Verifier {
 
 // ServerSecret holds the users file that members mount.
 func ServerSecret(in Inputs) Object {
-	data := map[string][]byte{KeyUsers: mustJSON(UsersFile(*in.Server))}
+	data := map[string][]byte{KeyUsers: mustJSON(UsersFile(in))}
 	return kept(in, secret(in, NamesOf(in.Database).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
 }
 
 // PendingSecret holds a new password until applications may have it. It never
 // outlives its database.
 func PendingSecret(in Inputs) Object {
-	data := map[string][]byte{
-		KeyPassword:   []byte(in.Pending.Password),
-		KeyGeneration: decimal(in.Pending.Generation),
-	}
-	return secret(in, NamesOf(in.Database).PendingSecret(), corev1.SecretTypeOpaque, data, in.Pending.Annotations).
+	return secret(in, NamesOf(in.Database).PendingSecret(), corev1.SecretTypeOpaque, pendingData(*in.Pending), in.Pending.Annotations).
 		WithOwnerReferences(owner(in))
+}
+
+func pendingData(p Pending) map[string][]byte {
+	return map[string][]byte{KeyPassword: []byte(p.Password), KeyGeneration: decimal(p.Generation)}
 }
 
 // MetricsSecret holds what a monitor needs to scrape.
@@ -94,16 +95,22 @@ func MetricsSecret(in Inputs) Object {
 // ConnectionSecret holds what an application needs to connect, in the shape of
 // servicebinding.io.
 func ConnectionSecret(in Inputs) Object {
-	names, c := NamesOf(in.Database), in.Connection
+	names := NamesOf(in.Database)
+	data := connectionData(names.Host(), ConnectionUser, *in.Connection)
+	return kept(in, secret(in, names.ConnectionSecret(), ConnectionType, data, in.Connection.Annotations))
+}
+
+// connectionData is what a client reads to connect as a user.
+func connectionData(host, user string, c Connection) map[string][]byte {
 	port := strconv.Itoa(PortKeys)
 	// A password of the user's own may have any character: the URI is escaped.
-	uri := url.URL{Scheme: "rediss", User: url.UserPassword(ConnectionUser, c.Password), Host: net.JoinHostPort(names.Host(), port)}
+	uri := url.URL{Scheme: "rediss", User: url.UserPassword(user, c.Password), Host: net.JoinHostPort(host, port)}
 	data := map[string][]byte{
 		"type":        []byte("redis"),
 		"provider":    []byte(product),
-		"host":        []byte(names.Host()),
+		"host":        []byte(host),
 		"port":        []byte(port),
-		"username":    []byte(ConnectionUser),
+		"username":    []byte(user),
 		KeyPassword:   []byte(c.Password),
 		"uri":         []byte(uri.String()),
 		KeyGeneration: decimal(c.Generation),
@@ -114,7 +121,7 @@ func ConnectionSecret(in Inputs) Object {
 	if !c.NotAfter.IsZero() {
 		data[KeyNotAfter] = []byte(c.NotAfter.UTC().Format(time.RFC3339))
 	}
-	return kept(in, secret(in, names.ConnectionSecret(), ConnectionType, data, c.Annotations))
+	return data
 }
 
 func secret(in Inputs, name string, kind corev1.SecretType, data map[string][]byte, notes map[string]string) *corev1ac.SecretApplyConfiguration {

@@ -47,7 +47,7 @@ type Member struct {
 type Names struct {
 	// Instance is how members name it: namespace/name.
 	Instance string
-	// Keys is in the client port's certificate.
+	// Keys is in the client port's certificate; empty to leave that port alone.
 	Keys string
 	// Admin gives the name in a member's admin certificate.
 	Admin func(member string) string
@@ -121,7 +121,9 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	} else {
 		m.Status = &status
 	}
-	m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Keys)
+	if names.Keys != "" {
+		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Keys)
+	}
 }
 
 func address(p *corev1.Pod, port int) string {

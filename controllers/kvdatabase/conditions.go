@@ -22,7 +22,7 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 			status = metav1.ConditionTrue
 		}
 		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: reason, Message: brief(message, maxStatus), ObservedGeneration: s.db.Generation,
+			Type: kind, Status: status, Reason: reason, Message: instance.Brief(message, instance.MaxStatus), ObservedGeneration: s.db.Generation,
 		})
 		ours[kind] = true
 	}
@@ -43,6 +43,7 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	s.setStorage(set, problem)
 	s.setRollout(set)
 	s.setEncrypted(set, after.Encryption)
+	s.setAuditing(set)
 	// The list has room for so many, and nobody else's belong in it.
 	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }
@@ -138,7 +139,7 @@ func (s *scope) setNetworkPolicy(set setter, p *instance.Problem) {
 	case !s.db.Spec.NetworkPolicy.Managed():
 		set(v1alpha1.ConditionNetworkPolicyApplied, false, v1alpha1.ReasonNetworkPolicyDisabled, "spec.networkPolicy.mode is Disabled: whoever reaches the pods may connect")
 	case s.applied:
-		set(v1alpha1.ConditionNetworkPolicyApplied, true, v1alpha1.ReasonApplied, "only listed clients, the operator and monitors may connect")
+		set(v1alpha1.ConditionNetworkPolicyApplied, true, v1alpha1.ReasonApplied, "only listed clients, those of AccessTokens, the operator and monitors may connect: status.networkPolicy lists them")
 	default:
 		set(v1alpha1.ConditionNetworkPolicyApplied, false, reasonOr(p, v1alpha1.ReasonProgressing), messageIf(true, p))
 	}

@@ -119,6 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.observeMembers,
 		s.observeSecrets,
 		s.observeEncryption,
+		s.observeGrants,
 		s.decide,
 		s.holdRevision,
 		s.apply,

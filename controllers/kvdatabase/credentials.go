@@ -82,6 +82,10 @@ func (s *scope) gather() desired.Inputs {
 	}
 	if verifiers, marks := credentials.Server(s.seen, s.decision); len(verifiers) > 0 {
 		in.Server = serverInput(verifiers, marks, in.Metrics)
+		in.Server.Version = s.usersVersion()
+	}
+	if in.Server == nil || in.Server.Version >= acl.FileVersion {
+		in.Grants = s.grants
 	}
 	return in
 }

@@ -129,7 +129,7 @@ func (s *scope) keysInUse() []string {
 			continue
 		}
 		for _, id := range m.Status.Encryption.InUse {
-			ids = append(ids, brief(id, maxKeyID))
+			ids = append(ids, instance.Brief(id, maxKeyID))
 		}
 	}
 	slices.Sort(ids)
@@ -259,7 +259,7 @@ func (s *scope) encryptionStatus(before v1alpha1.EncryptionStatus) v1alpha1.Encr
 			after.Phase, after.Key = before.Phase, before.Key
 			return after
 		}
-		after.Key = brief(m.Status.Encryption.Primary, maxKeyID)
+		after.Key = instance.Brief(m.Status.Encryption.Primary, maxKeyID)
 		off = off || after.Key == ""
 		plain = plain || m.Status.Encryption.PlainFiles > 0
 	}

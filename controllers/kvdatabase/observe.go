@@ -43,6 +43,7 @@ type scope struct {
 	connection, server, pending, metrics *corev1.Secret
 	supplied                             suppliedSecret
 	encryption                           encryption
+	grants                               []desired.TokenGranted
 
 	seen     rotation.Observed
 	decision rotation.Decision

@@ -34,22 +34,6 @@ const (
 	numbersEvery = time.Minute
 )
 
-// maxStatus bounds the status column, as the CRD does, and messages of
-// conditions and events, as the API server does the latter, in bytes. What is
-// longer comes from elsewhere: the API server repeats what it refuses, a member
-// says what it likes. A status that is refused for its length tells nothing.
-const maxStatus = 1024
-
-// brief cuts a text to so many bytes.
-func brief(text string, most int) string {
-	const more = "…"
-	text = strings.ToValidUTF8(text, "")
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-len(more)], "") + more
-}
-
 // report writes the status if it changed, and tells what changed in events. A
 // pass that failed halfway for a passing reason has nothing to report.
 func (s *scope) report(ctx context.Context, outcome error) error {
@@ -242,6 +226,7 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	after.Encryption = s.encryptionStatus(before.Encryption)
 	after.Members = s.memberStatus(before.Members)
 	after.LastHandled = s.lastHandled()
+	s.accessStatus(&after)
 	s.conditions(&after, problem)
 	return after
 }
@@ -258,7 +243,7 @@ func (s *scope) line(p *instance.Problem) string {
 	if p != nil {
 		text = strings.ToUpper(p.Message[:1]) + p.Message[1:]
 	}
-	return brief(text, maxStatus)
+	return instance.Brief(text, instance.MaxStatus)
 }
 
 func (s *scope) ready() int {
@@ -336,7 +321,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberSt
 		}
 		one := v1alpha1.MemberStatus{Name: m.Name, TLSFingerprint: m.Fingerprint}
 		if st := m.Status; st != nil {
-			one.Role, one.Version, one.AppliedIndex = brief(st.Role, maxRole), brief(st.EngineVersion, maxVersion), int64(st.AppliedIndex)
+			one.Role, one.Version, one.AppliedIndex = instance.Brief(st.Role, maxRole), instance.Brief(st.EngineVersion, maxVersion), int64(st.AppliedIndex)
 			one.CredentialGeneration = credentials.Newest(credentials.Member(m, desired.ConnectionUser))
 		}
 		for _, b := range before {

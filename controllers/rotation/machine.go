@@ -103,7 +103,7 @@ func (m machine) overlapping() Decision {
 
 func (m machine) idle() Decision {
 	for _, x := range m.o.Members {
-		if x.Reported && x.Revision != m.o.Server.Revision {
+		if x.Reported && x.Revision != m.o.Server.Revision && !m.hasJust(x) {
 			return Decision{Phase: Completing, After: m.poll(m.marks().RevokedAt), Reason: "Completing",
 				Message: "waiting until member " + x.Name + " refuses the old secret"}
 		}
@@ -135,6 +135,14 @@ func (m machine) idle() Decision {
 		d.After = next.Sub(m.now)
 	}
 	return d
+}
+
+// hasJust: the member accepts what it should and nothing else, though its file
+// is another one. What else has changed in there is no rotation.
+func (m machine) hasJust(x Member) bool {
+	return len(x.Accepted) == len(m.o.Server.Verifiers) && !slices.ContainsFunc(m.o.Server.Verifiers, func(v Verifier) bool {
+		return !slices.Contains(x.Accepted, v.Generation)
+	})
 }
 
 // start creates the pending secret under a generation that was never used.

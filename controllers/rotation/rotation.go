@@ -210,6 +210,9 @@ func Next(now time.Time, p Policy, o Observed, r Requests) Decision {
 	d.Deliver = o.Server != nil && slices.ContainsFunc(o.Members, func(x Member) bool {
 		return x.Reported && x.Revision != o.Server.Revision
 	})
+	if d.Deliver && d.Action == nil && (d.After == 0 || d.After > PollSlow) {
+		d.After = PollSlow // what is being delivered shows in a member's report alone
+	}
 	return d
 }
 

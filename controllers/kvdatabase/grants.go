@@ -1,0 +1,135 @@
+package kvdatabase
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/engine/acl"
+)
+
+// observeGrants reads what AccessTokens ask for. A grant counts for as long as
+// its token lives and names this database: the token's own reconciler removes
+// it then, but nobody's access hangs on that one being there.
+func (s *scope) observeGrants(ctx context.Context) error {
+	list := &corev1.SecretList{}
+	if err := s.r.Client.List(ctx, list, client.InNamespace(s.db.Namespace), client.MatchingLabels{
+		v1alpha1.LabelGrant: "true", v1alpha1.LabelName: LabelName, v1alpha1.LabelInstance: s.db.Name,
+	}); err != nil {
+		return fmt.Errorf("list grants: %w", err)
+	}
+	var living []corev1.Secret
+	for i := range list.Items {
+		lives, err := s.lives(ctx, &list.Items[i])
+		if err != nil {
+			return err
+		}
+		if lives {
+			living = append(living, list.Items[i])
+		}
+	}
+	s.grants = desired.FittingGrants(living)
+	return nil
+}
+
+// lives says whether a grant's token is there, is the one that it was made for,
+// and still names this database.
+func (s *scope) lives(ctx context.Context, grant *corev1.Secret) (bool, error) {
+	if grant.DeletionTimestamp != nil {
+		return false, nil
+	}
+	token, err := lookup(ctx, s.r.Client, desired.TokenOf(grant), &v1alpha1.AccessToken{})
+	if err != nil || token == nil {
+		return false, err
+	}
+	return string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&
+		token.Spec.TargetRef.Kind == v1alpha1.TargetKVDatabase && token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace, nil
+}
+
+// usersVersion is the newest version of the users file that every member reads.
+// A pod that does not exist yet will; of a member that does not answer, nothing
+// is known but what it has.
+func (s *scope) usersVersion() int {
+	if s.set == nil {
+		return acl.FileVersion
+	}
+	version, silent := acl.FileVersion, false
+	for _, m := range s.members {
+		if m.Status == nil {
+			silent = true
+			continue
+		}
+		version = min(version, max(m.Status.Credentials.FileVersion, 1))
+	}
+	if silent && version == acl.FileVersion {
+		return max(s.writtenVersion(), 1)
+	}
+	return version
+}
+
+// writtenVersion is that of the users file as it is; 0 without one.
+func (s *scope) writtenVersion() int {
+	if s.server == nil {
+		return 0
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(s.server.Data[desired.KeyUsers], &head) != nil || head.Version > acl.FileVersion {
+		return 0
+	}
+	return head.Version
+}
+
+// tooOld: a member runs an engine from before there were tokens and audit.
+func (s *scope) tooOld() bool {
+	return s.inputs.Server != nil && s.inputs.Server.Version < acl.FileVersion
+}
+
+// maxPeersShown is what the CRD has room for.
+const maxPeersShown = 64
+
+// accessStatus shows who is let in, as it was last applied.
+func (s *scope) accessStatus(after *v1alpha1.InstanceStatus) {
+	if !s.applied || s.inputs.Database == nil {
+		return
+	}
+	after.AccessTokens = int32(len(s.inputs.Grants)) //nolint:gosec // desired.MaxGrants bounds it
+	peers := desired.PeersInWords(s.inputs)
+	after.NetworkPolicy = v1alpha1.NetworkPolicyStatus{Peers: peers}
+	if n := len(peers); n > maxPeersShown {
+		after.NetworkPolicy = v1alpha1.NetworkPolicyStatus{Peers: peers[:maxPeersShown], More: int32(n - maxPeersShown)} //nolint:gosec // bounded by MaxGrants and the CRD
+	}
+}
+
+func (s *scope) setAuditing(set setter) {
+	asked := s.db.Spec.Audit.LevelOrDefault()
+	put := func(holds bool, reason, message string) { set(v1alpha1.ConditionAuditing, holds, reason, message) }
+	switch {
+	case asked == v1alpha1.AuditNone:
+		put(false, v1alpha1.ReasonAuditDisabled, "spec.audit.level is None: nothing is recorded")
+	case s.tooOld():
+		put(false, v1alpha1.ReasonEngineTooOld, fmt.Sprintf(
+			"pods run an engine from before there was an audit log: run `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`", s.db.Name, v1alpha1.AnnotationApproveRollout))
+	case !s.filesTakenUp():
+		put(false, v1alpha1.ReasonProgressing, "not every member has taken up the users file, which says what to record")
+	default:
+		put(true, v1alpha1.ReasonApplied, fmt.Sprintf("level %s, kept for %s", asked, s.db.Spec.Audit.RetentionOrDefault().Round(time.Second)))
+	}
+}
+
+// filesTakenUp: every member has the users file in force.
+func (s *scope) filesTakenUp() bool {
+	for _, m := range s.seen.Members {
+		if !m.Reported || s.seen.Server == nil || m.Revision != s.seen.Server.Revision {
+			return false
+		}
+	}
+	return len(s.seen.Members) > 0
+}
