@@ -221,6 +221,8 @@ func (c *Command) group() string {
 	switch name, _, _ := strings.Cut(c.Name, "|"); name {
 	case "info", "time", "command":
 		return "server"
+	case "object":
+		return "generic"
 	}
 	return "connection"
 }
@@ -229,6 +231,9 @@ func (c *Command) group() string {
 func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	called := argv[2:]
 	c := Lookup(called[0])
+	if c != nil && c.Subcommands != nil && len(called) > 1 {
+		c = c.subcommand(called[1])
+	}
 	switch {
 	case c == nil:
 		return fail(textError("ERR Invalid command specified"))

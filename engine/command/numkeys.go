@@ -2,12 +2,14 @@ package command
 
 import "github.com/coffer-dev/coffer/engine/acl"
 
+const errNumkeys = textError("ERR numkeys should be greater than 0")
+
 // numbered reads how many keys there are, at place i, and those keys. There is
 // at least one argument in what is left.
 func numbered(argv [][]byte, i int) (keys, rest [][]byte, err error) {
 	n, ok := parseInt(argv[i])
 	if !ok || n < 1 {
-		return nil, nil, textError("ERR numkeys should be greater than 0")
+		return nil, nil, errNumkeys
 	}
 	rest = argv[i+1:]
 	if n >= int64(len(rest)) {

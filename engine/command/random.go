@@ -21,8 +21,11 @@ type randomly struct {
 func parseRandom(with string, open func(tx *machine.Tx, key []byte) (collection, bool, error)) parser {
 	return func(argv [][]byte) (machine.Op, error) {
 		op := &randomly{key: argv[1], open: open, single: len(argv) == 2}
-		if op.single {
+		switch {
+		case op.single:
 			return op, nil
+		case with == "" && len(argv) > 3:
+			return nil, errSyntax
 		}
 		var err error
 		if op.count, err = integer(argv[2]); err != nil {

@@ -12,11 +12,12 @@ import (
 
 // parseCursor reads where a scan goes on; 0 is the beginning.
 func parseCursor(arg []byte) (uint64, error) {
-	if len(arg) == 0 {
+	text := cstring(arg)
+	if text == "" {
 		return 0, nil
 	}
-	cursor, ok := parseUnsigned(string(arg))
-	if !ok || strings.ContainsRune(" \t\n\v\f\r", rune(arg[0])) {
+	cursor, ok := parseUnsigned(text)
+	if !ok || strings.ContainsRune(" \t\n\v\f\r", rune(text[0])) {
 		return 0, textError("ERR invalid cursor")
 	}
 	return cursor, nil

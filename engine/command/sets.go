@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -14,6 +16,10 @@ func init() {
 		row("sismember", 3, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(sismember)),
 		row("smismember", -3, ReadOnly|Fast, oneKey.to(read), "read set fast", plain(smismember)),
 		row("scard", 2, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(scard)),
+		row("smove", 4, Write|Fast, twoKeys.to(update, write), "write set fast", plain(smove)),
+		row("spop", -2, Write|Fast, oneKey.to(update), "write set fast", parseSpop),
+		row("srandmember", -2, ReadOnly, oneKey.to(read), "read set slow", parseRandom("", openSet)),
+		row("sscan", -3, ReadOnly, oneKey.to(read), "read set slow", parseCollectionScan(openSet)),
 	)
 }
 
@@ -109,4 +115,101 @@ func scard(tx *machine.Tx, argv [][]byte) reply.Reply {
 		return fail(err)
 	}
 	return reply.Integer(int64(s.Len()))
+}
+
+// maxIntegers is up to how many integers redis-server keeps a set compact.
+const maxIntegers = 512
+
+// integers reports whether a set is what redis-server keeps compact.
+func integers(s *store.Set) bool {
+	for i := range min(s.Len(), maxIntegers) {
+		if _, ok := parseInt([]byte(s.At(i))); !ok {
+			return false
+		}
+	}
+	return s.Len() <= maxIntegers
+}
+
+func openSet(tx *machine.Tx, key []byte) (collection, bool, error) {
+	s, found, err := readSet(tx, key)
+	c := collection{size: s.Len(), compact: integers(s)}
+	c.each = func(i, j int, visit func(name, value []byte) bool) {
+		var member []byte
+		for ; i < j; i++ {
+			if member = append(member[:0], s.At(i)...); !visit(member, nil) {
+				return
+			}
+		}
+	}
+	return c, found, err
+}
+
+func smove(tx *machine.Tx, argv [][]byte) reply.Reply {
+	from, found, err := readSet(tx, argv[1])
+	switch {
+	case err != nil:
+		return fail(err)
+	case !found:
+		return reply.Integer(0)
+	}
+	_, found, err = readSet(tx, argv[2])
+	switch {
+	case err != nil:
+		return fail(err)
+	case !from.Has(argv[3]):
+		return reply.Integer(0)
+	case bytes.Equal(argv[1], argv[2]):
+		return reply.Integer(1)
+	}
+	store.Edit(tx.Store, argv[1], func(s *store.Set) { s.Remove(argv[3]) })
+	if !found {
+		tx.Store.Put(argv[2], &store.Set{}, 0)
+	}
+	store.Edit(tx.Store, argv[2], func(s *store.Set) { s.Add(argv[3]) })
+	return reply.Integer(1)
+}
+
+type spop struct {
+	key   []byte
+	count int64 // -1 for one that is not in a set
+}
+
+func parseSpop(argv [][]byte) (machine.Op, error) {
+	op := spop{argv[1], -1}
+	switch len(argv) {
+	case 2:
+	case 3:
+		var err error
+		if op.count, err = positive(argv[2], errNotPositive); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errSyntax
+	}
+	return op, nil
+}
+
+// Apply implements machine.Op.
+func (op spop) Apply(tx *machine.Tx) reply.Reply {
+	_, found, err := readSet(tx, op.key)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !found && op.count < 0:
+		return reply.Null
+	case !found || op.count == 0:
+		return reply.Set()
+	}
+	popped, r := answers(), tx.Random()
+	store.Edit(tx.Store, op.key, func(s *store.Set) {
+		for n := max(op.count, -op.count); n > 0 && s.Len() > 0; n-- {
+			member := []byte(s.At(r.Below(s.Len())))
+			s.Remove(member)
+			popped.add(reply.Bulk(member))
+		}
+	})
+	if op.count < 0 {
+		return popped.items[0]
+	}
+	return reply.Set(popped.items...)
 }

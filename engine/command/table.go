@@ -248,7 +248,8 @@ func (c *Command) Heavy() bool {
 	return c.Flags&(ReadOnly|Fast) == ReadOnly || heavyWrites[c.Name]
 }
 
-var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true}
+var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true,
+	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true}
 
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {

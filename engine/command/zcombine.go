@@ -314,14 +314,7 @@ func (op *zcombine) Apply(tx *machine.Tx) reply.Reply {
 type zcombineStore struct{ zcombine }
 
 // Needs implements machine.Sizer: what is copied.
-func (op *zcombineStore) Needs(tx *machine.Tx) (size int64) {
-	for _, key := range op.keys {
-		if v := tx.Store.Get(key, tx.Now); v != nil {
-			size += v.Size()
-		}
-	}
-	return size
-}
+func (op *zcombineStore) Needs(tx *machine.Tx) int64 { return sizeOf(tx, op.keys...) }
 
 // Apply implements machine.Op.
 func (op *zcombineStore) Apply(tx *machine.Tx) reply.Reply {

@@ -259,10 +259,7 @@ func (op *zrange) Apply(tx *machine.Tx) reply.Reply {
 type zrangestore struct{ zrange }
 
 // Needs implements machine.Sizer: what is copied.
-func (op *zrangestore) Needs(tx *machine.Tx) int64 {
-	z, _, _ := readZSet(tx, op.key)
-	return z.Size()
-}
+func (op *zrangestore) Needs(tx *machine.Tx) int64 { return sizeOf(tx, op.key) }
 
 // Apply implements machine.Op.
 func (op *zrangestore) Apply(tx *machine.Tx) reply.Reply {

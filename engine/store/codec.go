@@ -102,3 +102,9 @@ func (d *decoder) value() Value {
 	d.fail("unknown kind of value")
 	return nil
 }
+
+// Clone is a value that shares no memory with another and equals it.
+func Clone(v Value) Value {
+	d := &decoder{rest: v.appendTo([]byte{byte(v.Kind())})}
+	return d.value()
+}

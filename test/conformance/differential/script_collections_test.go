@@ -60,10 +60,36 @@ var zsetCases = []string{
 	"ZRANDMEMBER z1", "ZRANDMEMBER z1 2", "ZRANDMEMBER z1 -5 WITHSCORES", "ZRANDMEMBER missing", "ZRANDMEMBER missing 1", "ZRANDMEMBER z1 0", "ZRANDMEMBER z1 x", "ZRANDMEMBER set 1", "ZRANDMEMBER z1 1 x", "ZADD zone 1.5 a", "ZRANDMEMBER zone", "ZRANDMEMBER zone -2 WITHSCORES", "ZSCAN zone 0", "ZSCAN zone 0 MATCH b", "ZSCAN missing 0", "ZSCAN set 0",
 }
 
+var setCases = []string{
+	"DEL set s1 s2 sd", "SADD s1 a b c 1", "SADD s2 b c d", "SADD si 1 2 3", "SINTER s1 s2", "SUNION s1 s2", "SDIFF s1 s2", "SDIFF s1 s1", "SINTER s1 missing", "SUNION missing gone", "SDIFF missing s1", "SINTER s1 a missing", "SUNION a", "SDIFF s1 a", "SINTER",
+	"SINTERSTORE sd s1 s2", "SMEMBERS sd", "SUNIONSTORE sd s1 s2", "SCARD sd", "SDIFFSTORE sd s1 s2", "SMEMBERS sd", "SDIFFSTORE sd missing", "EXISTS sd", "SINTERSTORE sd s1 a", "SUNIONSTORE a s1", "TYPE a", "SUNIONSTORE s1 s1 s2", "SCARD s1", "SET a 1",
+	"SINTERCARD 2 s1 s2", "SINTERCARD 2 s1 s2 LIMIT 1", "SINTERCARD 2 s1 s2 LIMIT 0", "SINTERCARD 2 s1 s2 LIMIT -1", "SINTERCARD 2 s1 s2 LIMIT", "SINTERCARD 2 s1 s2 nonsense 1", "SINTERCARD 0 s1", "SINTERCARD x s1", "SINTERCARD 3 s1 s2", "SINTERCARD 2 s1 a", "SINTERCARD 2 s1 s2 LIMIT 1 LIMIT 2",
+	"SMOVE s1 s2 a", "SMOVE s1 s2 missing", "SMOVE missing a x", "SMOVE s1 a x", "SMOVE a s1 x", "SMOVE s1 s1 b", "SMOVE s1 s1 missing", "SADD one x", "SMOVE one two x", "EXISTS one", "SMEMBERS two", "SMEMBERS s2",
+	"SPOP missing", "SPOP missing 3", "SPOP missing 0", "SPOP two 0", "SPOP two -1", "SPOP two x", "SPOP two 1 2", "SPOP a", "SPOP a 1", "SPOP two 1", "EXISTS two", "SPOP s2 9223372036854775807", "EXISTS s2", "SADD one x", "SPOP one", "EXISTS one",
+	"SRANDMEMBER missing", "SRANDMEMBER missing 2", "SRANDMEMBER si 0", "SRANDMEMBER si 2", "SRANDMEMBER si 5", "SRANDMEMBER si -5", "SRANDMEMBER si x", "SRANDMEMBER si x y", "SRANDMEMBER a", "SRANDMEMBER a 1", "SRANDMEMBER si -9223372036854775808", "SADD one x", "SRANDMEMBER one", "SRANDMEMBER one -2", "SRANDMEMBER one 1",
+	"SSCAN si 0", "SSCAN si x", "SSCAN missing 0", "SSCAN a 0", "SSCAN si 0 MATCH 1", "SSCAN si 0 TYPE set",
+	"COPY s1 sc", "COPY s1 sc", "COPY s1 sc REPLACE", "COPY missing sc REPLACE", "EXISTS sc", "COPY s1 s1", "COPY s1 sc DB 1", "COPY s1 sc DB x", "COPY s1 sc DB 3000000000", "COPY s1 sc DB", "COPY s1 sc nonsense", "COPY s1 sc DB 0 REPLACE", "EXPIRE s1 1000", "COPY s1 sc REPLACE", "TTL sc", "SADD sc more", "SISMEMBER s1 more",
+	"XADD xc 5 f v", "COPY xc xc2", "XADD xc2 6 f v", "XLEN xc", "OBJECT", "OBJECT nonsense", "OBJECT ENCODING", "OBJECT ENCODING missing", "OBJECT FREQ missing", "OBJECT FREQ s1", "OBJECT REFCOUNT missing", "OBJECT REFCOUNT s1", "RANDOMKEY", "COMMAND GETKEYS OBJECT ENCODING k", "COMMAND GETKEYS COPY a b", "COMMAND GETKEYS SINTERCARD 1 a",
+}
+
+// TestObjectEncoding compares how values are kept that were not changed in place.
+func TestObjectEncoding(t *testing.T) {
+	both(t, func(t *testing.T, p *pair) {
+		values := map[string]string{"i": "SET i 12345", "m": "SET m -5", "e": "SET e hallo", "e44": "SET e44 " + strings.Repeat("x", 44), "r45": "SET r45 " + strings.Repeat("x", 45), "p": "SET p 01",
+			"l": "RPUSH l a", "is": "SADD is 1 2 3", "hs": "SADD hs 1 2 x", "h": "HSET h f v", "hl": "HSET hl f " + strings.Repeat("x", 65), "hf": "HSET hf " + strings.Repeat("x", 64) + " v", "z": "ZADD z 1 a", "zl": "ZADD zl 1 " + strings.Repeat("x", 65), "x": "XADD x 1 f v"}
+		for key, command := range values {
+			p.script(command)
+			if want, got := p.theirs.do(args("OBJECT", "ENCODING", key)), p.ours.do(args("OBJECT", "ENCODING", key)); string(want) != string(got) {
+				t.Errorf("%s: redis-server %q, coffer %q", command, want, got)
+			}
+		}
+	})
+}
+
 func TestCollections(t *testing.T) {
 	both(t, func(t *testing.T, p *pair) {
 		p.script("SADD set m", "SET a 1")
-		for _, cases := range [][]string{listCases, hashCases, zsetCases} {
+		for _, cases := range [][]string{listCases, hashCases, zsetCases, setCases} {
 			p.script(cases...)
 		}
 		p.compareState()
@@ -100,8 +126,9 @@ func TestScanOfCollections(t *testing.T) {
 			n := strconv.Itoa(i)
 			p.do(args("HSET", "h", n, n))
 			p.do(args("ZADD", "z", "1", n))
+			p.do(args("SADD", "s", "m"+n))
 		}
-		for _, verb := range []string{"HSCAN h", "ZSCAN z"} {
+		for _, verb := range []string{"HSCAN h", "ZSCAN z", "SSCAN s"} {
 			for _, options := range []string{"", "COUNT 3", "COUNT 700", "COUNT 100000", "MATCH *7", "MATCH nothing COUNT 50"} {
 				words := strings.Fields(verb)
 				want, got := p.scanWhole(p.theirs.do, words, options), p.scanWhole(p.ours.do, words, options)

@@ -1,0 +1,152 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+func init() {
+	register(
+		row("sunion", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(union))),
+		row("sinter", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(intersection))),
+		row("sdiff", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(difference))),
+		row("sunionstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(union)),
+		row("sinterstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(intersection)),
+		row("sdiffstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(difference)),
+		row("sintercard", -3, ReadOnly|MovableKeys, noKey, "read set slow", parseSintercard).finding(numberedKeys(1, read)),
+	)
+}
+
+// combine visits what an operation makes of sets, until visit answers false.
+// Every member is visited once.
+func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byte) bool) error {
+	sets := make([]*store.Set, 0, len(keys))
+	for _, key := range keys {
+		s, _, err := readSet(tx, key)
+		if err != nil {
+			return err
+		}
+		sets = append(sets, s)
+	}
+	if o == intersection {
+		slices.SortStableFunc(sets, func(a, b *store.Set) int { return a.Len() - b.Len() })
+	}
+	for i, s := range sets {
+		others := sets[1:]
+		switch {
+		case o == union:
+			others = sets[:i] // what they have was visited
+		case i > 0:
+			return nil
+		}
+		if !combineOne(o, s, others, visit) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// combineOne visits the members of a set that, of an intersection, all others
+// have too, and otherwise none of them.
+func combineOne(o operation, s *store.Set, others []*store.Set, visit func(member []byte) bool) bool {
+	var member []byte
+	objects := func(other *store.Set) bool { return other.Has(member) != (o == intersection) }
+	for i := range s.Len() {
+		member = append(member[:0], s.At(i)...)
+		if !slices.ContainsFunc(others, objects) && !visit(member) {
+			return false
+		}
+	}
+	return true
+}
+
+// combined serves SUNION, SINTER and SDIFF.
+func combined(o operation) func(tx *machine.Tx, argv [][]byte) reply.Reply {
+	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
+		members := gather(tx)
+		if err := combine(tx, o, argv[1:], members.addCopy); err != nil {
+			return fail(err)
+		}
+		return reply.Set(members.items...)
+	}
+}
+
+type combineStore struct {
+	operation
+	key  []byte
+	keys [][]byte
+}
+
+func parseCombineStore(o operation) parser {
+	return func(argv [][]byte) (machine.Op, error) { return &combineStore{o, argv[1], argv[2:]}, nil }
+}
+
+// Needs implements machine.Sizer: what is copied.
+func (op *combineStore) Needs(tx *machine.Tx) int64 { return sizeOf(tx, op.keys...) }
+
+// sizeOf is how much the values of keys take.
+func sizeOf(tx *machine.Tx, keys ...[]byte) (size int64) {
+	for _, key := range keys {
+		if v := tx.Store.Get(key, tx.Now); v != nil {
+			size += v.Size()
+		}
+	}
+	return size
+}
+
+// Apply implements machine.Op.
+func (op *combineStore) Apply(tx *machine.Tx) reply.Reply {
+	stored := &store.Set{}
+	if err := combine(tx, op.operation, op.keys, func(member []byte) bool { return stored.Add(member) }); err != nil {
+		return fail(err)
+	}
+	if stored.Len() == 0 {
+		tx.Store.Delete(op.key, tx.Now)
+	} else {
+		tx.Store.Put(op.key, stored, 0)
+	}
+	return reply.Integer(int64(stored.Len()))
+}
+
+type sintercard struct {
+	keys  [][]byte
+	limit int64 // 0 for none
+}
+
+func parseSintercard(argv [][]byte) (machine.Op, error) {
+	n, ok := parseInt(argv[1])
+	rest := argv[2:]
+	switch {
+	case !ok || n < 1:
+		return nil, errNumkeys
+	case n > int64(len(rest)):
+		return nil, textError("ERR Number of keys can't be greater than number of args")
+	}
+	op := &sintercard{keys: rest[:n]}
+	for rest = rest[n:]; len(rest) > 0; rest = rest[2:] {
+		if len(rest) == 1 || !is(rest[0], "LIMIT") {
+			return nil, errSyntax
+		}
+		var err error
+		if op.limit, err = positive(rest[1], "ERR LIMIT can't be negative"); err != nil {
+			return nil, err
+		}
+	}
+	return op, nil
+}
+
+// Apply implements machine.Op.
+func (op *sintercard) Apply(tx *machine.Tx) reply.Reply {
+	n := int64(0)
+	err := combine(tx, intersection, op.keys, func([]byte) bool {
+		n++
+		return n != op.limit
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return reply.Integer(n)
+}
