@@ -210,8 +210,13 @@ func FuzzCommands(f *testing.F) {
 			if len(call) > 2 && bytes.Contains(bytes.ToLower(call[0]), []byte("rand")) {
 				call[2] = call[2][:min(len(call[2]), 6)] // nor do as many copies of an element
 			}
-			if len(call) > 3 && bytes.EqualFold(call[0], []byte("setrange")) {
+			if len(call) > 3 && (bytes.EqualFold(call[0], []byte("setrange")) || bytes.EqualFold(call[0], []byte("setbit"))) {
 				call[2] = call[2][:min(len(call[2]), 6)] // half a GiB proves nothing
+			}
+			if bytes.EqualFold(call[0], []byte("bitfield")) {
+				for i := range call {
+					call[i] = call[i][:min(len(call[i]), 8)]
+				}
 			}
 			before := live.Hash()
 			r, wrote := run(live, &index, &log, call)

@@ -169,4 +169,11 @@ var docs = map[string]doc{
 	"object|freq":      {"Accepted for compatibility; accesses are not counted", "4.0.0", "O(1)"},
 	"object|refcount":  {"Accepted for compatibility; values are not shared", "2.2.3", "O(1)"},
 	"object|help":      {"Explain the subcommands", "6.2.0", "O(1)"},
+	"setbit":           {"Set or clear a bit of a string", "2.2.0", "O(N) where N is the length of the string, which is copied"},
+	"getbit":           {"Get a bit of a string", "2.2.0", "O(1)"},
+	"bitcount":         {"Count the bits that are set in a string", "2.6.0", "O(N) where N is the length of the range"},
+	"bitpos":           {"Find the first bit that is set, or not, in a string", "2.8.7", "O(N) where N is the length of the range"},
+	"bitop":            {"Combine strings bit by bit and store the result", "2.6.0", "O(N) where N is the sum of the lengths"},
+	"bitfield":         {"Read and change numbers of any width in a string", "3.2.0", "O(N) where N is the length of the string, which is copied when it is changed"},
+	"bitfield_ro":      {"Read numbers of any width in a string", "6.0.0", "O(1) per number"},
 }

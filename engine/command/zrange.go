@@ -269,7 +269,7 @@ func (op *zrangestore) Apply(tx *machine.Tx) reply.Reply {
 	}
 	stored := &store.ZSet{}
 	i, j := op.ranks(z)
-	z.Range(i, j, false, func(member []byte, score float64) bool {
+	z.Range(i, j, op.reverse, func(member []byte, score float64) bool {
 		stored.Set(member, score)
 		return true
 	})

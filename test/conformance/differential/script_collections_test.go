@@ -89,7 +89,7 @@ func TestObjectEncoding(t *testing.T) {
 func TestCollections(t *testing.T) {
 	both(t, func(t *testing.T, p *pair) {
 		p.script("SADD set m", "SET a 1")
-		for _, cases := range [][]string{listCases, hashCases, zsetCases, setCases} {
+		for _, cases := range [][]string{listCases, hashCases, zsetCases, setCases, bitCases} {
 			p.script(cases...)
 		}
 		p.compareState()
@@ -183,4 +183,15 @@ func (p *pair) scanWhole(do func([][]byte) []byte, words []string, options strin
 	}
 	p.t.Fatalf("%s does not end", words[0])
 	return nil
+}
+
+var bitCases = []string{
+	"SETBIT b 7 1", "SETBIT b 7 1", "SETBIT b 7 0", "GETBIT b 7", "GETBIT b 100", "GETBIT missing 0", "SETBIT b 4294967296 1", "SETBIT b -1 1", "SETBIT b x 1", "SETBIT b 0 2", "SETBIT b 0 x", "GETBIT b x", "GETBIT b 4294967295", "SETBIT set 0 1", "GETBIT set 0", "SETBIT zero 20 0", "STRLEN zero",
+	"SET f foobar", "BITCOUNT f", "BITCOUNT f 0 0", "BITCOUNT f 1 1", "BITCOUNT f 5 30 BIT", "BITCOUNT f -2 -1", "BITCOUNT f -1 -2", "BITCOUNT f 3 1", "BITCOUNT f 0", "BITCOUNT f 0 1 BIT x", "BITCOUNT f 0 1 nonsense", "BITCOUNT f x 1", "BITCOUNT missing x y", "BITCOUNT set", "BITCOUNT f -100 100", "BITCOUNT f -9223372036854775808 9223372036854775807 BIT", "BITCOUNT f -5 -6 nonsense", "BITCOUNT f 9 12 BIT", "BITCOUNT f 9 9 bit",
+	`SET o "\xff\xf0\x00"`, "BITPOS o 0", "BITPOS o 1", "BITPOS o 1 2", "BITPOS o 0 0 0", "BITPOS o 0 0 1", "BITPOS o 0 5", "BITPOS o 1 12 23 BIT", "BITPOS o 0 3 11 BIT", "BITPOS o 0 3 12 BIT", "BITPOS o 2", "BITPOS o x", "BITPOS missing 0", "BITPOS missing 1", "BITPOS missing 1 x", "BITPOS set 0", "BITPOS o 0 x", "BITPOS o 0 0 x", "BITPOS o 0 0 1 nonsense", "BITPOS o 0 0 1 BIT x", "BITPOS o 1 -1",
+	`SET o "\xff\xff"`, "BITPOS o 0", "BITPOS o 0 0 -1", "BITPOS o 0 1", "BITPOS o 0 0 1 BIT", `SET em ""`, "BITPOS em 0", "BITPOS em 1", "BITCOUNT em 0 1",
+	"SET a1 abc", "SET a2 ab", "BITOP AND d a1 a2", "GET d", "BITOP OR d a1 a2 missing", "GET d", "BITOP XOR d a1 a2", "GET d", "BITOP NOT d a1", "GET d", "BITOP NOT d a1 a2", "BITOP nonsense d a1", "BITOP AND d missing", "EXISTS d", "BITOP AND d a1 missing", "GET d", "BITOP OR d a1 set", "BITOP OR set a1", "TYPE set", "DEL set", "SADD set m", "EXPIRE a1 1000", "BITOP OR a1 a1 a2", "TTL a1",
+	"BITFIELD bf", "EXISTS bf", "BITFIELD bf GET u8 0", "BITFIELD bf SET u8 0 255 GET u8 0 GET i8 0", "BITFIELD bf INCRBY u8 0 1 OVERFLOW SAT INCRBY u8 0 -1 OVERFLOW FAIL INCRBY u8 0 -1 INCRBY u8 0 300", "BITFIELD bf SET i5 3 -17 GET i5 3", "BITFIELD bf OVERFLOW SAT SET u4 0 -1 SET i4 4 100 SET i4 8 -100", "BITFIELD bf OVERFLOW FAIL SET u4 0 16 SET i4 0 8 SET u4 100 3", "STRLEN bf",
+	"BITFIELD bf SET u64 0 1", "BITFIELD bf GET u8", "BITFIELD bf nonsense", "BITFIELD bf OVERFLOW x", "BITFIELD bf OVERFLOW", "BITFIELD bf SET u8 #1 7 GET u8 8", "BITFIELD bf SET u8 # 7", "BITFIELD bf SET u8 #9223372036854775807 7", "BITFIELD bf GET u63 1 GET i64 0", "BITFIELD set GET u8 0", "BITFIELD set SET u8 0 1", "BITFIELD bf INCRBY i64 0 9223372036854775807 INCRBY i64 0 9223372036854775807 OVERFLOW SAT INCRBY i64 0 -9223372036854775808 INCRBY i64 0 -9223372036854775808",
+	"BITFIELD_RO bf GET u8 0", "BITFIELD_RO bf SET u8 0 1", "BITFIELD_RO missing GET u8 0", "BITFIELD_RO set GET u8 0", "BITFIELD_RO bf", "COMMAND GETKEYS BITOP AND d a b", "COMMAND GETKEYS BITFIELD k GET u8 0",
 }
