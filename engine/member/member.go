@@ -55,10 +55,11 @@ type Options struct {
 	MaxReply int64 // bytes of what one command answers; no limit when zero
 	// Lazy leaves it to the caller when entries become durable (SyncLog); terms
 	// and votes are always waited for.
-	Lazy        bool
-	SegmentSize int64         // of the log, bytes; wal.DefaultSegmentSize when zero
-	Salt        func() uint64 // of the log's segments; the runtime's generator when nil
-	Tail        int           // entries kept in memory for followers; replica's default when zero
+	Lazy          bool
+	SnapshotAfter int64         // bytes of log, at least; 8 MiB when zero
+	SegmentSize   int64         // of the log, bytes; by what the log is going to take when zero
+	Salt          func() uint64 // of the log's segments; the runtime's generator when nil
+	Tail          int           // entries kept in memory for followers; replica's default when zero
 }
 
 // Member is an open member. It is not safe for concurrent use, but for what
@@ -72,6 +73,7 @@ type Member struct {
 	term     uint64      // of the hard state written last
 	mark     wal.Mark    // of the newest durable snapshot
 	size     int64       // of its file, bytes
+	memory   int64       // that its state took, about
 	logBytes int64       // that entries since take there, about
 	writing  *Snapshot   // one of the own state, being written
 	incoming *incoming   // one that a message brought
@@ -85,6 +87,9 @@ type Member struct {
 
 // Open reads a member's state back, or begins it.
 func Open(opts Options) (*Member, error) {
+	if opts.SnapshotAfter == 0 {
+		opts.SnapshotAfter = snapshotAfter
+	}
 	m := &Member{opts: opts}
 	m.machine = m.empty()
 	if err := m.makeDirs(); err != nil {
@@ -96,7 +101,7 @@ func Open(opts Options) (*Member, error) {
 		return nil, err
 	}
 	var replayed int64
-	log, state, err := wal.Open(wal.Options{FS: opts.FS, Dir: m.path(LogDir), SegmentSize: opts.SegmentSize, Salt: opts.Salt, Keys: opts.Keys}, m.mark,
+	log, state, err := wal.Open(wal.Options{FS: opts.FS, Dir: m.path(LogDir), Fit: m.logWanted(), SegmentSize: opts.SegmentSize, Salt: opts.Salt, Keys: opts.Keys}, m.mark,
 		func(e *raftpb.Entry) (err error) {
 			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
 			replayed += logBytes(e)
@@ -108,6 +113,7 @@ func Open(opts Options) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
+	log.Fit(m.logWanted())
 	// A crash may have come between a snapshot and the release of what it holds.
 	if err := log.Release(m.mark.Index); err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func (m *Member) restore(c *replica.Config) (*raftpb.ConfState, error) {
 		return nil, err
 	}
 	c.Applied, c.Term, c.ConfState = meta.Index, meta.Term, meta.ConfState
-	m.mark, m.size = wal.Mark{Index: meta.Index, Term: meta.Term}, size
+	m.mark, m.size, m.memory = wal.Mark{Index: meta.Index, Term: meta.Term}, size, m.machine.Bytes()
 	return meta.ConfState, m.snapshots().Prune(meta.Index)
 }
 

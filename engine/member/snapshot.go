@@ -26,8 +26,35 @@ type Snapshot struct {
 	source *machine.Snapshot
 	dir    snapshot.Dir // under the keys of when it began
 	begun  int64        // the log's bytes then
+	memory int64        // the state's then, about
 	size   int64        // of the file, once it is written
 }
+
+// snapshotAfter is how much log there is at least before a snapshot. A database
+// of less than about as much takes more than twice its size on the volume, for
+// the sake of fewer snapshots.
+const snapshotAfter = 8 << 20
+
+// logWanted is how much log there may be before a snapshot is due. The newest
+// snapshot and the log behind it take 1½ times what a snapshot of the present
+// state would, so that during one, which has the new file beside them, the
+// volume holds 2½ times as much and what is written meanwhile. Half as much
+// log would cost a snapshot twice as often. While a database is being filled
+// its log holds nothing that is void, and no snapshot is due.
+//
+// How large the present state's snapshot would be is told by the newest one
+// and by how the memory of the state has grown since. A small one tells little.
+func (m *Member) logWanted() int64 {
+	state := m.size
+	if m.size >= m.opts.SnapshotAfter && m.memory > 0 {
+		state = int64(float64(m.size) * float64(m.machine.Bytes()) / float64(m.memory))
+	}
+	return max(m.opts.SnapshotAfter, state+state/2-m.size)
+}
+
+// SnapshotDue tells whether the log takes more space, and replaying it longer,
+// than it should.
+func (m *Member) SnapshotDue() bool { return m.logBytes > m.logWanted() }
 
 // SnapshotWanted tells that a follower lags behind the log in memory, and that
 // no snapshot leads it there: one should begin.
@@ -51,7 +78,7 @@ func (m *Member) BeginSnapshot() (*Snapshot, error) {
 	if index != source.Index {
 		return nil, fmt.Errorf("snapshot of index %d while %d is applied", source.Index, index)
 	}
-	m.writing = &Snapshot{Meta: snapshot.Meta{Index: index, Term: term, ConfState: m.replica.ConfState()}, source: source, dir: m.snapshots(), begun: m.logBytes}
+	m.writing = &Snapshot{Meta: snapshot.Meta{Index: index, Term: term, ConfState: m.replica.ConfState()}, source: source, dir: m.snapshots(), begun: m.logBytes, memory: m.machine.Bytes()}
 	return m.writing, nil
 }
 
@@ -71,8 +98,9 @@ func (s *Snapshot) Write(next func() (chunk []byte, done bool, err error)) (err 
 func (m *Member) EndSnapshot(s *Snapshot) error {
 	m.writing = nil
 	m.needs(s.dir.Keys)
-	m.size = s.size
+	m.size, m.memory = s.size, s.memory
 	m.logBytes -= s.begun
+	m.log.Fit(m.logWanted())
 	return m.hold(s.Meta)
 }
 
@@ -82,12 +110,10 @@ func (m *Member) AbandonSnapshot(s *Snapshot) {
 	s.source.Close()
 }
 
-// hold makes a durable snapshot the newest.
+// hold makes a durable snapshot the newest. The older ones go last: while two
+// are there, the volume is known to hold more than it will.
 func (m *Member) hold(meta snapshot.Meta) error {
 	m.mark = wal.Mark{Index: meta.Index, Term: meta.Term}
-	if err := m.snapshots().Prune(meta.Index); err != nil {
-		return err
-	}
 	if err := m.log.Release(meta.Index); err != nil {
 		return err
 	}
@@ -95,7 +121,7 @@ func (m *Member) hold(meta snapshot.Meta) error {
 		return err
 	}
 	m.replica.SetSnapshot(meta.Index, meta.Term, meta.ConfState)
-	return nil
+	return m.snapshots().Prune(meta.Index)
 }
 
 // sendable leaves out the messages that name a snapshot which a newer one has
@@ -169,7 +195,7 @@ func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Mac
 	if read.Index != meta.Index {
 		return nil, fmt.Errorf("snapshot at index %d installed, the newest is at %d", meta.Index, read.Index)
 	}
-	m.size, m.logBytes = size, 0
+	m.size, m.memory, m.logBytes = size, state.Bytes(), 0
 	return state, m.log.Restart(wal.Mark{Index: meta.Index, Term: meta.Term})
 }
 

@@ -46,6 +46,7 @@ func (m *Member) Write() (bool, error) {
 		m.turn = t
 		return true, nil
 	}
+	m.log.Fit(m.logWanted())
 	if err := m.log.Append(e.Entries, e.HardState); err != nil {
 		return false, err
 	}

@@ -45,8 +45,8 @@ type GroupOptions struct {
 
 	Keys *vault.Ring // that files are sealed under; nil: they are not sealed
 
-	SegmentSize   int64 // of the log, bytes; wal.DefaultSegmentSize when zero
-	SnapshotAfter int64 // bytes of log, at least; 64 MiB when zero
+	SegmentSize   int64 // see member.Options, and
+	SnapshotAfter int64 // this too
 	MaxData       int64 // bytes of the keyspace in memory, about; no limit when zero
 	MaxReply      int64 // bytes; no limit when zero
 }

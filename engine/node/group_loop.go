@@ -268,7 +268,7 @@ func (g *Group) heal() error {
 		return g.beginSnapshot()
 	}
 	usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir)
-	if err == nil && int64(usage.AvailBytes) < g.segmentSize() && !g.member.Log().HasSpare() {
+	if err == nil && int64(usage.AvailBytes) < g.member.Log().SegmentSize() && !g.member.Log().HasSpare() {
 		return nil // do not take the last of it from a snapshot, only to give it back
 	}
 	err = g.member.Log().Reserve(1, g.wanted)

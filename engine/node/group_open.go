@@ -43,9 +43,6 @@ type identity struct {
 // OpenGroup opens a data directory, or begins one, and reads the state back.
 // The group answers once it is started.
 func OpenGroup(opts GroupOptions) (_ *Group, err error) {
-	if opts.SnapshotAfter == 0 {
-		opts.SnapshotAfter = snapshotAfter
-	}
 	g := &Group{
 		opts: opts,
 		wake: make(chan struct{}, 1),
@@ -85,13 +82,6 @@ func (g *Group) Start() error {
 }
 
 func (g *Group) path(name string) string { return g.opts.FS.PathJoin(g.opts.Dir, name) }
-
-func (g *Group) segmentSize() int64 {
-	if g.opts.SegmentSize > 0 {
-		return g.opts.SegmentSize
-	}
-	return wal.DefaultSegmentSize
-}
 
 // prepareDir makes and locks the directory.
 func (g *Group) prepareDir() error {
@@ -202,7 +192,7 @@ func (g *Group) open() (err error) {
 	g.member, err = member.Open(member.Options{
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: memberID, Voters: []uint64{memberID},
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
-		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize,
+		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
 	})
 	if err != nil {
 		return err

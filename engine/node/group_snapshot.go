@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// snapshotAfter is how much log there is at least before a snapshot.
-	snapshotAfter = 64 << 20
 	// snapshotStep is how much of a snapshot is made under the lock at once.
 	snapshotStep = 16 << 10
 	// snapshotPause is how long a snapshot waits at most between two steps: as
@@ -36,19 +34,15 @@ type snapshotResult struct {
 	err  error
 }
 
-// snapshotDue tells whether the log takes more space, and replaying it longer,
-// than it should: when it has grown to half of the state. The volume holds at
-// most about 1½ times the data then, and 2½ times during a snapshot, which is
-// the old one, the log and the new one; half as much log would cost a snapshot
-// twice as often. On a full volume a snapshot is worth its while as soon as it
-// would free a segment.
+// snapshotDue tells whether a snapshot should begin: when the member says so,
+// and on a full volume as soon as it would free a segment.
 func (g *Group) snapshotDue() bool {
 	s := &g.snapshot
 	if s.running != nil || time.Now().Before(s.notUntil) {
 		return false
 	}
-	file, log := g.member.SnapshotSize()
-	return log > max(g.opts.SnapshotAfter, file/2) || g.full.Load() && log > 0 && g.member.Log().Releasable()
+	_, log := g.member.SnapshotSize()
+	return g.member.SnapshotDue() || g.full.Load() && log > 0 && g.member.Log().Releasable()
 }
 
 // beginSnapshot starts to write the state as it is now, while writes go on.

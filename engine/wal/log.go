@@ -15,7 +15,8 @@ import (
 type Options struct {
 	FS          vfs.FS
 	Dir         string        // exists, and holds nothing else
-	SegmentSize int64         // bytes; DefaultSegmentSize when zero
+	Fit         int64         // bytes that the log is going to take, until Fit says otherwise; 128 MiB when zero
+	SegmentSize int64         // bytes; by what the log is going to take when zero
 	Salt        func() uint64 // random; the runtime's generator when nil
 	Keys        *vault.Ring   // that new segments are sealed under; nil: they are not sealed
 }
@@ -39,7 +40,8 @@ type segment struct {
 type Log struct {
 	opts     Options
 	segments []segment
-	spares   []string  // names, each of SegmentSize
+	spares   []spare
+	fit      int64     // see Fit
 	file     vfs.File  // of the last segment
 	seed     uint32    // of the last segment
 	end      int64     // where the next frame goes

@@ -31,13 +31,13 @@ type State struct {
 // order. A torn tail is repaired; other damage is refused and nothing is
 // changed.
 func Open(opts Options, snapshot Mark, committed func(*raftpb.Entry) error) (*Log, *State, error) {
-	if opts.SegmentSize == 0 {
-		opts.SegmentSize = DefaultSegmentSize
+	if opts.Fit == 0 {
+		opts.Fit = perLog * max(maxSegment, opts.SegmentSize)
 	}
 	if opts.Salt == nil {
 		opts.Salt = rand.Uint64
 	}
-	l := &Log{opts: opts}
+	l := &Log{opts: opts, fit: opts.Fit}
 	if err := l.list(); err != nil {
 		return nil, nil, err
 	}
@@ -82,15 +82,15 @@ func (l *Log) list() error {
 			return &DamageError{path, largestSegment, fmt.Sprintf("a segment of %d bytes, they have at most %d", info.Size(), int64(largestSegment))}
 		case isSegment:
 			l.segments = append(l.segments, segment{header: header{number: number}, name: name, size: info.Size()})
-		case isSpare && info.Size() == l.opts.SegmentSize && len(l.spares) < maxSpares && l.hidden(path):
-			l.spares = append(l.spares, name)
+		case isSpare && l.keeps(info.Size()) && l.hidden(path):
+			l.spares = append(l.spares, spare{name, info.Size()})
 		case isSpare || name == tempName:
 			if err := l.opts.FS.Remove(path); err != nil {
 				return fmt.Errorf("remove %s: %w", path, err)
 			}
 		}
 	}
-	return nil
+	return l.trim() // those of higher numbers were not counted yet
 }
 
 // hidden tells whether a spare file may stay. With keys, what it holds must be

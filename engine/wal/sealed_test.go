@@ -484,7 +484,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.Run(fmt.Sprintf("%d/%s", size, name), func(b *testing.B) {
 				fs := vfs.NewMem()
 				newDir(b, fs)
-				r, err := openKeys(b, fs, keys, DefaultSegmentSize)
+				r, err := openKeys(b, fs, keys, 16<<20)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,8 +44,7 @@ func (l *Log) next(n int64) error {
 	if err != nil {
 		return err
 	}
-	size := max(l.opts.SegmentSize, (headerSize+n+4095)&^4095)
-	file, err := l.makeSegment(h.number, encoded, size)
+	file, size, err := l.makeSegment(h.number, encoded, (headerSize+n+4095)&^4095)
 	if err != nil {
 		return err
 	}
@@ -56,15 +56,16 @@ func (l *Log) next(n int64) error {
 	return nil
 }
 
-// makeSegment gives a file with that header, out of a spare one if it can. The
-// file gets its name when its content is durable: what has a segment's name is
-// a segment.
-func (l *Log) makeSegment(number uint64, header []byte, size int64) (vfs.File, error) {
-	from := tempName
-	if size == l.opts.SegmentSize && len(l.spares) > 0 {
-		from = l.spares[0]
+// makeSegment gives a file with that header and its size, out of a spare one if
+// it can, with room for that many bytes. The file gets its name when its content
+// is durable: what has a segment's name is a segment.
+func (l *Log) makeSegment(number uint64, header []byte, room int64) (file vfs.File, size int64, err error) {
+	from, size := tempName, max(l.SegmentSize(), room)
+	used := l.takeSpare(room)
+	if used >= 0 {
+		from, size = l.spares[used].name, l.spares[used].size
 	}
-	file, err := l.opts.FS.OpenReadWrite(l.path(from), category)
+	file, err = l.opts.FS.OpenReadWrite(l.path(from), category)
 	if err == nil {
 		if err = fill(file, header, size, from == tempName); err == nil {
 			err = file.Sync()
@@ -77,16 +78,16 @@ func (l *Log) makeSegment(number uint64, header []byte, size int64) (vfs.File, e
 		}
 	}
 	if err != nil {
-		return nil, l.notMade(number, from, err)
+		return nil, 0, l.notMade(number, from, err)
 	}
-	if from != tempName {
-		l.spares = l.spares[1:]
+	if used >= 0 {
+		l.spares = slices.Delete(l.spares, used, used+1)
 	}
 	if err := l.syncDir(); err != nil {
 		_ = file.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return file, nil
+	return file, size, nil
 }
 
 // notMade tells a full volume, which leaves the log as it was, from a broken
@@ -119,7 +120,7 @@ func fill(file vfs.File, header []byte, size int64, zeros bool) error {
 
 // Release gives up the segments whose entries are all at or below index,
 // which a durable snapshot holds; the one written to stays. They are kept as
-// spare ones, up to a few, but for those whose bytes could be read.
+// spare ones, as far as they are needed, but for those whose bytes could be read.
 func (l *Log) Release(index uint64) error {
 	if l.err != nil {
 		return l.err
@@ -134,12 +135,14 @@ func (l *Log) Release(index uint64) error {
 	if kept, err := l.keepState(l.segments[released].number); !kept || err != nil {
 		return err
 	}
-	for _, s := range l.segments[:released] {
+	given := l.segments[:released]
+	l.segments = append([]segment(nil), l.segments[released:]...)
+	for _, s := range given {
 		var err error
-		if s.size == l.opts.SegmentSize && len(l.spares) < maxSpares && (l.opts.Keys == nil || s.slots != nil) {
+		if l.keeps(s.size) && (l.opts.Keys == nil || s.slots != nil) {
 			name := fileName(s.number, spareSuffix)
 			err = l.opts.FS.Rename(l.path(s.name), l.path(name))
-			l.spares = append(l.spares, name)
+			l.spares = append(l.spares, spare{name, s.size})
 		} else {
 			err = l.opts.FS.Remove(l.path(s.name))
 		}
@@ -147,7 +150,9 @@ func (l *Log) Release(index uint64) error {
 			return l.fail(fmt.Errorf("release %s: %w", s.name, err))
 		}
 	}
-	l.segments = append([]segment(nil), l.segments[released:]...)
+	if err := l.trim(); err != nil {
+		return l.fail(err)
+	}
 	// Before a spare is written to, its old name must be gone for good.
 	return l.syncDir()
 }

@@ -102,16 +102,11 @@ const (
 	frameHeader = 40
 	frameAlign  = 8
 
-	// DefaultSegmentSize is the size of a segment in bytes, unless a single
-	// frame needs more.
-	DefaultSegmentSize = 16 << 20
 	// MaxPayload bounds a frame's payload in bytes.
 	MaxPayload = 1 << 30
 	// largestSegment has room for one frame of MaxPayload, and slack. What is
 	// larger was not written by a log, and is not read into memory.
 	largestSegment = (headerSize + frameHeader + MaxPayload + vault.Overhead + slack + 2*4095) &^ 4095
-	// maxSpares is how many released segments are kept for reuse.
-	maxSpares = 4
 	// slack is kept free at a segment's end by Reserve, so that the frames of
 	// an election fit while the volume is full.
 	slack = 4 << 10

@@ -127,7 +127,7 @@ func measure(dir string, size int, keys *vault.Ring) (result, error) {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	log, _, err := wal.Open(wal.Options{FS: vfs.Default, Dir: dir, Keys: keys}, wal.Mark{}, func(*raftpb.Entry) error { return nil })
+	log, _, err := wal.Open(wal.Options{FS: vfs.Default, Dir: dir, SegmentSize: 16 << 20, Keys: keys}, wal.Mark{}, func(*raftpb.Entry) error { return nil })
 	if err != nil {
 		return result{}, err
 	}
