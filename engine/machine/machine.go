@@ -99,7 +99,7 @@ type Machine struct {
 	index   uint64 // the last log entry applied
 	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
 	reads   uint64 // makes the seeds of reads; no part of the state
-	scratch scratch
+	logged  Logged // Replay's
 }
 
 // New makes an empty machine.
@@ -153,30 +153,53 @@ func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 // Replay runs a committed batch from its encoding. An empty one only moves the
 // index: the log has entries of its own.
 func (m *Machine) Replay(index uint64, data []byte) error {
+	if err := m.Parse(&m.logged, index, data); err != nil {
+		return err
+	}
+	m.Run(&m.logged)
+	return nil
+}
+
+// Logged is a batch out of the log, parsed and not yet applied. Once it has
+// been, it can take up another.
+type Logged struct {
+	index uint64
+	batch Batch
+	scratch
+}
+
+// Parse is the first half of Replay. It looks at nothing that Run changes, so
+// that the batch behind it can be parsed while one is applied.
+func (m *Machine) Parse(into *Logged, index uint64, data []byte) error {
+	into.reset()
+	into.index, into.batch = index, Batch{}
 	if len(data) == 0 {
-		m.index = index
 		return nil
 	}
-	defer m.scratch.reset()
-	batch, err := m.scratch.decode(data)
-	if err != nil {
+	var err error
+	if into.batch, err = into.decode(data); err != nil {
 		return fmt.Errorf("machine: entry %d: %w", index, err)
 	}
-	for i, argv := range batch.Commands {
+	for i, argv := range into.batch.Commands {
 		op, err := m.parseLogged(argv)
 		if err != nil {
 			return fmt.Errorf("machine: entry %d: command %d: %w", index, i, err)
 		}
-		m.scratch.ops = append(m.scratch.ops, op)
+		into.ops = append(into.ops, op)
 	}
-	tx := m.begin(index, batch.Now)
-	seed := batch.Seed
-	for _, op := range m.scratch.ops {
+	return nil
+}
+
+// Run is the second half of Replay.
+func (m *Machine) Run(l *Logged) {
+	defer l.reset()
+	tx := m.begin(l.index, l.batch.Now)
+	seed := l.batch.Seed
+	for _, op := range l.ops {
 		seed = step(seed)
 		tx.Seed = mix(seed)
 		op.Apply(&tx)
 	}
-	return nil
 }
 
 func (m *Machine) begin(index uint64, now int64) Tx {

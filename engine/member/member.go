@@ -1,5 +1,6 @@
-// Package member is one member of a group, without goroutines, clock or
-// randomness: it carries out what the replica decides on the log, the snapshots
+// Package member is one member of a group, without clock or randomness, and but
+// for Open, which does not return before it has ended, without goroutines: it
+// carries out what the replica decides on the log, the snapshots
 // and the machine, in the order that makes an acknowledgement true.
 //
 // Events (Propose, Read, Step, Tick …) are taken between turns. A turn is
@@ -101,6 +102,7 @@ func Open(opts Options) (*Member, error) {
 		return nil, err
 	}
 	var replayed int64
+	ahead := m.replayAhead()
 	log, state, err := wal.Open(wal.Options{FS: opts.FS, Dir: m.path(LogDir), Fit: m.logWanted(), SegmentSize: opts.SegmentSize, Salt: opts.Salt, Keys: opts.Keys}, m.mark,
 		func(e *raftpb.Entry) (err error) {
 			c.Applied, c.Term = e.GetIndex(), e.GetTerm()
@@ -108,8 +110,9 @@ func Open(opts Options) (*Member, error) {
 			if c.ConfState, err = replica.Members(c.ConfState, e); err != nil {
 				return err
 			}
-			return m.replay(e)
+			return ahead.entry(e)
 		})
+	ahead.finish()
 	if err != nil {
 		return nil, err
 	}
@@ -200,11 +203,15 @@ func (m *Member) read(into *machine.Machine) (meta *snapshot.Meta, size int64, e
 // replay applies an entry that nobody here waits for. Those of raft and changes
 // of the members only move the index.
 func (m *Member) replay(e *raftpb.Entry) error {
-	data := e.GetData()
+	return m.machine.Replay(e.GetIndex(), batch(e))
+}
+
+// batch is what an entry brings to the machine.
+func batch(e *raftpb.Entry) []byte {
 	if e.GetType() != raftpb.EntryNormal {
-		data = nil
+		return nil
 	}
-	return m.machine.Replay(e.GetIndex(), data)
+	return e.GetData()
 }
 
 // Machine is the state. Finish changes it, or replaces it; a caller with more

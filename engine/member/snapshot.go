@@ -36,9 +36,9 @@ type Snapshot struct {
 const snapshotAfter = 8 << 20
 
 // logWanted is how much log there may be before a snapshot is due. The newest
-// snapshot and the log behind it take 1½ times what a snapshot of the present
+// snapshot and the log behind it take 1.4 times what a snapshot of the present
 // state would, so that during one, which has the new file beside them, the
-// volume holds 2½ times as much and what is written meanwhile. Half as much
+// volume holds 2.4 times as much and what is written meanwhile. Half as much
 // log would cost a snapshot twice as often. While a database is being filled
 // its log holds nothing that is void, and no snapshot is due.
 //
@@ -49,7 +49,7 @@ func (m *Member) logWanted() int64 {
 	if m.size >= m.opts.SnapshotAfter && m.memory > 0 {
 		state = int64(float64(m.size) * float64(m.machine.Bytes()) / float64(m.memory))
 	}
-	return max(m.opts.SnapshotAfter, state+state/2-m.size)
+	return max(m.opts.SnapshotAfter, state+state*2/5-m.size)
 }
 
 // SnapshotDue tells whether the log takes more space, and replaying it longer,

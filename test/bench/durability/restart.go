@@ -160,7 +160,7 @@ func (s *server) rewrite(shape shape) error {
 		return err
 	}
 	for range 20 {
-		if found, err := s.hasSnapshot(); err != nil || found {
+		if found, err := s.hasSnapshot(shape); err != nil || found {
 			return err
 		}
 		if err := s.load(shape); err != nil {
@@ -170,11 +170,12 @@ func (s *server) rewrite(shape shape) error {
 	return nil
 }
 
-func (s *server) hasSnapshot() (bool, error) {
+// hasSnapshot tells whether there is one of all keys.
+func (s *server) hasSnapshot(shape shape) (bool, error) {
 	if err := s.settle(); err != nil {
 		return false, err
 	}
-	out, err := exec.Command("find", s.data, "-name", "*.snap*", "-size", "+0").Output()
+	out, err := exec.Command("find", s.data, "-name", "*.snap*", "-size", fmt.Sprintf("+%dc", shape.bytes())).Output()
 	return len(bytes.TrimSpace(out)) > 0, err
 }
 
