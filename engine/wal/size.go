@@ -37,10 +37,11 @@ func (l *Log) SegmentSize() int64 {
 func (l *Log) Fit(bytes int64) { l.fit = bytes }
 
 // keeps tells whether a file of that size is kept as a spare one: when it is
-// about as large as a segment, and there is not enough without it.
+// about as large as a segment, and there is not enough without it. One is never
+// too much: on a full volume it is what writes go on in.
 func (l *Log) keeps(size int64) bool {
 	segment := l.SegmentSize()
-	return size >= segment/2 && size <= 2*segment && l.Bytes()+size <= l.fit+segment
+	return size >= segment/2 && size <= 2*segment && (len(l.spares) == 0 || l.Bytes()+size <= l.fit+segment)
 }
 
 // Bytes are what the log's files take, spare ones included.
