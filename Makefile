@@ -32,6 +32,7 @@ test: test-unit test-disk test-integration test-conformance test-e2e ## Every la
 test-unit: ## Packages on their own, with the race detector
 	@hack/preflight unit
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance -e /test/disk)
+	$(GO) -C test/policy test ./...
 
 .PHONY: test-disk
 test-disk: ## Real small file systems that fill up: refused, read on, healed, nothing lost (root)
