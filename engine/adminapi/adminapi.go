@@ -1,5 +1,6 @@
 // Package adminapi is the shape of what a member tells the operator over its
-// admin port (HTTPS, mutual TLS): GET /v1/status answers Status as JSON.
+// admin port (HTTPS, mutual TLS): GET /v1/status answers Status as JSON,
+// GET /v1/audit an AuditPage.
 package adminapi
 
 // Version of these shapes. A reader accepts its own and the previous one.
@@ -22,6 +23,8 @@ type Status struct {
 	TLS           TLS         `json:"tls"`
 	Storage       Storage     `json:"storage"`
 	Encryption    Encryption  `json:"encryption"`
+	// Audit is nil from an engine that keeps no audit log.
+	Audit *Audit `json:"audit,omitempty"`
 }
 
 // Credentials says which credential generations the member accepts, and how

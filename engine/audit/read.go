@@ -1,0 +1,72 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/coffer-dev/coffer/engine/adminapi"
+)
+
+// MaxPage is how many records Read returns at most.
+const MaxPage = 1_000
+
+// Read returns the records behind an index, limit of them at most. What is
+// damaged is left out; Status says of which file.
+func (l *Log) Read(after uint64, limit int) adminapi.AuditPage {
+	l.mu.Lock()
+	page := adminapi.AuditPage{Version: adminapi.Version, Records: []adminapi.AuditRecord{}, FirstIndex: l.firstIndex(), NextIndex: l.next}
+	var files []*file
+	var seen []file // as they are now: the writer goes on
+	for _, f := range l.files {
+		if f.check != 0 && f.next > after+1 {
+			files, seen = append(files, f), append(seen, *f)
+		}
+	}
+	l.mu.Unlock()
+	for i := range seen {
+		if err := l.readRecords(&seen[i], after, limit, &page); err != nil {
+			l.mu.Lock()
+			files[i].broken = err.Error()
+			l.mu.Unlock()
+			l.opts.Log.Error("audit records cannot be read", "file", files[i].name, "error", err)
+		}
+		if len(page.Records) == limit {
+			break
+		}
+	}
+	return page
+}
+
+// readRecords adds a file's records to the page, the readable ones if there are
+// others.
+func (l *Log) readRecords(f *file, after uint64, limit int, page *adminapi.AuditPage) (damage error) {
+	data, err := readFile(l.opts.FS, l.path(f.name))
+	if err != nil {
+		return err
+	}
+	blocks, _, _ := f.walk(data[:min(int64(len(data)), f.size)])
+	for _, b := range blocks {
+		if b.first+uint64(b.head.records) <= after+1 {
+			continue
+		}
+		lines, err := f.records(b)
+		if err != nil {
+			damage = err
+			continue
+		}
+		for _, line := range lines {
+			var r adminapi.AuditRecord
+			if err := json.Unmarshal(line, &r); err != nil {
+				damage = fmt.Errorf("offset %d: %w", b.offset, err)
+				continue
+			}
+			if r.Index > after && len(page.Records) < limit {
+				page.Records = append(page.Records, r)
+			}
+		}
+		if len(page.Records) == limit {
+			break
+		}
+	}
+	return damage
+}
