@@ -76,7 +76,7 @@ func servePod(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
+	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), AuditStream: os.Stdout, Log: log})
 	if err != nil {
 		return err
 	}

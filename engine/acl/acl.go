@@ -139,6 +139,19 @@ func (u *Users) VerifyToken(token string) bool {
 	return ok
 }
 
+// Knows reports whether a text is somebody's secret, so that it is not written
+// down where a client sent it in the place of something else. It may take
+// different times.
+func (u *Users) Knows(text string) bool {
+	sum := sha256.Sum256([]byte(text))
+	for _, id := range u.identities {
+		if slices.ContainsFunc(id.verifiers, func(v verifier) bool { return v.sum == sum }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(u.tokens, func(v verifier) bool { return v.sum == sum })
+}
+
 // match compares sum with rounds verifiers, all of them always.
 func match(sum [sha256.Size]byte, known []verifier, rounds int) (generation int64, ok bool) {
 	var absent verifier

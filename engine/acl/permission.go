@@ -42,16 +42,19 @@ type Denied struct {
 	Source  string // of the user's permissions; may be empty
 }
 
-func (d *Denied) Error() string {
-	text := "NOPERM this user has no permissions to "
+// Reason says what is not permitted.
+func (d *Denied) Reason() string {
 	switch {
 	case d.Command != "":
-		text += "run the '" + d.Command + "' command"
+		return "run the '" + d.Command + "' command"
 	case d.Channel:
-		text += "access one of the channels used as arguments"
-	default:
-		text += "access one of the keys used as arguments"
+		return "access one of the channels used as arguments"
 	}
+	return "access one of the keys used as arguments"
+}
+
+func (d *Denied) Error() string {
+	text := "NOPERM this user has no permissions to " + d.Reason()
 	if d.Source != "" {
 		text += ": see " + d.Source
 	}

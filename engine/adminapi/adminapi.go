@@ -44,6 +44,11 @@ type Credentials struct {
 type User struct {
 	Name        string       `json:"name"`
 	Generations []Generation `json:"generations"`
+	// What the user was refused since the member started: commands for want of
+	// permission, requests that waited for its quota, requests over it.
+	Denied    int64 `json:"denied,omitempty"`
+	Held      int64 `json:"held,omitempty"`
+	Throttled int64 `json:"throttled,omitempty"`
 }
 
 // Generation is one credential of a user. A revoked one is listed while

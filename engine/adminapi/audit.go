@@ -37,7 +37,8 @@ const (
 )
 
 // AuditPage answers GET /v1/audit?after=INDEX&limit=N: the records behind that
-// index, at most N (1 to 1000, 100 if it is not said).
+// index, at most N (1 to 1000, 100 if it is not said) and half a mebibyte. Who
+// wants the rest asks again, behind the last one.
 type AuditPage struct {
 	Version int           `json:"version"`
 	Records []AuditRecord `json:"records"`

@@ -67,7 +67,7 @@ func wait(t testing.TB, l *Log, ok func(*adminapi.Audit) bool) {
 // keysOf are the keys that the log has records of, in order.
 func keysOf(l *Log) (keys []string) {
 	for after := uint64(0); ; {
-		page := l.Read(after, MaxPage)
+		page := l.Read(after, 1000)
 		for _, r := range page.Records {
 			after = r.Index
 			keys = append(keys, strings.Join(r.Keys, " "))
@@ -435,7 +435,7 @@ func TestCounts(t *testing.T) {
 	l = open(t, l.opts.FS)
 	counted, seen := int64(0), 0
 	for after := uint64(0); ; {
-		page := l.Read(after, MaxPage)
+		page := l.Read(after, 1000)
 		for _, r := range page.Records {
 			seen, counted, after = seen+1, counted+r.Count, r.Index
 			if r.Operation == Connect && r.Count != 500 {

@@ -7,11 +7,11 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 )
 
-// MaxPage is how many records Read returns at most.
-const MaxPage = 1_000
+// maxPageBytes bounds what Read returns; one record more may come.
+const maxPageBytes = 512 << 10
 
-// Read returns the records behind an index, limit of them at most. What is
-// damaged is left out; Status says of which file.
+// Read returns the records behind an index, limit of them and 512 KiB at most:
+// who wants more asks again, behind the last one. What is damaged is left out; Status says of which file.
 func (l *Log) Read(after uint64, limit int) adminapi.AuditPage {
 	l.mu.Lock()
 	page := adminapi.AuditPage{Version: adminapi.Version, Records: []adminapi.AuditRecord{}, FirstIndex: l.firstIndex(), NextIndex: l.next}
@@ -23,14 +23,15 @@ func (l *Log) Read(after uint64, limit int) adminapi.AuditPage {
 		}
 	}
 	l.mu.Unlock()
+	left := maxPageBytes
 	for i := range seen {
-		if err := l.readRecords(&seen[i], after, limit, &page); err != nil {
+		if err := l.readRecords(&seen[i], after, limit, &left, &page); err != nil {
 			l.mu.Lock()
 			files[i].broken = err.Error()
 			l.mu.Unlock()
 			l.opts.Log.Error("audit records cannot be read", "file", files[i].name, "error", err)
 		}
-		if len(page.Records) == limit {
+		if len(page.Records) == limit || left <= 0 {
 			break
 		}
 	}
@@ -39,7 +40,7 @@ func (l *Log) Read(after uint64, limit int) adminapi.AuditPage {
 
 // readRecords adds a file's records to the page, the readable ones if there are
 // others.
-func (l *Log) readRecords(f *file, after uint64, limit int, page *adminapi.AuditPage) (damage error) {
+func (l *Log) readRecords(f *file, after uint64, limit int, left *int, page *adminapi.AuditPage) (damage error) {
 	data, err := readFile(l.opts.FS, l.path(f.name))
 	if err != nil {
 		return err
@@ -60,11 +61,12 @@ func (l *Log) readRecords(f *file, after uint64, limit int, page *adminapi.Audit
 				damage = fmt.Errorf("offset %d: %w", b.offset, err)
 				continue
 			}
-			if r.Index > after && len(page.Records) < limit {
+			if r.Index > after && len(page.Records) < limit && *left > 0 {
+				*left -= len(line)
 				page.Records = append(page.Records, r)
 			}
 		}
-		if len(page.Records) == limit {
+		if len(page.Records) == limit || *left <= 0 {
 			break
 		}
 	}

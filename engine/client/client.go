@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
@@ -21,7 +22,7 @@ import (
 
 const (
 	requestTimeout = 5 * time.Second
-	maxStatusBytes = 1 << 20
+	maxAnswerBytes = 1 << 20
 )
 
 // ErrNewerVersion is a member whose answers this client cannot read.
@@ -67,32 +68,44 @@ func New(o Options) *Client {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status asks the member for its status.
-func (c *Client) Status(ctx context.Context) (adminapi.Status, error) {
-	var s adminapi.Status
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.address+"/v1/status", nil)
+func (c *Client) Status(ctx context.Context) (s adminapi.Status, err error) {
+	err = c.get(ctx, "/v1/status", &s, &s.Version)
+	return s, err
+}
+
+// Audit asks the member for the audit records behind an index, at most limit.
+func (c *Client) Audit(ctx context.Context, after uint64, limit int) (p adminapi.AuditPage, err error) {
+	err = c.get(ctx, fmt.Sprintf("/v1/audit?after=%d&limit=%d", after, limit), &p, &p.Version)
+	return p, err
+}
+
+// get reads an answer, which has a version.
+func (c *Client) get(ctx context.Context, path string, answer any, version *int) error {
+	what := "member " + strings.TrimPrefix(path, "/v1/")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.address+path, nil)
 	if err != nil {
-		return s, fmt.Errorf("member status: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return s, fmt.Errorf("member status: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxStatusBytes))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
-		return s, fmt.Errorf("member status: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("member status: %s answered %s", c.address, resp.Status)
+		return fmt.Errorf("%s: %s answered %s", what, c.address, resp.Status)
 	}
 	// Unknown fields of a newer member are fine as long as the version is.
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("member status: %w", err)
+	if err := json.Unmarshal(data, answer); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	if s.Version > adminapi.Version {
-		return s, fmt.Errorf("%w: %d, this client reads up to %d", ErrNewerVersion, s.Version, adminapi.Version)
+	if *version > adminapi.Version {
+		return fmt.Errorf("%w: %d, this client reads up to %d", ErrNewerVersion, *version, adminapi.Version)
 	}
-	return s, nil
+	return nil
 }
 
 // Fingerprint makes a TLS handshake and returns the SHA-256 of the leaf's DER,

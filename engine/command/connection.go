@@ -10,8 +10,10 @@ import (
 // RedisVersion is the version of Redis whose behaviour clients may count on.
 const RedisVersion = "7.2.4"
 
+// ErrAuth is the answer to wrong credentials, whatever is wrong with them.
+const ErrAuth = textError("WRONGPASS invalid username-password pair or user is disabled.")
+
 const (
-	errAuth       = textError("WRONGPASS invalid username-password pair or user is disabled.")
 	errProto      = textError("NOPROTO unsupported protocol version")
 	errNotAuth    = textError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 	errClientName = textError("ERR Client names cannot contain spaces, newlines or special characters.")
@@ -107,8 +109,8 @@ func auth(s Session, argv [][]byte) reply.Reply {
 	if len(argv) == 3 {
 		user = string(argv[1])
 	}
-	if !s.Authenticate(user, string(argv[len(argv)-1])) {
-		return fail(errAuth)
+	if err := s.Authenticate(user, string(argv[len(argv)-1])); err != nil {
+		return fail(err)
 	}
 	return reply.OK
 }
@@ -157,8 +159,10 @@ func hello(s Session, argv [][]byte) reply.Reply {
 	if err := o.parse(argv); err != nil {
 		return fail(err)
 	}
-	if o.authGiven && !s.Authenticate(string(o.user), string(o.password)) {
-		return fail(errAuth)
+	if o.authGiven {
+		if err := s.Authenticate(string(o.user), string(o.password)); err != nil {
+			return fail(err)
+		}
 	}
 	if s.User() == "" {
 		return fail(errNotAuth)

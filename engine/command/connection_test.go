@@ -26,12 +26,12 @@ func (s *session) Reset()                  { s.reset = true }
 func (s *session) CloseAfterReply()        { s.closed = true }
 func (s *session) Describe() string        { return "id=7" }
 func (s *session) Info(of []string) string { return "# " + strings.Join(of, ",") }
-func (s *session) Authenticate(user, password string) bool {
+func (s *session) Authenticate(user, password string) error {
 	if password != "secret" {
-		return false
+		return ErrAuth
 	}
 	s.user = user
-	return true
+	return nil
 }
 
 // text renders a reply for comparison.
@@ -65,8 +65,8 @@ func TestConnectionCommands(t *testing.T) {
 			session{user: "default", proto: 3, name: "app", lib: "/6.0.0 ioredis/ "}},
 		{"password only", []string{"AUTH secret", "OK", "HELLO", hello(2), "CLIENT GETNAME", "(null)"}, session{user: "default", proto: 2}},
 		{"user", []string{"AUTH alice secret", "OK", "HELLO 3 SETNAME n", hello(3)}, session{user: "alice", proto: 3, name: "n"}},
-		{"wrong password changes nothing", []string{"HELLO 3 AUTH default wrong SETNAME n", string(errAuth), "AUTH wrong", string(errAuth),
-			"AUTH default wrong", string(errAuth), "HELLO 3", string(errNotAuth)}, session{proto: 2}},
+		{"wrong password changes nothing", []string{"HELLO 3 AUTH default wrong SETNAME n", string(ErrAuth), "AUTH wrong", string(ErrAuth),
+			"AUTH default wrong", string(ErrAuth), "HELLO 3", string(errNotAuth)}, session{proto: 2}},
 		{"bad HELLO", []string{"HELLO 4", string(errProto), "HELLO x", "ERR Protocol version is not an integer or out of range",
 			"HELLO 3 AUTH default", "ERR Syntax error in HELLO option 'AUTH'"}, session{proto: 2}},
 		{"bad CLIENT", []string{"CLIENT SETINFO LIB-COLOUR red", "ERR Unrecognized option 'LIB-COLOUR'",

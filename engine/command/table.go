@@ -75,8 +75,9 @@ type Session interface {
 	SetLib(name, version string) // "" leaves that part as it is
 	User() string                // "" before authentication
 	// Authenticate checks the credentials in constant time and binds the
-	// session to the user and the credential's generation.
-	Authenticate(user, password string) bool
+	// session to the user and the credential's generation. An error's text is
+	// the reply's; it is ErrAuth whatever is wrong with them.
+	Authenticate(user, password string) error
 	Reset() // to the state of a new connection, unauthenticated
 	CloseAfterReply()
 	Describe() string              // the CLIENT INFO line
@@ -240,7 +241,15 @@ func (c *Command) EveryKey() acl.Access {
 	return acl.Read
 }
 
-var keyspace = acl.CategoriesOf("keyspace")
+var (
+	keyspace  = acl.CategoriesOf("keyspace")
+	dangerous = acl.CategoriesOf("admin", "dangerous")
+)
+
+// Changes reports whether the command writes, or looks after the server.
+func (c *Command) Changes() bool {
+	return c.Flags&(Write|Admin) != 0 || c.set&dangerous != 0
+}
 
 // Heavy reports whether the command's work or reply grows with the data rather
 // than with its arguments.

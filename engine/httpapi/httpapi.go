@@ -10,8 +10,11 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
@@ -25,21 +28,35 @@ const (
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 60 * time.Second
 	maxHeader     = 16 << 10
+	maxPage       = 1_000 // audit records
+	defaultPage   = 100
 )
 
 // ErrWrongClient is a client certificate of the instance's CA that is not the
 // operator's.
 var ErrWrongClient = errors.New("client certificate is not the operator's")
 
-// Admin serves GET /v1/status to a client whose certificate the instance's CA
-// signed for exactly operatorName.
-func Admin(credentials func() *credential.Snapshot, operatorName string, status func() adminapi.Status, log *slog.Logger) *http.Server {
+// Admin serves GET /v1/status and GET /v1/audit to a client whose certificate
+// the instance's CA signed for exactly operatorName.
+func Admin(credentials func() *credential.Snapshot, operatorName string, status func() adminapi.Status, audit func(after uint64, limit int) adminapi.AuditPage, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+	answer := func(w http.ResponseWriter, v any) {
 		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(status()); err != nil {
-			log.Debug("writing the status", "error", err)
+		if err := json.NewEncoder(w).Encode(v); err != nil {
+			log.Debug("writing an answer", "error", err)
 		}
+	}
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, status()) })
+	var reading sync.Mutex // one page at a time: each may have a whole file in memory
+	mux.HandleFunc("GET /v1/audit", func(w http.ResponseWriter, r *http.Request) {
+		after, limit, err := page(r.URL.Query())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		reading.Lock()
+		defer reading.Unlock()
+		answer(w, audit(after, limit))
 	})
 	s := server(mux, credentials, log)
 	base := s.TLSConfig.GetConfigForClient
@@ -56,6 +73,22 @@ func Admin(credentials func() *credential.Snapshot, operatorName string, status 
 		return c, nil
 	}
 	return s
+}
+
+// page reads which audit records are asked for.
+func page(query url.Values) (after uint64, limit int, err error) {
+	limit = defaultPage
+	if text := query.Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("after: %.40q, must be a record's index", text)
+		}
+	}
+	if text := query.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
+			return 0, 0, fmt.Errorf("limit: %.40q, must be from 1 to %d", text, maxPage)
+		}
+	}
+	return after, limit, nil
 }
 
 func verifyName(state tls.ConnectionState, operatorName string) error {

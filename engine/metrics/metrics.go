@@ -21,6 +21,9 @@ type Sample struct {
 	ProtocolErrors, Denied, Commands, OutputExceeded    int64
 	BytesIn, BytesOut                                   int64
 	Sessions                                            []Sessions
+	Users                                               []User
+	AuditRecords                                        uint64
+	AuditLost                                           int64
 
 	Leader             bool
 	Term, AppliedIndex uint64
@@ -38,6 +41,12 @@ type Sessions struct {
 	User       string
 	Generation int64
 	Count      int64
+}
+
+// User is what a user was refused.
+type User struct {
+	Name                    string
+	Denied, Held, Throttled int64
 }
 
 // Certificate is one that is served.
@@ -79,6 +88,11 @@ var (
 	authFailures     = desc("authentication_failures_total", "Wrong users or passwords.")
 	protocolErrors   = desc("protocol_errors_total", "Connections closed for malformed or oversized requests.")
 	denied           = desc("commands_denied_total", "Commands refused for want of permission.")
+	userDenied       = desc("user_commands_denied_total", "Commands refused to a user for want of permission.", "user")
+	userHeld         = desc("user_requests_held_total", "Requests that waited because of the user's quota.", "user")
+	userThrottled    = desc("user_requests_throttled_total", "Requests refused because of the user's quota.", "user")
+	auditRecords     = desc("audit_records_total", "The last record's index in the audit log.")
+	auditLost        = desc("audit_records_lost_total", "Audit records that could not be written.")
 	commands         = desc("commands_total", "Commands served.")
 	outputExceeded   = desc("output_limit_closed_total", "Connections closed because a reply exceeded the output limit.")
 	networkBytes     = desc("network_bytes_total", "Bytes inside TLS, by direction.", "direction")
@@ -111,6 +125,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, x := range s.Sessions {
 		send(sessions, gauge, float64(x.Count), x.User, strconv.FormatInt(x.Generation, 10))
 	}
+	for _, u := range s.Users {
+		send(userDenied, counter, float64(u.Denied), u.Name)
+		send(userHeld, counter, float64(u.Held), u.Name)
+		send(userThrottled, counter, float64(u.Throttled), u.Name)
+	}
+	send(auditRecords, counter, float64(s.AuditRecords))
+	send(auditLost, counter, float64(s.AuditLost))
 	for _, x := range []struct {
 		desc  *prometheus.Desc
 		value int64

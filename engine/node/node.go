@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
@@ -36,7 +38,9 @@ type Options struct {
 	Config  config.Config
 	Member  string // pod name
 	Version string // of the engine
-	Log     *slog.Logger
+	// AuditStream gets the audit records, a line of JSON each; nil for nobody.
+	AuditStream io.Writer
+	Log         *slog.Logger
 }
 
 // Node is a running member.
@@ -46,6 +50,7 @@ type Node struct {
 	memoryLimit int64
 	credentials *credential.Watcher
 	group       *Group
+	audit       *audit.Log
 	server      *server.Server
 	admin       *http.Server
 	health      *http.Server
@@ -97,13 +102,17 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openGroup(); err != nil {
 		return err
 	}
+	if err := n.openAudit(); err != nil {
+		return err
+	}
 	n.server = server.New(server.Options{
-		Limits: n.opts.Config.Limits, Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Log: n.opts.Log,
+		Limits: n.opts.Config.Limits, Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts,
+		Audit: n.audit, Log: n.opts.Log,
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
-	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.opts.Log)
+	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.audit.Read, n.opts.Log)
 	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
 		return err
 	}
@@ -216,6 +225,9 @@ func (n *Node) stop() error {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
+	}
+	if n.audit != nil {
+		err = errors.Join(err, n.audit.Close())
 	}
 	if n.group != nil {
 		err = errors.Join(err, n.group.Stop())

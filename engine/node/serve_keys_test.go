@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/node"
@@ -39,6 +40,7 @@ func TestEncryptionKeyIsRotatedWhileServing(t *testing.T) {
 	mount(t, dir, keyFiles(1))
 	m := newMember(t, func(c *config.Config) { c.Files.EncryptionKeys = dir })
 	ctx := context.Background()
+	m.audited(t, acl.AuditAll) // whose files hold keys' names
 	db := m.redis(t)
 	if err := db.Set(ctx, "the-key", "the-value", 0).Err(); err != nil {
 		t.Fatal(err)
@@ -76,6 +78,9 @@ func TestEncryptionKeyIsRotatedWhileServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.start(t)
+	if page, err := m.admin(t, operatorName).Audit(ctx, 0, 1000); err != nil || !strings.Contains(fmt.Sprint(page.Records), "the-key") {
+		t.Errorf("audit records after a restart: %v, %v", page.Records, err)
+	}
 	if got, err := m.redis(t).Get(ctx, "the-key").Result(); err != nil || got != "the-value" {
 		t.Errorf("after a restart: %q, %v", got, err)
 	}

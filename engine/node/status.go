@@ -51,6 +51,8 @@ func (n *Node) Status() adminapi.Status {
 		Encryption: facts.Encryption,
 	}
 	s.Encryption.Error = snapshot.KeysError
+	n.countAudit(&s.Encryption)
+	s.Audit = n.audit.Status()
 	if facts.Storage.Full {
 		s.Reason = storageFull
 	}
@@ -77,7 +79,8 @@ func usersOf(accepted *acl.Users, stats server.Stats) []adminapi.User {
 	users := make([]adminapi.User, 0, len(generations))
 	for name, list := range generations {
 		slices.SortFunc(list, func(a, b adminapi.Generation) int { return int(a.Number - b.Number) })
-		users = append(users, adminapi.User{Name: name, Generations: list})
+		refused := stats.Users[name]
+		users = append(users, adminapi.User{Name: name, Generations: list, Denied: refused.Denied, Held: refused.Held, Throttled: refused.Throttled})
 	}
 	slices.SortFunc(users, func(a, b adminapi.User) int {
 		if a.Name < b.Name {
@@ -127,7 +130,10 @@ func (n *Node) sample() metrics.Sample {
 	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
 	s.LogSyncs = n.logSyncs.Load()
 	s.StorageCapacity, s.StorageAvailable = facts.Storage.CapacityBytes, facts.Storage.AvailableBytes
+	audited := n.audit.Status()
+	s.AuditRecords, s.AuditLost = audited.NextIndex-1, audited.Lost
 	for _, user := range usersOf(snapshot.Users, st) {
+		s.Users = append(s.Users, metrics.User{Name: user.Name, Denied: user.Denied, Held: user.Held, Throttled: user.Throttled})
 		for _, g := range user.Generations {
 			s.Sessions = append(s.Sessions, metrics.Sessions{User: user.Name, Generation: g.Number, Count: g.Sessions})
 		}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -16,16 +18,22 @@ type admission struct {
 	hosts   map[string]int // pending, by source address
 }
 
-func (a *admission) enter(host string) bool {
+// enter counts a connection in, or says which cap is reached.
+func (a *admission) enter(host string) (reached string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.now >= a.total || a.pending >= a.unauthenticated || a.hosts[host] >= a.perHost {
-		return false
+	switch {
+	case a.now >= a.total:
+		return "limits.maxClients"
+	case a.pending >= a.unauthenticated:
+		return "limits.maxUnauthenticated"
+	case a.hosts[host] >= a.perHost:
+		return "limits.maxUnauthenticatedPerHost"
 	}
 	a.now++
 	a.pending++
 	a.hosts[host]++
-	return true
+	return ""
 }
 
 func (a *admission) leave(host string, unauthenticated bool) {
@@ -54,6 +62,20 @@ func (a *admission) settle(host string, by int) {
 	if a.hosts[host] == 0 {
 		delete(a.hosts, host)
 	}
+}
+
+// sourceOf is the source address that connections and failed logins are counted
+// by. Of IPv6 it is the network: who has one has all its 2^64 addresses.
+func sourceOf(addr net.Addr) string {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		return netip.PrefixFrom(ip, 64).Masked().String()
+	}
+	return ip.String()
 }
 
 // Failed logins of one source address that are answered at once, within which

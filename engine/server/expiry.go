@@ -36,6 +36,7 @@ func (s *Server) watchExpiry(done <-chan struct{}) {
 // so that they close: between two commands, idle ones at once.
 func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	s.wakeRefused(snapshot)
+	s.usages.forget(snapshot.Users)
 	select {
 	case s.usersChanged <- struct{}{}:
 	default: // it will look

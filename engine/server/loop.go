@@ -111,7 +111,7 @@ func (r countingReader) Read(p []byte) (int, error) {
 func (c *session) gather() (served int) {
 	b := c.loop.batch
 	from, bytes, writes := len(b.items), 0, false
-	for served < maxTurn && c.barrier == nil {
+	for served < maxTurn && c.barrier == nil && !c.held {
 		argv, complete, err := c.next()
 		if err != nil {
 			c.barrier = &barrier{err: err}
@@ -216,10 +216,8 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		if c.identity == nil {
 			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
 		}
-		action := cmd.Action(keys)
-		if denied := c.identity.Allows(&action); denied != nil {
-			c.srv.counters.denied.Add(1)
-			return refuse(denied)
+		if err := c.permit(cmd, keys); err != nil {
+			return refuse(err)
 		}
 	}
 	for _, key := range keys {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -36,6 +37,7 @@ type Options struct {
 	Credentials func() *credential.Snapshot
 	Executor    Executor
 	Facts       func() Facts // for INFO
+	Audit       *audit.Log   // nil: nothing is recorded
 	Log         *slog.Logger
 }
 
@@ -45,6 +47,7 @@ type Server struct {
 	tls       *tls.Config
 	admission admission
 	throttle  throttle
+	usages    usages
 	started   time.Time
 	nextID    atomic.Int64
 	counters  counters
@@ -79,6 +82,7 @@ func New(opts Options) *Server {
 			perHost: opts.Limits.MaxUnauthenticatedPerHost, hosts: map[string]int{},
 		},
 		throttle:     throttle{hosts: map[string]failures{}},
+		usages:       usages{users: map[string]*usage{}},
 		usersChanged: make(chan struct{}, 1),
 	}
 	// Session tickets carry no certificate: with them a client could go on
@@ -151,9 +155,10 @@ func isTemporary(err error) bool {
 }
 
 func (s *Server) admit(conn net.Conn) {
-	host := hostOf(conn.RemoteAddr())
-	if !s.admission.enter(host) {
+	host := sourceOf(conn.RemoteAddr())
+	if reason := s.admission.enter(host); reason != "" {
 		s.counters.rejected.Add(1)
+		s.recordRejected(host, reason)
 		conn.Close()
 		return
 	}
@@ -178,6 +183,7 @@ func (s *Server) left(c *session) {
 	delete(s.sessions, c)
 	s.mu.Unlock()
 	s.admission.leave(c.host, c.unauthenticated)
+	s.usages.move(c.credential.User, "", 0)
 	s.wg.Done()
 }
 
@@ -229,10 +235,18 @@ type SessionKey struct {
 	Generation int64
 }
 
+// UserStats is what a user was refused since it first logged in.
+type UserStats struct {
+	Denied    int64 // commands, for want of permission
+	Held      int64 // requests that waited for quota.requestsPerSecond
+	Throttled int64 // requests that it refused
+}
+
 // Stats is what the server counted since it started, and what there is now.
 type Stats struct {
 	Connections, Unauthenticated                        int64
 	Sessions                                            map[SessionKey]int64
+	Users                                               map[string]UserStats // of users that have sessions, or had
 	Accepted, Rejected, HandshakeFailures, AuthFailures int64
 	ProtocolErrors, Denied, Commands, OutputExceeded    int64
 	BytesIn, BytesOut                                   int64
@@ -259,13 +273,6 @@ func (s *Server) Stats() Stats {
 		}
 		st.Sessions[SessionKey{credential.User, credential.Generation()}]++
 	}
+	st.Users = s.usages.stats()
 	return st
-}
-
-func hostOf(addr net.Addr) string {
-	host, _, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return addr.String()
-	}
-	return host
 }

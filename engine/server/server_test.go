@@ -17,6 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
@@ -66,8 +70,19 @@ type fixture struct {
 	*Server
 	executor    *memory
 	credentials atomic.Pointer[credential.Snapshot]
+	audit       *audit.Log
+	stream      gate
 	addr        string
 	password    string
+}
+
+// gate takes audit records, unless the test has it locked.
+type gate struct{ sync.Mutex }
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.Lock()
+	defer g.Unlock()
+	return len(p), nil
 }
 
 func start(t *testing.T, change ...func(*config.Limits)) *fixture {
@@ -91,7 +106,14 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 	}
 	f := &fixture{executor: &memory{machine: machine.New(command.Parse)}, password: strings.TrimSpace(string(password))}
 	f.credentials.Store(watcher.Current())
+	if f.audit, err = audit.Open(audit.Options{
+		FS: vfs.NewMem(), Dir: "audit", Member: "kv-0", Policy: acl.Audit{Level: acl.AuditNone}, Log: log, Stream: &f.stream,
+		IsSecret: func(text string) bool { return f.credentials.Load().Users.Knows(text) },
+	}); err != nil {
+		t.Fatal(err)
+	}
 	f.Server = New(Options{
+		Audit:  f.audit,
 		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,6 +130,9 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 			t.Error(err)
 		}
 		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		if err := f.audit.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -334,11 +359,11 @@ func TestThrottle(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	a := admission{total: 3, unauthenticated: 2, perHost: 1, hosts: map[string]int{}}
-	if !a.enter("a") || a.enter("a") || !a.enter("b") || a.enter("c") {
+	if a.enter("a") != "" || a.enter("a") != "limits.maxUnauthenticatedPerHost" || a.enter("b") != "" || a.enter("c") != "limits.maxUnauthenticated" {
 		t.Error("caps on unauthenticated connections")
 	}
 	a.authenticated("a", true)
-	if !a.enter("a") || a.enter("d") {
+	if a.enter("a") != "" || a.enter("d") != "limits.maxClients" {
 		t.Error("total cap")
 	}
 	a.leave("a", false)

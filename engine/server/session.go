@@ -47,7 +47,7 @@ type session struct {
 	joined    bool // the loop has it: the handshake is over
 	executing bool
 	blocked   bool // the client takes nothing
-	held      bool
+	held      bool // until heldUntil
 	closing   bool // after the replies so far
 	ended     bool
 
@@ -56,6 +56,7 @@ type session struct {
 	authentication  *alarm // while it is
 	slow            *alarm // while it is blocked
 	holding         *alarm // while it is held
+	heldUntil       time.Time
 
 	name            string
 	libName, libVer string
@@ -64,6 +65,8 @@ type session struct {
 
 	snapshot *credential.Snapshot // what identity was resolved in
 	identity *acl.Identity
+	usage    *usage // its user's
+	audited  bool   // the audit log was full when it was recorded
 
 	mu         sync.Mutex
 	credential acl.Credential // of the last successful AUTH
@@ -125,10 +128,15 @@ func (c *session) end() {
 
 // hold withholds the session's replies, and reads nothing from it, for a while.
 func (c *session) hold(d time.Duration) {
-	c.held = true
+	until := time.Now().Add(d)
+	if c.held && until.Before(c.heldUntil) {
+		return
+	}
+	c.held, c.heldUntil = true, until
 	c.holding.stop()
 	c.holding = c.loop.after(d, func() {
 		c.held = false
+		c.awaitAudit()
 		c.serve()
 	})
 }
@@ -208,31 +216,41 @@ func (c *session) SetLib(name, version string) {
 func (c *session) User() string { return c.credential.User }
 
 // Authenticate implements command.Session.
-func (c *session) Authenticate(user, password string) bool {
+func (c *session) Authenticate(user, password string) error {
 	snapshot := c.srv.opts.Credentials()
 	id, proved, refusal := snapshot.Users.Verify(user, password, time.Now())
 	if refusal != "" {
 		c.srv.counters.authFailures.Add(1)
-		if delay := c.srv.throttle.failed(c.host, time.Now()); delay > 0 {
+		delay := c.srv.throttle.failed(c.host, time.Now())
+		if delay > 0 {
 			c.hold(delay)
 		}
-		return false
+		c.recordLogin(user, string(refusal), delay > 0)
+		return command.ErrAuth
 	}
-	c.snapshot, c.identity = snapshot, id
+	limit := id.Quota().Connections
+	usage := c.srv.usages.move(c.credential.User, user, limit)
+	if usage == nil {
+		c.recordLogin(user, "quota.connections", false)
+		return overQuota(id, "ERR max number of clients reached for this user", "connections", limit)
+	}
+	c.snapshot, c.identity, c.usage = snapshot, id, usage
 	c.bind(proved)
+	c.recordLogin(user, "", false)
 	if c.unauthenticated {
 		c.unauthenticated = false
 		c.srv.admission.authenticated(c.host, true)
 		c.reader.SetLimits(c.srv.limits())
 		c.authentication.stop()
 	}
-	return true
+	return nil
 }
 
 // Reset implements command.Session.
 func (c *session) Reset() {
 	c.proto, c.name = 2, ""
-	c.snapshot, c.identity = nil, nil
+	c.srv.usages.move(c.credential.User, "", 0)
+	c.snapshot, c.identity, c.usage = nil, nil, nil
 	c.bind(acl.Credential{})
 	if !c.unauthenticated {
 		c.unauthenticated = true

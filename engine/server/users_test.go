@@ -12,15 +12,19 @@ import (
 
 // user is one of the test's, whose password is its name.
 func user(name string, change ...func(*acl.User)) acl.User {
-	sum := sha256.Sum256([]byte(name))
 	u := acl.User{
-		Name: name, Verifiers: []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}},
+		Name: name, Verifiers: verifiers(name),
 		Commands: acl.Admin, Keys: []string{"*"}, Source: "AccessToken shop/" + name,
 	}
 	for _, f := range change {
 		f(&u)
 	}
 	return u
+}
+
+func verifiers(password string) []acl.Verifier {
+	sum := sha256.Sum256([]byte(password))
+	return []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}}
 }
 
 // users puts a users file in force.

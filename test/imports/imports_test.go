@@ -52,12 +52,13 @@ var rules = []rule{
 	{of: `^controllers/accesstoken$`, never: local + `controllers/kvdatabase`, why: "kinds never import each other"},
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
+	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
 	{of: `^engine/(acl|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
 	{of: `^engine/command$`, never: local, but: engine + `(acl|glob|machine|reply|store)$`, why: "a command says what it needs; permission and durability are decided elsewhere"},
 	{of: `^engine/(machine|store|command)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},
 	{of: `^engine/member$`, never: local, but: engine + `(machine|replica|snapshot|vault|wal)$`, why: "a member is the log, the snapshots and the machine, as the replica says"},
 	{of: `^engine/member$`, never: `^(time|crypto/rand|math/rand|math/rand/v2|sync)$`, why: "a simulation plays it: no clock, no randomness, nothing that runs beside it"},
-	{of: `^engine/(wal|snapshot|replica|vault|member)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
+	{of: `^engine/(wal|snapshot|replica|vault|member|audit)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
 	{of: `^engine/server$`, never: engine + `(node|member|replica|wal|snapshot)$`, why: "the server hands commands to an executor that node provides"},
 }
 

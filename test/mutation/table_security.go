@@ -7,6 +7,10 @@ const (
 	serverSession = "engine/server/session.go"
 	commandTable  = "engine/command/table.go"
 	authorities   = "engine/credential/authorities.go"
+	serverQuota   = "engine/server/quota.go"
+	serverAudit   = "engine/server/audit.go"
+	auditFormat   = "engine/audit/format.go"
+	auditWrite    = "engine/audit/write.go"
 	permissionPkg = "test/conformance/permission"
 )
 
@@ -47,4 +51,48 @@ var permissions = []safeguard{
 		old: "return !c.identity.ExpiredAt(c.loop.now)", new: "return true"},
 	{name: "that an idle session ends with its user", file: "engine/server/expiry.go", test: "TestUsersExpire",
 		old: "case <-timer.C:\n\t\t\ts.wakeRefused(s.opts.Credentials())", new: "case <-timer.C:"},
+	{name: "that one credential's comparison tells nothing of the others", file: aclUsers, test: "TestEveryVerifierIsCompared",
+		old: "for i := range rounds {\n\t\tcandidate, real := &absent, 0", new: "for i := range len(known) {\n\t\tcandidate, real := &absent, 0"},
+	{name: "the comparison in constant time", file: aclUsers, test: "TestEveryVerifierIsCompared",
+		old: "equal := subtle.ConstantTimeCompare(sum[:], candidate.sum[:]) & real", new: "equal := real\n\t\tif sum != candidate.sum {\n\t\t\tequal = 0\n\t\t}"},
+	{name: "the quota of connections", file: serverQuota, test: "TestConnectionQuota",
+		old: "if limit > 0 && next.sessions >= limit {", new: "if false {"},
+	{name: "that a session that leaves makes room", file: serverQuota, test: "TestConnectionQuota",
+		old: "u.users[from].sessions--", new: ""},
+	{name: "the quota of requests", file: serverQuota, test: "TestRequestQuota",
+		old: "c.hold(max(wait, minHold))", new: ""},
+	{name: "how long a request waits for its quota", file: serverQuota, test: "TestRequestsThatWouldWaitTooLongAreRefused",
+		old: "if wait > quotaHold {", new: "if false {"},
+	{name: "IPv6 sources by their network", file: "engine/server/admission.go", test: "TestSourceOf",
+		old: "if ip.Is6() {", new: "if false {"},
+	{name: "the record of what is refused", file: serverAudit, test: "TestAuditLevels",
+		old: "class = audit.Refusal\n\tcase", new: "class = audit.Read\n\tcase"},
+	{name: "the record of what changes", file: serverAudit, test: "TestAuditLevels",
+		old: "class = audit.Change\n\t}\n\tif c.srv.opts.Audit.Wants(class) {\n\t\tc.record", new: "class = audit.Read\n\t}\n\tif c.srv.opts.Audit.Wants(class) {\n\t\tc.record"},
+	{name: "that a password given as a name is not recorded", file: "engine/audit/write.go", in: "engine/server", test: "TestAuditLevels",
+		old: "l.opts.IsSecret(e.Identity) {", new: "l.opts.IsSecret(e.Identity) && false {"},
+	{name: "that who fills the audit log waits", file: serverAudit, test: "TestWhoFillsTheAuditLogWaits",
+		old: "c.audited = c.audited && c.srv.opts.Audit.Full()", new: "c.audited = false"},
+	{name: "the bound of what waits to be recorded", file: "engine/audit/log.go", test: "TestFull",
+		old: "l.queued.Load() > maxQueued", new: "l.queued.Load() > 1<<40"},
+	{name: "that lost records are counted and told", file: auditWrite, test: "TestFullVolume",
+		old: "l.untold += int64(count)", new: ""},
+	{name: "the checksum of audit blocks", file: auditFormat, test: "TestTornAndRotten",
+		old: "if f.blockCheck(b, int64(at)) != binary.LittleEndian.Uint32(b[4:]) {", new: "if false {"},
+	{name: "that rot of the audit log is told from a torn end", file: auditFormat, test: "TestTornAndRotten",
+		old: "if uint64(at) >= synced {", new: "if true {"},
+	{name: "that no index is given twice after a crash", file: "engine/audit/log.go", test: "TestTornAndRotten",
+		old: "l.next += crashLeap\n\t}\n}", new: "}\n}"},
+	{name: "the fsync of the audit log", file: "engine/audit/retain.go", test: "TestACrashTakesNoMoreThanTheEnd",
+		old: "if err := l.out.SyncData(); err != nil {", new: "if err := error(nil); err != nil {"},
+	{name: "the bound of all audit files", file: "engine/audit/retain.go", test: "TestRetention",
+		old: "|| total > l.maxBytes", new: ""},
+	{name: "the retention of audit records", file: "engine/audit/retain.go", test: "TestRetention",
+		old: "l.files[0].last < oldest ||", new: ""},
+	{name: "the seal of audit records", file: auditFormat, test: "TestRecordsOutliveTheProcess",
+		old: "if f.slots != nil && h.records > 0 {\n\t\tdst = f.slots.Seal", new: "if false {\n\t\tdst = f.slots.Seal"},
+	{name: "that audit files follow the keys", file: "engine/audit/keys.go", test: "TestKeyRotation",
+		old: "case !f.slots.Wrapped(l.keys):", new: "case false:"},
+	{name: "the bound of a page of audit records", file: "engine/httpapi/httpapi.go", in: nodePkg, test: "TestAuditIsReadByIndex",
+		old: "limit < 1 || limit > maxPage", new: "limit < 1"},
 }

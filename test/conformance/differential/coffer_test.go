@@ -90,15 +90,15 @@ type session struct {
 	name  string
 }
 
-func (s *session) ID() int64                        { return 7 }
-func (s *session) Proto() int                       { return s.proto }
-func (s *session) SetProto(p int)                   { s.proto = p }
-func (s *session) Name() string                     { return s.name }
-func (s *session) SetName(n string)                 { s.name = n }
-func (s *session) SetLib(string, string)            {}
-func (s *session) User() string                     { return "default" }
-func (s *session) Authenticate(string, string) bool { return false }
-func (s *session) Reset()                           {}
-func (s *session) CloseAfterReply()                 {}
-func (s *session) Describe() string                 { return "id=7" }
-func (s *session) Info([]string) string             { return "" }
+func (s *session) ID() int64                         { return 7 }
+func (s *session) Proto() int                        { return s.proto }
+func (s *session) SetProto(p int)                    { s.proto = p }
+func (s *session) Name() string                      { return s.name }
+func (s *session) SetName(n string)                  { s.name = n }
+func (s *session) SetLib(string, string)             {}
+func (s *session) User() string                      { return "default" }
+func (s *session) Authenticate(string, string) error { return command.ErrAuth }
+func (s *session) Reset()                            {}
+func (s *session) CloseAfterReply()                  {}
+func (s *session) Describe() string                  { return "id=7" }
+func (s *session) Info([]string) string              { return "" }
