@@ -16,11 +16,11 @@ const (
 
 // permissions: who may connect, and what they may do.
 var permissions = []safeguard{
-	{name: "the permission check", file: serverLoop, in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if denied := c.identity.Allows(&action); denied != nil {", new: "if denied := c.identity.Allows(&action); false {"},
+	{name: "the permission check", file: serverAudit, in: nodePkg, test: "TestPermissionsAndLimits",
+		old: "denied := c.identity.Allows(&action)\n", new: "denied := c.identity.Allows(&action)\n\tdenied = nil\n"},
 	{name: "authentication before commands", file: serverLoop, in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if c.identity == nil {\n\t\t\treturn nil, machine.Item{}, reply.Error(\"NOAUTH Authentication required.\")\n\t\t}\n\t\taction := cmd.Action(keys)\n\t\tif denied := c.identity.Allows(&action); denied != nil {",
-		new: "action := cmd.Action(keys)\n\t\tif c.identity == nil {\n\t\t} else if denied := c.identity.Allows(&action); denied != nil {"},
+		old: "if c.identity == nil {\n\t\t\treturn nil, machine.Item{}, reply.Error(\"NOAUTH Authentication required.\")\n\t\t}\n\t\tif err := c.permit(cmd, keys); err != nil {",
+		new: "if c.identity == nil {\n\t\t} else if err := c.permit(cmd, keys); err != nil {"},
 	{name: "that sessions of a revoked credential end", file: serverSession, in: nodePkg, test: "TestRevokedSessionsAreClosed",
 		old: "if !current.Users.Accepts(c.credential, c.loop.now) {", new: "if false {"},
 	{name: "the order of the rules", file: aclPermission, test: "TestTheLastRuleThatMatchesCounts",
