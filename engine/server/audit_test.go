@@ -130,6 +130,7 @@ func TestWhoFillsTheAuditLogWaits(t *testing.T) {
 
 // TestRefusedConnectionsAreCounted: with one record, however many there are.
 func TestRefusedConnectionsAreCounted(t *testing.T) {
+	t.Parallel() // it waits for what is counted to be told
 	f := start(t, func(l *config.Limits) { l.MaxUnauthenticatedPerHost = 1 })
 	f.audit.SetPolicy(acl.Audit{Level: acl.AuditDenied, RetentionSeconds: 3600})
 	f.dial(t)

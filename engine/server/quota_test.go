@@ -82,6 +82,7 @@ func TestRequestQuota(t *testing.T) {
 
 // TestRequestsThatWouldWaitTooLongAreRefused with the quota's name.
 func TestRequestsThatWouldWaitTooLongAreRefused(t *testing.T) {
+	t.Parallel() // it waits for what is counted to be told
 	f := start(t)
 	f.audit.SetPolicy(acl.Audit{Level: acl.AuditDenied, RetentionSeconds: 3600})
 	f.users(t, user("cart", func(u *acl.User) { u.Quota = &acl.Quota{RequestsPerSecond: 1} }))
