@@ -16,6 +16,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/engine/wal"
 )
 
 // What one log entry carries at most, unless a single request is larger.
@@ -52,9 +53,10 @@ type GroupOptions struct {
 }
 
 // Group executes commands: reads at once under its lock, writes through the
-// log. One goroutine, the loop, gathers what all connections have queued into
-// one entry, writes it with one fsync, applies it and tells the callers; while
-// it waits for the disk the next entry gathers.
+// log. One goroutine at a time gathers what all connections have queued into one
+// entry, writes it with one fsync, applies it and tells the callers; while it
+// waits for the disk the next entry gathers. It is the loop; with EverySecond,
+// where there is no wait, mostly the caller itself.
 //
 // Nothing is acknowledged that the log might still lose: a failed write or
 // fsync stops the group for good, and Done tells.
@@ -75,8 +77,12 @@ type Group struct {
 	leading atomic.Bool   // the state is complete and can be read
 	term    atomic.Uint64 // of the hard state written last
 
-	// The loop's alone, as all of member but its machine.
+	// The rest is guarded by working, as all of member but its machine.
+	working  sync.Mutex
+	broken   error // why who worked in the loop's place could not go on
 	ticks    uint64
+	syncing  bool // the log, beside the loop
+	synced   chan wal.Synced
 	wanted   int64          // bytes of the entry that found no space
 	items    []machine.Item // of the entry at hand
 	snapshot snapshotting
@@ -133,6 +139,9 @@ func (g *Group) Write(items []machine.Item, done func(error)) {
 	g.queueMu.Unlock()
 	if closed {
 		done(ErrStopped)
+		return
+	}
+	if g.workNow() {
 		return
 	}
 	select {

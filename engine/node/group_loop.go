@@ -1,12 +1,14 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/wal"
@@ -28,22 +30,57 @@ func (g *Group) loop() {
 	defer ticker.Stop()
 	var err error
 	for running := true; running && err == nil; {
+		var handle func() error
 		select {
 		case <-g.stop:
 			running = false
 		case <-g.wake:
 		case result := <-g.snapshot.finished:
-			err = g.endSnapshot(result)
+			handle = func() error { return g.endSnapshot(result) }
 		case <-g.encryption.changed:
-			err = g.rewrap()
+			handle = g.rewrap
+		case synced := <-g.synced:
+			handle = func() error { return g.endSync(synced) }
 		case <-ticker.C:
-			err = g.onTick()
+			handle = g.onTick
 		}
 		if err == nil {
-			err = g.drain()
+			err = g.work(handle)
 		}
 	}
-	g.finish(err)
+	g.working.Lock()
+	defer g.working.Unlock()
+	g.finish(cmp.Or(err, g.broken))
+}
+
+// work does something that is the worker's alone, then works off the queue.
+func (g *Group) work(handle func() error) error {
+	g.working.Lock()
+	defer g.working.Unlock()
+	if handle != nil {
+		if err := handle(); err != nil {
+			return err
+		}
+	}
+	return g.drain()
+}
+
+// workNow works off the queue in the goroutine of who filled it, unless another
+// one works: with EverySecond nobody waits for the disk, and handing a batch to
+// another thread and back costs more than carrying it out.
+func (g *Group) workNow() bool {
+	if g.opts.Durability != config.EverySecond || !g.working.TryLock() {
+		return false
+	}
+	defer g.working.Unlock()
+	if isClosed(g.done) {
+		return false
+	}
+	if err := g.drain(); err != nil {
+		g.broken = cmp.Or(g.broken, err)
+		g.halt() // which ends the loop
+	}
+	return true
 }
 
 // finish gives everything free. Whoever still waits is told.
@@ -224,14 +261,28 @@ func (g *Group) onTick() error {
 		return err
 	}
 	if second {
-		if err := g.member.Log().Sync(); err != nil {
-			return err
-		}
+		g.beginSync()
 		if err := g.sealPlain(); err != nil {
 			return err
 		}
 	}
 	return g.sweep()
+}
+
+// beginSync makes the log durable while writes go on.
+func (g *Group) beginSync() {
+	if g.syncing {
+		return
+	}
+	if sync := g.member.Log().SyncBeside(); sync != nil {
+		g.syncing = true
+		go func() { g.synced <- sync() }()
+	}
+}
+
+func (g *Group) endSync(s wal.Synced) error {
+	g.syncing = false
+	return g.member.Log().Synced(s)
 }
 
 // sweep proposes to remove what has expired.

@@ -299,6 +299,32 @@ func TestFailedFsyncStopsTheGroup(t *testing.T) {
 	}
 }
 
+// TestFailedFsyncBesideTheLogStopsTheGroup: with EverySecond nobody waits for
+// the disk, and what it has lost is unknown all the same.
+func TestFailedFsyncBesideTheLogStopsTheGroup(t *testing.T) {
+	var broken atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && op.Kind == errorfs.OpFileSyncData {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	g := startGroup(t, groupOptions(fs, func(o *GroupOptions) { o.Durability = config.EverySecond }))
+	broken.Store(true)
+	do(t, g, item("SET", "a", "1"))
+	select {
+	case <-g.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the group goes on")
+	}
+	if err := g.Do([]machine.Item{item("SET", "a", "2")}); err == nil {
+		t.Error("a write was taken after a failed fsync")
+	}
+	if err := g.Stop(); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) {
+		t.Errorf("why it stopped: %v", err)
+	}
+}
+
 func TestFullVolumeRefusesWritesAndHeals(t *testing.T) {
 	var full atomic.Bool
 	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -41,12 +42,13 @@ type Log struct {
 	opts     Options
 	segments []segment
 	spares   []spare
-	fit      int64     // see Fit
-	file     vfs.File  // of the last segment
-	seed     uint32    // of the last segment
-	end      int64     // where the next frame goes
-	durable  int64     // up to where the last segment is
-	state    lastState // of raft
+	fit      int64      // see Fit
+	file     vfs.File   // of the last segment
+	beside   sync.Mutex // held while SyncBeside is at it
+	seed     uint32     // of the last segment
+	end      int64      // where the next frame goes
+	durable  int64      // up to where the last segment is
+	state    lastState  // of raft
 	buf      []byte
 	sealed   []byte // a frame as it is written
 	err      error  // ErrFailed, once it happened
@@ -168,6 +170,52 @@ func (l *Log) Sync() error {
 	return nil
 }
 
+// SyncBeside returns what makes durable all that was appended until now, to be
+// called by another goroutine while the log goes on; nil when it is. What it
+// returns is to be handed to Synced.
+func (l *Log) SyncBeside() (sync func() Synced) {
+	if l.err != nil || l.durable == l.end {
+		return nil
+	}
+	s := Synced{segment: l.segments[len(l.segments)-1].number, name: l.segments[len(l.segments)-1].name, end: l.end}
+	file := l.file
+	l.beside.Lock() // the file stays open
+	return func() Synced {
+		defer l.beside.Unlock()
+		s.err = file.SyncData()
+		return s
+	}
+}
+
+// Synced is how far SyncBeside came.
+type Synced struct {
+	segment uint64
+	name    string
+	end     int64
+	err     error
+}
+
+// Synced takes note of what was made durable beside the log.
+func (l *Log) Synced(s Synced) error {
+	if l.err != nil {
+		return l.err
+	}
+	if s.err != nil {
+		return l.fail(fmt.Errorf("fsync %s: %w", s.name, s.err))
+	}
+	if s.segment == l.segments[len(l.segments)-1].number {
+		l.durable = max(l.durable, s.end)
+	}
+	return nil
+}
+
+// closeFile closes the last segment's file, once nobody makes it durable.
+func (l *Log) closeFile() {
+	l.beside.Lock()
+	defer l.beside.Unlock()
+	_ = l.file.Close()
+}
+
 // fail ends the log.
 func (l *Log) fail(err error) error {
 	l.err = fmt.Errorf("%w: %w", ErrFailed, err)
@@ -185,7 +233,7 @@ func (l *Log) Releasable() bool { return len(l.segments) > 1 }
 // that what was written before is durable: damage to it will be told from a
 // torn tail.
 func (l *Log) Close() error {
-	defer func() { _ = l.file.Close() }()
+	defer l.closeFile()
 	if err := l.Sync(); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (l *Log) next(n int64) error {
 		return err
 	}
 	if l.file != nil {
-		_ = l.file.Close() // it is durable already
+		l.closeFile() // it is durable already
 	}
 	l.segments = append(l.segments, segment{h, fileName(h.number, segmentSuffix), size, h.prevIndex, slots})
 	l.file, l.seed, l.end, l.durable = file, h.seed(), h.start(), h.start()
