@@ -106,7 +106,7 @@ func TestCommandDocsAndList(t *testing.T) {
 		t.Errorf("COMMAND DOCS of all: %d items", len(all.Items))
 	}
 	for call, want := range map[string]string{
-		"COMMAND LIST FILTERBY ACLCAT stream":  "[xadd xdel xlen xrange xrevrange xtrim]",
+		"COMMAND LIST FILTERBY ACLCAT bitmap":  "[bitcount bitfield bitfield_ro bitop bitpos getbit setbit]",
 		"COMMAND LIST FILTERBY PATTERN *info*": "[client|setinfo client|info command|info info]",
 		"COMMAND LIST FILTERBY MODULE x":       "[]",
 		"COMMAND LIST FILTERBY x y":            "ERR syntax error",

@@ -176,4 +176,6 @@ var docs = map[string]doc{
 	"bitop":            {"Combine strings bit by bit and store the result", "2.6.0", "O(N) where N is the sum of the lengths"},
 	"bitfield":         {"Read and change numbers of any width in a string", "3.2.0", "O(N) where N is the length of the string, which is copied when it is changed"},
 	"bitfield_ro":      {"Read numbers of any width in a string", "6.0.0", "O(1) per number"},
+	"xread":            {"List the entries behind an ID of several streams", "5.0.0", "O(log N + M) per stream with M entries answered"},
+	"xsetid":           {"Set the last ID of a stream", "5.0.0", "O(1)"},
 }

@@ -342,16 +342,7 @@ func (op *xrange) Apply(tx *machine.Tx) reply.Reply {
 	case op.count == 0:
 		return reply.NullArray
 	}
-	entries := gather(tx)
-	s.Range(op.first, op.last, op.reverse, func(e *store.StreamEntry) bool {
-		fields := make([]reply.Reply, len(e.Fields))
-		for i, f := range e.Fields {
-			fields[i] = reply.Bulk(f)
-		}
-		more := entries.add(reply.Array(formatID(e.ID), reply.Array(fields...)))
-		return more && (op.count < 0 || int64(len(entries.items)) < op.count)
-	})
-	return reply.Array(entries.items...)
+	return reply.Array(entriesOf(tx, s, op.first, op.last, op.reverse, max(op.count, 0))...)
 }
 
 // xdel reads its IDs here, not while parsing: for an absent key redis-server

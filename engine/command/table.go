@@ -33,6 +33,7 @@ const (
 	Fast
 	NoAuth // allowed before authentication
 	AllowBusy
+	Blocking    // may wait for data
 	MovableKeys // their places depend on the arguments
 )
 

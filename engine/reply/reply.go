@@ -23,12 +23,13 @@ const (
 	KindMap
 	KindPush
 	KindPairs
+	KindPairedMap
 )
 
 // Reply is one answer. Str holds the text of Simple, Error, Bulk and Verbatim
 // (Verbatim without its three-letter format, which is always "txt"); Int the
 // value of Integer and Bool (0 or 1); Float that of Double; Items the elements
-// of Array, Set, Push, and of Map and Pairs as key, value, key, value.
+// of Array, Set, Push, and of Map, Pairs and PairedMap as key, value, key, value.
 type Reply struct {
 	Kind  Kind
 	Int   int64
@@ -80,6 +81,10 @@ func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
 // Pairs is an ordered list of pairs, given one behind the other: a flat array in
 // RESP2, an array of arrays in RESP3.
 func Pairs(pairs ...Reply) Reply { return Reply{Kind: KindPairs, Items: pairs} }
+
+// PairedMap is key, value, key, value …: an array of arrays in RESP2, a map in
+// RESP3.
+func PairedMap(pairs ...Reply) Reply { return Reply{Kind: KindPairedMap, Items: pairs} }
 
 // IsError reports whether the reply is an error.
 func (r Reply) IsError() bool { return r.Kind == KindError }

@@ -108,6 +108,41 @@ func (s *Stream) Len() int { return s.length }
 // LastID is the ID of the entry added last, deleted or not.
 func (s *Stream) LastID() ID { return s.lastID }
 
+// First is the entry with the lowest ID; ok is false when there is none.
+func (s *Stream) First() (e *StreamEntry, ok bool) {
+	if s.length == 0 {
+		return nil, false
+	}
+	return &s.nodes[0].entries[0], true
+}
+
+// Last is the entry with the highest ID; ok is false when there is none.
+func (s *Stream) Last() (e *StreamEntry, ok bool) {
+	if s.length == 0 {
+		return nil, false
+	}
+	entries := s.nodes[len(s.nodes)-1].entries
+	return &entries[len(entries)-1], true
+}
+
+// MaxDeleted is the highest ID that was deleted by itself.
+func (s *Stream) MaxDeleted() ID { return s.maxDeleted }
+
+// Added counts the entries that were ever added.
+func (s *Stream) Added() uint64 { return s.added }
+
+// SetID sets LastID, which must not be below that of an entry, and, unless they
+// are -1 and 0-0, Added and MaxDeleted.
+func (s *Stream) SetID(last ID, added int64, maxDeleted ID) {
+	s.lastID = last
+	if added != -1 {
+		s.added = uint64(added)
+	}
+	if maxDeleted != (ID{}) {
+		s.maxDeleted = maxDeleted
+	}
+}
+
 // Add appends an entry; its ID must be greater than LastID. The stream owns
 // the fields then.
 func (s *Stream) Add(e StreamEntry) {

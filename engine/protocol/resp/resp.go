@@ -49,6 +49,15 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 			dst = appendReply2(dst, r.Items[i])
 		}
 		return dst
+	case reply.KindPairedMap:
+		dst = appendNumber(dst, '*', int64(len(r.Items)/2))
+		for i := range r.Items {
+			if i%2 == 0 {
+				dst = append(dst, "*2\r\n"...)
+			}
+			dst = appendReply2(dst, r.Items[i])
+		}
+		return dst
 	default:
 		return append(dst, "$-1\r\n"...)
 	}
@@ -78,7 +87,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 			return append(dst, "#t\r\n"...)
 		}
 		return append(dst, "#f\r\n"...)
-	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush:
+	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPairedMap, reply.KindPush:
 		dst = appendHeader3(dst, r)
 		for i := range r.Items {
 			dst = appendReply3(dst, r.Items[i])
@@ -103,7 +112,7 @@ func appendHeader3(dst []byte, r reply.Reply) []byte {
 	switch r.Kind {
 	case reply.KindSet:
 		return appendNumber(dst, '~', n)
-	case reply.KindMap:
+	case reply.KindMap, reply.KindPairedMap:
 		return appendNumber(dst, '%', n/2)
 	case reply.KindPush:
 		return appendNumber(dst, '>', n)

@@ -22,6 +22,7 @@ func TestAppendReply(t *testing.T) {
 		{"null", reply.Null, "$-1\r\n", "_\r\n"},
 		{"null array", reply.NullArray, "*-1\r\n", "_\r\n"},
 		{"verbatim", reply.Verbatim("hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"},
+		{"paired map", reply.PairedMap(reply.Integer(1), reply.Integer(2), reply.Integer(3), reply.Integer(4)), "*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n:3\r\n:4\r\n", "%2\r\n:1\r\n:2\r\n:3\r\n:4\r\n"},
 		{"pairs", reply.Pairs(reply.Integer(1), reply.Integer(2), reply.Integer(3), reply.Integer(4)), "*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n", "*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n:3\r\n:4\r\n"},
 		{"double", reply.Reply{Kind: reply.KindDouble, Float: 0.1}, "$19\r\n0.10000000000000001\r\n", ",0.10000000000000001\r\n"},
 		{"whole double", reply.Reply{Kind: reply.KindDouble, Float: 100000}, "$6\r\n100000\r\n", ",100000\r\n"},
