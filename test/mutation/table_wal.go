@@ -2,7 +2,7 @@ package main
 
 // safeguards is the table.
 func safeguards() (all []safeguard) {
-	for _, part := range [][]safeguard{walWriting, walReading, snapshots, vaults, members, permissions, confinement, tokens, others} {
+	for _, part := range [][]safeguard{walWriting, walReading, snapshots, vaults, members, permissions, confinement, tokens, collections, others} {
 		all = append(all, part...)
 	}
 	return all
