@@ -49,6 +49,9 @@ type Files struct {
 	OperatorName string `json:"operatorName"`
 }
 
+// DefaultRequestSeconds is limits.requestSeconds where it is not set.
+const DefaultRequestSeconds = 30
+
 // Limits bound what clients can make the engine do.
 type Limits struct {
 	MaxClients                int   `json:"maxClients"`
@@ -61,4 +64,12 @@ type Limits struct {
 	MaxArrayLength            int   `json:"maxArrayLength"`
 	MaxOutputBytes            int64 `json:"maxOutputBytes"`
 	MaxKeyBytes               int   `json:"maxKeyBytes"`
+	// RequestSeconds is how long a request may take to arrive, a long one for
+	// each 256 KiB; 0 is DefaultRequestSeconds.
+	RequestSeconds int `json:"requestSeconds,omitempty"`
+	// MaxClientBufferBytes bounds the buffers of all clients together; 0 is a
+	// tenth of the container's memory. An engine of the version before refuses
+	// fields that it does not know: these two are not written unless they are
+	// set.
+	MaxClientBufferBytes int64 `json:"maxClientBufferBytes,omitempty"`
 }

@@ -49,6 +49,15 @@ func TestParseKeepsDefaultsOfWhatIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotSetIsNotWritten: an engine of the version before refuses fields
+// that it does not know.
+func TestWhatIsNotSetIsNotWritten(t *testing.T) {
+	data, err := json.Marshal(valid())
+	if err != nil || strings.Contains(string(data), "maxClientBufferBytes") || strings.Contains(string(data), "requestSeconds") {
+		t.Errorf("%s, %v", data, err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	tests := []struct {
 		name, in string
@@ -92,6 +101,8 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Limits.HandshakeSeconds = 301 }, "limits.handshakeSeconds: 301, must be from 1 to 300"},
 		{func(c *Config) { c.Limits.MaxBulkBytes = 1 << 30 }, "limits.maxBulkBytes: 1073741824, must be from 1024 to 536870912"},
 		{func(c *Config) { c.Limits.MaxKeyBytes = -1 }, "limits.maxKeyBytes: -1"},
+		{func(c *Config) { c.Limits.RequestSeconds = -1 }, "limits.requestSeconds: -1, must be from 1 to 3600"},
+		{func(c *Config) { c.Limits.MaxClientBufferBytes = 5 }, "limits.maxClientBufferBytes: 5, must be from 1048576 to"},
 	}
 	for _, tt := range tests {
 		c := valid()

@@ -45,6 +45,8 @@ func (l Limits) validate() []error {
 		within("limits.maxArrayLength", int64(l.MaxArrayLength), 16, 1<<20),
 		within("limits.maxOutputBytes", l.MaxOutputBytes, 64<<10, 1<<30),
 		within("limits.maxKeyBytes", int64(l.MaxKeyBytes), 1, 1<<20),
+		unlessZero("limits.requestSeconds", int64(l.RequestSeconds), 1, 3600),
+		unlessZero("limits.maxClientBufferBytes", l.MaxClientBufferBytes, 1<<20, 1<<40),
 	}
 }
 
@@ -79,6 +81,14 @@ func within(field string, value, low, high int64) error {
 		return fmt.Errorf("%s: %d, must be %d", field, value, low)
 	}
 	return fmt.Errorf("%s: %d, must be from %d to %d", field, value, low, high)
+}
+
+// unlessZero is within for a field that may be left out.
+func unlessZero(field string, value, low, high int64) error {
+	if value == 0 {
+		return nil
+	}
+	return within(field, value, low, high)
 }
 
 func absolute(field, path string) error {

@@ -24,6 +24,7 @@ type Sample struct {
 	Users                                               []User
 	AuditRecords                                        uint64
 	AuditLost                                           int64
+	Buffered, Shed, Slow                                int64
 
 	Leader             bool
 	Term, AppliedIndex uint64
@@ -91,6 +92,9 @@ var (
 	userDenied       = desc("user_commands_denied_total", "Commands refused to a user for want of permission.", "user")
 	userHeld         = desc("user_requests_held_total", "Requests that waited because of the user's quota.", "user")
 	userThrottled    = desc("user_requests_throttled_total", "Requests refused because of the user's quota.", "user")
+	buffered         = desc("client_buffer_bytes", "Buffers of all clients together.")
+	shed             = desc("client_buffer_limit_closed_total", "Connections closed because all buffers together exceeded their limit.")
+	slow             = desc("slow_request_closed_total", "Connections closed because a request took too long to arrive.")
 	auditRecords     = desc("audit_records_total", "The last record's index in the audit log.")
 	auditLost        = desc("audit_records_lost_total", "Audit records that could not be written.")
 	commands         = desc("commands_total", "Commands served.")
@@ -130,6 +134,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(userHeld, counter, float64(u.Held), u.Name)
 		send(userThrottled, counter, float64(u.Throttled), u.Name)
 	}
+	send(buffered, gauge, float64(s.Buffered))
+	send(shed, counter, float64(s.Shed))
+	send(slow, counter, float64(s.Slow))
 	send(auditRecords, counter, float64(s.AuditRecords))
 	send(auditLost, counter, float64(s.AuditLost))
 	for _, x := range []struct {

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/coffer-dev/coffer/engine/config"
 )
 
 // memoryShare of the cgroup's limit is what the Go runtime is told to stay
@@ -17,6 +19,30 @@ const memoryShare = 90 // percent
 // dataShare of the memory limit is what the keyspace may take; the rest is for
 // connections, the log, a snapshot and the collector.
 const dataShare = 70 // percent
+
+// clientShare of the memory limit is what the buffers of all clients together
+// may take, unless the configuration says; without a limit on memory it is
+// unlimitedClients.
+const (
+	clientShare      = 10 // percent
+	unlimitedClients = 1 << 30
+)
+
+// limits are the configuration's, with what they leave to the memory limit.
+func (n *Node) limits() config.Limits {
+	l := n.opts.Config.Limits
+	if l.RequestSeconds == 0 {
+		l.RequestSeconds = config.DefaultRequestSeconds
+	}
+	switch {
+	case l.MaxClientBufferBytes > 0:
+	case n.memoryLimit > 0:
+		l.MaxClientBufferBytes = max(n.memoryLimit/100*clientShare, 1<<20)
+	default:
+		l.MaxClientBufferBytes = unlimitedClients
+	}
+	return l
+}
 
 // maxData bounds the keyspace, in bytes; 0 for no limit.
 func (n *Node) maxData() int64 { return n.memoryLimit / 100 * dataShare }

@@ -106,7 +106,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.server = server.New(server.Options{
-		Limits: n.opts.Config.Limits, Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts,
+		Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts,
 		Audit: n.audit, Log: n.opts.Log,
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)

@@ -126,6 +126,7 @@ func (n *Node) sample() metrics.Sample {
 	s.HandshakeFailures, s.AuthFailures, s.ProtocolErrors = st.HandshakeFailures, st.AuthFailures, st.ProtocolErrors
 	s.Denied, s.Commands, s.OutputExceeded = st.Denied, st.Commands, st.OutputExceeded
 	s.BytesIn, s.BytesOut = st.BytesIn, st.BytesOut
+	s.Buffered, s.Shed, s.Slow = st.Buffered, st.Shed, st.Slow
 	s.Leader, s.Term, s.AppliedIndex, s.Keys = facts.Role == "leader", facts.Term, facts.AppliedIndex, facts.Keys
 	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
 	s.LogSyncs = n.logSyncs.Load()

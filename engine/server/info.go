@@ -96,6 +96,7 @@ func (s *Server) infoClients(Facts) []field {
 		{"connected_clients", st.Connections},
 		{"unauthenticated_clients", st.Unauthenticated},
 		{"maxclients", s.opts.Limits.MaxClients},
+		{"client_buffer_bytes", st.Buffered},
 		{"blocked_clients", 0},
 	}
 }
@@ -156,6 +157,8 @@ func (s *Server) infoStats(Facts) []field {
 		{"tls_handshake_failures", st.HandshakeFailures},
 		{"protocol_errors", st.ProtocolErrors},
 		{"client_output_buffer_limit_disconnections", st.OutputExceeded},
+		{"client_buffer_limit_disconnections", st.Shed},
+		{"slow_request_disconnections", st.Slow},
 	}
 }
 
@@ -193,6 +196,11 @@ func (s *Server) infoLimits(Facts) []field {
 		{"max_array_length", l.MaxArrayLength},
 		{"max_output_bytes", l.MaxOutputBytes},
 		{"max_key_bytes", l.MaxKeyBytes},
+		{"max_client_buffer_bytes", l.MaxClientBufferBytes},
+		{"request_seconds", l.RequestSeconds},
+		{"reply_seconds", int64(writeTimeout.Seconds())},
+		{"failed_logins_per_source", freeFailures},
+		{"failed_logins_seconds", int64(failureWindow.Seconds())},
 		{"early_bulk_bytes", earlyBulk},
 		{"early_array_length", earlyArray},
 		{"early_request_bytes", earlyRequest},

@@ -38,6 +38,11 @@ type barrier struct {
 // executor, for the client to take its replies, for the end of a hold, or for
 // the loop's next turn.
 func (c *session) serve() {
+	c.serveMore()
+	c.settle()
+}
+
+func (c *session) serveMore() {
 	if c.blocked && !c.flush() {
 		return
 	}
@@ -102,6 +107,7 @@ type countingReader struct{ c *session }
 func (r countingReader) Read(p []byte) (int, error) {
 	n, err := r.c.conn.Read(p)
 	r.c.input += n
+	r.c.progress(n)
 	r.c.srv.counters.bytesIn.Add(int64(n))
 	return n, err
 }
@@ -121,6 +127,7 @@ func (c *session) gather() (served int) {
 			break
 		}
 		served++
+		c.progressAt = c.loop.now
 		cmd, item, refusal := c.prepare(argv)
 		if cmd == nil || cmd.Run != nil || cmd.Heavy() {
 			c.barrier = &barrier{cmd: cmd, argv: argv, item: item, refusal: refusal}
@@ -151,7 +158,7 @@ func (c *session) execute(from, bytes int, writes bool) {
 	if writes {
 		b.parts = append(b.parts, part{c, from, len(b.items)})
 		b.bytes += bytes
-		c.executing = true
+		c.executing, c.sent = true, bytes
 		return
 	}
 	if len(items) > 0 {
@@ -163,7 +170,7 @@ func (c *session) execute(from, bytes int, writes bool) {
 
 // executed takes the replies of what was executed.
 func (c *session) executed(items []machine.Item, err error) {
-	c.executing = false
+	c.executing, c.sent = false, 0
 	switch {
 	case c.ended:
 	case err != nil:
@@ -241,6 +248,9 @@ func (c *session) answer(items []machine.Item) {
 	for i := range items {
 		if c.blocked {
 			c.replies = append(c.replies, items[i:]...)
+			for _, item := range items[i:] {
+				c.waiting += item.Reply.Size()
+			}
 			return
 		}
 		if !c.write(items[i].Reply) {
@@ -252,7 +262,7 @@ func (c *session) answer(items []machine.Item) {
 
 func (c *session) takeReplies() []machine.Item {
 	items := c.replies
-	c.replies = nil
+	c.replies, c.waiting = nil, 0
 	return items
 }
 

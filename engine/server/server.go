@@ -52,6 +52,7 @@ type Server struct {
 	nextID    atomic.Int64
 	counters  counters
 	draining  atomic.Bool
+	buffered  atomic.Int64 // bytes of all sessions' buffers
 
 	loop     *loop         // nil before Serve
 	loopDone chan struct{} // closed when it has ended
@@ -68,6 +69,7 @@ type Server struct {
 type counters struct {
 	accepted, rejected, handshakeFailures, authFailures atomic.Int64
 	protocolErrors, denied, commands, outputExceeded    atomic.Int64
+	shed, slow                                          atomic.Int64
 	bytesIn, bytesOut                                   atomic.Int64
 }
 
@@ -250,6 +252,8 @@ type Stats struct {
 	Accepted, Rejected, HandshakeFailures, AuthFailures int64
 	ProtocolErrors, Denied, Commands, OutputExceeded    int64
 	BytesIn, BytesOut                                   int64
+	Buffered                                            int64 // bytes of clients' buffers
+	Shed, Slow                                          int64 // connections closed for their buffers, for slow requests
 }
 
 // Stats counts.
@@ -261,6 +265,7 @@ func (s *Server) Stats() Stats {
 		ProtocolErrors: s.counters.protocolErrors.Load(), Denied: s.counters.denied.Load(),
 		Commands: s.counters.commands.Load(), OutputExceeded: s.counters.outputExceeded.Load(),
 		BytesIn: s.counters.bytesIn.Load(), BytesOut: s.counters.bytesOut.Load(),
+		Buffered: s.buffered.Load(), Shed: s.counters.shed.Load(), Slow: s.counters.slow.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

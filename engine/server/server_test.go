@@ -92,6 +92,7 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Limits.RequestSeconds = config.DefaultRequestSeconds
 	for _, f := range change {
 		f(&c.Limits)
 	}

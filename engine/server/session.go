@@ -42,6 +42,15 @@ type session struct {
 	out     []byte         // encoded
 	flushed int            // how much of it TLS has
 	taken   int            // bytes that the client took since slow was set
+	waiting int64          // bytes of replies
+	sent    int            // bytes of arguments that are being executed
+	size    int64          // of all this, as it was counted last
+
+	// The request that is being read.
+	partial    bool      // it has begun
+	progressAt time.Time // when it came on
+	chunk      int       // bytes since
+	watching   *alarm    // looks whether it does
 
 	// What keeps the session from going on.
 	joined    bool // the loop has it: the handshake is over
@@ -118,11 +127,12 @@ func (c *session) end() {
 		return
 	}
 	c.ended = true
-	for _, a := range []*alarm{c.authentication, c.slow, c.holding} {
+	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
 	_ = c.conn.Close()
 	c.out, c.replies, c.barrier = nil, nil, nil
+	c.count(0)
 	c.srv.left(c)
 }
 

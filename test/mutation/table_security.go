@@ -7,6 +7,7 @@ const (
 	serverSession = "engine/server/session.go"
 	commandTable  = "engine/command/table.go"
 	authorities   = "engine/credential/authorities.go"
+	serverBuffers = "engine/server/buffers.go"
 	serverQuota   = "engine/server/quota.go"
 	serverAudit   = "engine/server/audit.go"
 	auditFormat   = "engine/audit/format.go"
@@ -95,4 +96,14 @@ var permissions = []safeguard{
 		old: "case !f.slots.Wrapped(l.keys):", new: "case false:"},
 	{name: "the bound of a page of audit records", file: "engine/httpapi/httpapi.go", in: nodePkg, test: "TestAuditIsReadByIndex",
 		old: "limit < 1 || limit > maxPage", new: "limit < 1"},
+	{name: "the bound of all clients' buffers", file: serverBuffers, test: "TestClientBuffersAreBounded",
+		old: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {", new: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; false {"},
+	{name: "that a request in progress is counted", file: "engine/protocol/resp/reader.go", in: "engine/server", test: "TestClientBuffersAreBounded",
+		old: "return int64(len(r.buf)+cap(r.bulk)) + r.arrived", new: "return int64(len(r.buf))"},
+	{name: "that replies nobody takes are counted", file: serverLoop, test: "TestClientBuffersAreBounded",
+		old: "c.waiting += item.Reply.Size()", new: "_ = item"},
+	{name: "that a closed connection's buffers are counted out", file: serverSession, test: "TestBuffersAreCountedToNothing",
+		old: "\tc.count(0)\n", new: ""},
+	{name: "the end of a request that does not come on", file: serverBuffers, test: "TestARequestThatDoesNotComeOn",
+		old: "c.drop(\"a request took too long to arrive\")", new: ""},
 }

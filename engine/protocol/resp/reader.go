@@ -18,6 +18,8 @@ const (
 	// arrived; it doubles as they do, so that announcing costs a client more
 	// than it costs us.
 	firstChunk = 16 << 10
+	// bulkOverhead is what an argument takes beside its bytes.
+	bulkOverhead = 24
 )
 
 // Limits bound one request. They are checked before anything is allocated.
@@ -52,6 +54,9 @@ type Reader struct {
 	bulk  []byte // the bulk string in progress; nil between two
 	left  int64  // bytes of it still to come, -1 between two
 	total int64  // bytes announced by this request
+	// arrived is what the bulk strings that are whole take, their places among
+	// the arguments included.
+	arrived int64
 }
 
 // NewReader makes a Reader with the limits of a new connection.
@@ -95,6 +100,10 @@ func (r *Reader) makeRoom() {
 	r.start, r.buf, r.full = 0, grown, false
 }
 
+// Size is what the reader keeps, in bytes: its buffer, and what has arrived of
+// the request in progress.
+func (r *Reader) Size() int64 { return int64(len(r.buf)+cap(r.bulk)) + r.arrived }
+
 // Idle says that no request is in progress: neither parsed nor buffered.
 func (r *Reader) Idle() bool { return r.start == r.end && r.want == 0 }
 
@@ -125,7 +134,7 @@ func (r *Reader) Next() (argv [][]byte, ok bool, err error) {
 		}
 	}
 	argv = r.argv
-	r.argv, r.total = nil, 0
+	r.argv, r.total, r.arrived = nil, 0, 0
 	return argv, true, nil
 }
 
@@ -172,6 +181,7 @@ func (r *Reader) bulkString() (ok bool, err error) {
 	}
 	r.start += 2
 	r.argv = append(r.argv, r.bulk)
+	r.arrived += int64(cap(r.bulk)) + bulkOverhead
 	r.bulk, r.left = nil, -1
 	r.want--
 	return true, nil
