@@ -130,6 +130,7 @@ func figure(format string, args ...any) {
 var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 	Describe("a database", servingSpecs)
 	Describe("a rotation", rotationSpecs)
+	Describe("a token", tokenSpecs)
 	Describe("a crash", crashSpecs)
 	Describe("bad input", badInputSpecs)
 	Describe("a change by hand", repairSpecs)
