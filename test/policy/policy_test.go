@@ -253,7 +253,9 @@ func TestRandomAccess(t *testing.T) {
 
 func random(r *rand.Rand) (a access) {
 	selector := func(choices ...*metav1.LabelSelector) *metav1.LabelSelector { return choices[r.IntN(len(choices))] }
-	podsOf := func() *metav1.LabelSelector { return selector(nil, &metav1.LabelSelector{}, app("checkout"), app("web"), app("nobody")) }
+	podsOf := func() *metav1.LabelSelector {
+		return selector(nil, &metav1.LabelSelector{}, app("checkout"), app("web"), app("nobody"))
+	}
 	spaces := func() *metav1.LabelSelector { return selector(nil, nil, &metav1.LabelSelector{}, team("a"), team("b")) }
 	peers := func(n int) (out []v1alpha1.TokenPeer) {
 		for range n {
