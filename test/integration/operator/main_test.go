@@ -122,8 +122,14 @@ func startOperator(t *testing.T) (stop func()) {
 // startVersion is startOperator for a version of another image.
 func startVersion(t *testing.T, image string) (stop func()) {
 	t.Helper()
+	return startWrapped(t, image, func(next http.RoundTripper) http.RoundTripper { return counting{next} })
+}
+
+// startWrapped is startVersion with something between it and the API server.
+func startWrapped(t *testing.T, image string, wrap func(http.RoundTripper) http.RoundTripper) (stop func()) {
+	t.Helper()
 	config := rest.CopyConfig(suite.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next} })
+	config.Wrap(wrap)
 	manager, err := controllers.NewManager(config, controllers.Options{
 		Image: image, Namespace: "coffer-system", MetricsAddress: "0",
 	})
