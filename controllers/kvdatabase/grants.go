@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -106,30 +105,4 @@ func (s *scope) accessStatus(after *v1alpha1.InstanceStatus) {
 	if n := len(peers); n > maxPeersShown {
 		after.NetworkPolicy = v1alpha1.NetworkPolicyStatus{Peers: peers[:maxPeersShown], More: int32(n - maxPeersShown)} //nolint:gosec // bounded by MaxGrants and the CRD
 	}
-}
-
-func (s *scope) setAuditing(set setter) {
-	asked := s.db.Spec.Audit.LevelOrDefault()
-	put := func(holds bool, reason, message string) { set(v1alpha1.ConditionAuditing, holds, reason, message) }
-	switch {
-	case asked == v1alpha1.AuditNone:
-		put(false, v1alpha1.ReasonAuditDisabled, "spec.audit.level is None: nothing is recorded")
-	case s.tooOld():
-		put(false, v1alpha1.ReasonEngineTooOld, fmt.Sprintf(
-			"pods run an engine from before there was an audit log: run `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`", s.db.Name, v1alpha1.AnnotationApproveRollout))
-	case !s.filesTakenUp():
-		put(false, v1alpha1.ReasonProgressing, "not every member has taken up the users file, which says what to record")
-	default:
-		put(true, v1alpha1.ReasonApplied, fmt.Sprintf("level %s, kept for %s", asked, s.db.Spec.Audit.RetentionOrDefault().Round(time.Second)))
-	}
-}
-
-// filesTakenUp: every member has the users file in force.
-func (s *scope) filesTakenUp() bool {
-	for _, m := range s.seen.Members {
-		if !m.Reported || s.seen.Server == nil || m.Revision != s.seen.Server.Revision {
-			return false
-		}
-	}
-	return len(s.seen.Members) > 0
 }
