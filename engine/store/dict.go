@@ -30,7 +30,7 @@ func (d *dict[V]) size() int64 {
 	if len(d.entries) > smallDict {
 		per += indexOverhead
 	}
-	return d.text + per*int64(len(d.entries)) + 56
+	return d.text + per*int64(len(d.entries)) + 120
 }
 
 func (d *dict[V]) position(key []byte) int {

@@ -30,7 +30,7 @@ type List struct {
 func (*List) Kind() Kind { return KindList }
 
 // Size implements Value.
-func (l *List) Size() int64 { return l.text + elementOverhead*int64(l.length) + 200 }
+func (l *List) Size() int64 { return l.text + elementOverhead*int64(l.length) + 100 }
 
 func (l *List) vanished() bool { return l.length == 0 }
 
