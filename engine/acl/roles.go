@@ -5,9 +5,9 @@ package acl
 // each.
 var (
 	// ReadOnly may read keys.
-	ReadOnly = []string{"@read", "@connection", "@transaction", "-@write", "-@admin", "-@dangerous", "command", "info"}
+	ReadOnly = []string{"@read", "@connection", "@transaction", "-@write", "-@admin", "-@dangerous", "command", "info", "time"}
 	// ReadWrite may read and write keys, publish, subscribe and run scripts.
-	ReadWrite = []string{"@read", "@write", "@connection", "@transaction", "@pubsub", "@scripting", "-@admin", "-@dangerous", "command", "info"}
+	ReadWrite = []string{"@read", "@write", "@connection", "@transaction", "@pubsub", "@scripting", "-@admin", "-@dangerous", "command", "info", "time"}
 	// Admin may do everything.
 	Admin = []string{"@all"}
 )

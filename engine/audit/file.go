@@ -101,8 +101,8 @@ func (l *Log) verify(f *file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range blocks {
-		f.next, f.last = b.first+uint64(b.head.records), int64(b.time)
-		f.ended = b.head.records == 0
+		f.next, f.last = b.first+uint64(b.records), int64(b.time)
+		f.ended = b.records == 0
 	}
 	switch {
 	case err != nil:

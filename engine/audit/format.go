@@ -248,18 +248,18 @@ func (f *file) resume(data []byte, from int) (block, bool) {
 // records are a block's, one JSON text each.
 func (f *file) records(b block) ([][]byte, error) {
 	plain := b.bytes
-	if f.slots != nil && b.head.records > 0 {
+	if f.slots != nil && b.records > 0 {
 		var err error
 		if plain, err = f.slots.Open(nil, b.bytes, about(int64(b.offset), b.head)); err != nil {
 			return nil, fmt.Errorf("offset %d: %w", b.offset, err)
 		}
 	}
 	lines := bytes.Split(bytes.TrimSuffix(plain, []byte("\n")), []byte("\n"))
-	if b.head.records == 0 {
+	if b.records == 0 {
 		lines = nil
 	}
-	if len(lines) != int(b.head.records) {
-		return nil, fmt.Errorf("offset %d: %d records, the head of the block says %d", b.offset, len(lines), b.head.records)
+	if len(lines) != int(b.records) {
+		return nil, fmt.Errorf("offset %d: %d records, the head of the block says %d", b.offset, len(lines), b.records)
 	}
 	return lines, nil
 }

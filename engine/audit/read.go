@@ -47,7 +47,7 @@ func (l *Log) readRecords(f *file, after uint64, limit int, left *int, page *adm
 	}
 	blocks, _, _ := f.walk(data[:min(int64(len(data)), f.size)])
 	for _, b := range blocks {
-		if b.first+uint64(b.head.records) <= after+1 {
+		if b.first+uint64(b.records) <= after+1 {
 			continue
 		}
 		lines, err := f.records(b)

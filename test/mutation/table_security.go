@@ -106,4 +106,8 @@ var permissions = []safeguard{
 		old: "\tc.count(0)\n", new: ""},
 	{name: "the end of a request that does not come on", file: serverBuffers, test: "TestARequestThatDoesNotComeOn",
 		old: "c.drop(\"a request took too long to arrive\")", new: ""},
+	{name: "that roles forbid what is dangerous", file: "engine/acl/roles.go", in: "engine/server", test: "TestRefusalsNameTheToken",
+		old: "\"@scripting\", \"-@admin\", \"-@dangerous\"", new: "\"@scripting\", \"-@admin\""},
+	{name: "what is done with the keys that a command counts", file: "engine/command/numkeys.go", in: permissionPkg, test: "TestMatrix",
+		old: "dst = append(dst, acl.Key{Name: key, Access: access})", new: "dst = append(dst, acl.Key{Name: key})"},
 }

@@ -40,7 +40,19 @@ func rows() (all []*command.Command) {
 
 // variants are further forms of commands whose keys depend on their arguments.
 var variants = map[string][]string{
-	"set": {"set k1 v get", "set k1 v ex 10 GET", "set k1 get ex 10", "set get v"},
+	"set":         {"set k1 v get", "set k1 v ex 10 GET", "set k1 get ex 10", "set get v"},
+	"bitfield":    {"bitfield k1", "bitfield k1 get u8 0", "bitfield k1 set u8 0 1", "bitfield k1 get u8 0 incrby u8 0 1"},
+	"sintercard":  {"sintercard 1 k1", "sintercard 2 k1 k2", "sintercard 2 k1 k2 limit 1"},
+	"lmpop":       {"lmpop 1 k1 left", "lmpop 2 k1 k2 right count 2"},
+	"xread":       {"xread streams k1 0", "xread count 1 streams k1 k2 0 0"},
+	"zunion":      {"zunion 1 k1", "zunion 2 k1 k2 weights 1 2"},
+	"zinter":      {"zinter 1 k1", "zinter 2 k1 k2 withscores"},
+	"zdiff":       {"zdiff 1 k1", "zdiff 2 k1 k2"},
+	"zintercard":  {"zintercard 1 k1", "zintercard 2 k1 k2 limit 3"},
+	"zunionstore": {"zunionstore k1 1 k2", "zunionstore k1 2 k2 k3 aggregate max"},
+	"zinterstore": {"zinterstore k1 1 k2", "zinterstore k1 2 k2 k3"},
+	"zdiffstore":  {"zdiffstore k1 1 k2", "zdiffstore k1 2 k2 k3"},
+	"zmpop":       {"zmpop 1 k1 min", "zmpop 2 k1 k2 max count 2"},
 }
 
 // calls are arguments of the least number that the command takes, each its own
@@ -63,6 +75,9 @@ func calls(c *command.Command) (all [][]string) {
 	}
 	for _, text := range variants[c.Name] {
 		all = append(all, strings.Fields(text))
+	}
+	if c.Flags&command.MovableKeys != 0 { // the made-up ones have no keys
+		all = all[1:]
 	}
 	return all
 }

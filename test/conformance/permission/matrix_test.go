@@ -1,0 +1,197 @@
+package permission
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/test/fixture/devengine"
+)
+
+// A party of the matrix: a role over a pattern that may be read, written, both,
+// or is every key's.
+type party struct {
+	user acl.User
+	in   *bufio.Reader
+	out  io.Writer
+}
+
+func parties() (all []*party) {
+	roles := map[string][]string{"readonly": acl.ReadOnly, "readwrite": acl.ReadWrite, "admin": acl.Admin}
+	for role, rules := range roles {
+		for pattern, grant := range map[string]func(*acl.User){
+			"both":  func(u *acl.User) { u.Keys = []string{"in:*"} },
+			"read":  func(u *acl.User) { u.ReadKeys = []string{"in:*"} },
+			"write": func(u *acl.User) { u.WriteKeys = []string{"in:*"} },
+			"every": func(u *acl.User) { u.Keys = []string{"*"} },
+		} {
+			u := acl.User{Name: role + "-" + pattern, Commands: rules}
+			sum := sha256.Sum256([]byte(u.Name))
+			u.Verifiers = []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}}
+			grant(&u)
+			all = append(all, &party{user: u})
+		}
+	}
+	return all
+}
+
+// admit puts the parties into the engine's users file and logs each in.
+func admit(t *testing.T, e *devengine.Engine, all []*party) {
+	t.Helper()
+	f := acl.File{Version: acl.FileVersion, Revision: "matrix"}
+	for _, p := range all {
+		f.Users = append(f.Users, p.user)
+	}
+	data, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(e.Dir, "users", "users.json")
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		conn := e.Dial()
+		_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+		p.in, p.out = bufio.NewReader(conn), conn
+		for end := time.Now().Add(8 * time.Second); p.ask(t, "AUTH", p.user.Name, p.user.Name) != "+OK"; time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s cannot log in", p.user.Name)
+			}
+		}
+	}
+}
+
+// ask sends a command with a PING behind it and returns the first line of the
+// command's reply.
+func (p *party) ask(t *testing.T, argv ...string) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(argv))
+	for _, a := range argv {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+	}
+	const end = "end-of-reply"
+	fmt.Fprintf(&b, "*2\r\n$4\r\nPING\r\n$%d\r\n%s\r\n", len(end), end)
+	if _, err := io.WriteString(p.out, b.String()); err != nil {
+		t.Fatalf("%s: %v", argv, err)
+	}
+	first := ""
+	for {
+		line, err := p.in.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%s: %s: %v", p.user.Name, argv, err)
+		}
+		line = strings.TrimSpace(line)
+		if first == "" {
+			first = line
+		}
+		if line == end || strings.HasPrefix(line, "-NOAUTH") && line != first {
+			return first
+		}
+	}
+}
+
+// verdict is redis-server's of the same rules.
+func (p *party) verdict(t *testing.T, rdb *redis.Client, argv []string) (allowed bool) {
+	t.Helper()
+	ctx := context.Background()
+	dryRun := []any{"ACL", "DRYRUN", p.user.Name}
+	for _, a := range argv {
+		dryRun = append(dryRun, a)
+	}
+	verdict, err := rdb.Do(ctx, dryRun...).Text()
+	if err != nil {
+		t.Fatalf("%v: %v", argv, err)
+	}
+	return verdict == "OK"
+}
+
+func (p *party) tell(t *testing.T, rdb *redis.Client) {
+	t.Helper()
+	rules := []any{"ACL", "SETUSER", p.user.Name, "reset"}
+	for _, r := range p.user.Commands {
+		if !strings.HasPrefix(r, "-") {
+			r = "+" + r
+		}
+		rules = append(rules, r)
+	}
+	for mark, patterns := range map[string][]string{"~": p.user.Keys, "%R~": p.user.ReadKeys, "%W~": p.user.WriteKeys} {
+		for _, pattern := range patterns {
+			rules = append(rules, mark+pattern)
+		}
+	}
+	if err := rdb.Do(context.Background(), rules...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// placed are the arguments with the made-up keys inside or outside the pattern.
+func placed(argv []string, where string) []string {
+	out := append([]string(nil), argv...)
+	for i, a := range out[1:] {
+		if len(a) == 2 && a[0] == 'k' {
+			out[i+1] = where + a
+		}
+	}
+	return out
+}
+
+// TestMatrix: every command, in every role, over keys inside and outside of what
+// may be read, written, or both, answered by the engine as an application
+// reaches it. redis-server has the last word, but for commands on keys that they
+// do not name: there the engine asks for every key.
+func TestMatrix(t *testing.T) {
+	rdb := startRedis(t)
+	all := parties()
+	admit(t, devengine.Start(t, devengine.Build(t), t.TempDir()), all)
+	for _, p := range all {
+		p.tell(t, rdb)
+	}
+	compared, refused := 0, 0
+	for _, c := range rows() {
+		known := rdb.Do(context.Background(), "COMMAND", "INFO", c.Name).Val().([]any)[0] != nil
+		if !known || c.Flags&command.NoAuth != 0 {
+			continue // those before a login are everybody's
+		}
+		for _, argv := range calls(c) {
+			for _, where := range []string{"in:", "out:"} {
+				for _, p := range all {
+					argv := placed(argv, where)
+					allowed := p.verdict(t, rdb, argv)
+					if c.EveryKey() != 0 {
+						allowed = allowed && len(p.user.Keys) > 0 && p.user.Keys[0] == "*"
+					}
+					reply := p.ask(t, argv...)
+					compared++
+					if got := !strings.HasPrefix(reply, "-NOPERM"); got != allowed {
+						t.Errorf("%s: %s is answered %q, redis-server permits it: %v", p.user.Name, argv, reply, allowed)
+					}
+					if !allowed {
+						refused++
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d verdicts, %d refusals", compared, refused)
+	if compared < 3000 || refused < 1000 || compared-refused < 1000 {
+		t.Error("too few for a matrix")
+	}
+}
