@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"net"
 	"os"
 	"os/exec"
@@ -13,8 +12,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/hack/demo/client/connection"
@@ -95,40 +92,6 @@ func servingSpecs() {
 		}
 	})
 
-	It("shows its secrets nowhere but in secrets", func(ctx SpecContext) {
-		secrets := secretValues(ctx)
-		Expect(len(secrets)).To(BeNumerically(">", 5))
-		seen := map[string]string{}
-		for _, args := range [][]string{
-			{"get", "pods,configmaps,statefulsets,controllerrevisions,services,networkpolicies,kvdatabases,events,certificates,issuers", "-n", shop, "-o", "yaml"},
-			{"get", "pods,configmaps,deployments,events", "-n", system, "-o", "yaml"},
-			{"logs", "-n", shop, db.Name + "-0"},
-			{"logs", "-n", system, "-l", "app.kubernetes.io/name=coffer", "--tail=-1"},
-		} {
-			out, err := fixture.Kubectl(ctx, "", args...)
-			Expect(err).NotTo(HaveOccurred())
-			Expect(out).NotTo(BeEmpty())
-			seen["kubectl "+strings.Join(args, " ")] = out
-		}
-		pod, err := cluster.Pod(ctx, db)
-		Expect(err).NotTo(HaveOccurred())
-		processes, err := fixture.Processes(pod, "coffer-engine")
-		Expect(err).NotTo(HaveOccurred())
-		for _, p := range processes {
-			seen["/proc of the engine"], err = p.Visible()
-			Expect(err).NotTo(HaveOccurred())
-			Expect(seen["/proc of the engine"]).To(ContainSubstring("coffer-engine"))
-		}
-		for where, text := range seen {
-			for what, secret := range secrets {
-				// Not a matcher: its failure would print the secret.
-				if strings.Contains(text, secret) || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(secret))) {
-					Fail(where + " shows " + what)
-				}
-			}
-		}
-	})
-
 	It("serves metrics with the bearer token only", func(ctx SpecContext) {
 		pod, err := cluster.Pod(ctx, db)
 		Expect(err).NotTo(HaveOccurred())
@@ -143,25 +106,6 @@ func servingSpecs() {
 		code, _ = get("wrong")
 		Expect(code).To(Equal(401))
 	})
-}
-
-// secretValues are the values that nobody but a secret may show, by where they are.
-func secretValues(ctx context.Context) map[string]string {
-	GinkgoHelper()
-	list := &corev1.SecretList{}
-	Expect(cluster.List(ctx, list, client.InNamespace(shop))).To(Succeed())
-	values := map[string]string{}
-	for _, s := range list.Items {
-		for _, key := range []string{"password", "uri", "token"} {
-			if v := strings.TrimSpace(string(s.Data[key])); v != "" {
-				values[s.Name+"/"+key] = v
-			}
-		}
-		if lines := strings.Split(string(s.Data["tls.key"]), "\n"); len(lines) > 2 {
-			values[s.Name+"/tls.key"] = lines[1]
-		}
-	}
-	return values
 }
 
 func serverName(db *v1alpha1.KVDatabase) string {

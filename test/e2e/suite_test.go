@@ -39,6 +39,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	cluster, err = fixture.Connect(ctx)
 	Expect(err).NotTo(HaveOccurred())
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	DeferCleanup(stop)
+	Expect(secrets.follow(following)).To(Succeed())
 	install(ctx)
 	Expect(cluster.Namespace(ctx, shop)).To(Succeed())
 }, NodeTimeout(5*time.Minute))
@@ -128,12 +131,24 @@ func figure(format string, args ...any) {
 
 // In one order, because the last specs take the operator away.
 var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
-	Describe("a database", servingSpecs)
-	Describe("a rotation", rotationSpecs)
-	Describe("a token", tokenSpecs)
-	Describe("a crash", crashSpecs)
-	Describe("bad input", badInputSpecs)
-	Describe("a change by hand", repairSpecs)
-	Describe("two versions", skewSpecs)
-	Describe("a life", lifecycleSpecs)
+	for _, part := range []struct {
+		name  string
+		specs func()
+	}{
+		{"a database", servingSpecs},
+		{"a rotation", rotationSpecs},
+		{"a token", tokenSpecs},
+		{"a crash", crashSpecs},
+		{"bad input", badInputSpecs},
+		{"a change by hand", repairSpecs},
+		{"two versions", skewSpecs},
+		{"an operator of some namespaces", scopeSpecs},
+		{"a life", lifecycleSpecs},
+	} {
+		Describe(part.name, func() {
+			part.specs()
+			// While everything that the specs made is there.
+			It("shows no secret that there was anywhere but in Secrets", func(ctx SpecContext) { hunt(ctx) })
+		})
+	}
 })
