@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/test/fixture"
@@ -98,18 +100,24 @@ func (i *issued) needles() map[string]string {
 	return all
 }
 
-// hunt looks for every secret there was in every place but Secrets. It never
-// prints what it found, but where.
+// hunt looks for every secret there was in every place but Secrets.
 func hunt(ctx context.Context) {
 	GinkgoHelper()
 	needles := secrets.needles()
 	Expect(len(needles)).To(BeNumerically(">", 10))
-	places := 0
+	found, places := search(ctx, needles)
+	Expect(found).To(BeEmpty())
+	figure("%d secrets in %d places: none", len(needles)/2, places)
+}
+
+// search tells where it found which of the needles, and never the needle.
+func search(ctx context.Context, needles map[string]string) (found []string, places int) {
+	GinkgoHelper()
 	look := func(place string, content []byte) {
 		places++
 		for secret, what := range needles {
 			if bytes.Contains(content, []byte(secret)) {
-				Fail(place + " shows " + what)
+				found = append(found, place+" shows "+what)
 			}
 		}
 	}
@@ -121,7 +129,7 @@ func hunt(ctx context.Context) {
 	}
 	processes(pods.Items, look)
 	volumes(ctx, look)
-	figure("%d secrets in %d places: none", len(needles)/2, places)
+	return found, places
 }
 
 // objects of every kind that can be listed, but Secrets.
@@ -207,7 +215,8 @@ func volumes(ctx context.Context, look func(string, []byte)) {
 	}
 }
 
-// raw looks at a file's contents but for its holes, piece by piece.
+// raw looks at a file's contents but for its holes, piece by piece. Pieces
+// overlap, or a secret could lie across two.
 func raw(path string, look func(string, []byte)) {
 	GinkgoHelper()
 	const piece, overlap = 4 << 20, 4 << 10
@@ -224,4 +233,22 @@ func raw(path string, look func(string, []byte)) {
 			return
 		}
 	}
+}
+
+// huntSpec shows that the hunt finds what is there to be found: a secret that
+// somebody copied into a ConfigMap, and one on a volume.
+func huntSpec(ctx context.Context, db *v1alpha1.KVDatabase) {
+	GinkgoHelper()
+	decoy := rand.Text()
+	copied := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: db.Namespace, Name: "decoy"}, Data: map[string]string{"password": decoy}}
+	Expect(cluster.Create(ctx, copied)).To(Succeed())
+	defer func() { Expect(cluster.Delete(ctx, copied)).To(Succeed()) }()
+	claim, volume := &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}
+	Expect(cluster.Get(ctx, client.ObjectKey{Namespace: db.Namespace, Name: "data-" + db.Name + "-0"}, claim)).To(Succeed())
+	Expect(cluster.Get(ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, volume)).To(Succeed())
+	path := filepath.Join(volume.Spec.Local.Path, "decoy")
+	Expect(os.WriteFile(path, []byte(decoy), 0o600)).To(Succeed())
+	defer func() { Expect(os.Remove(path)).To(Succeed()) }()
+	found, _ := search(ctx, map[string]string{decoy: "the decoy"})
+	Expect(found).To(ConsistOf("kubectl get configmaps shows the decoy", MatchRegexp(`^`+volume.Name+`\.img at [0-9]+ shows the decoy$`)))
 }

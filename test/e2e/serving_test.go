@@ -92,6 +92,8 @@ func servingSpecs() {
 		}
 	})
 
+	It("would be seen to show a secret", func(ctx SpecContext) { huntSpec(ctx, db) })
+
 	It("serves metrics with the bearer token only", func(ctx SpecContext) {
 		pod, err := cluster.Pod(ctx, db)
 		Expect(err).NotTo(HaveOccurred())
