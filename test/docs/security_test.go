@@ -2,6 +2,7 @@ package docs
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func TestEveryRightHasItsReason(t *testing.T) {
 	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(read(t, "config/rbac/role.yaml")), 4096)
 	for {
 		var role rbacv1.ClusterRole // a Role has the same rules
-		if err := decoder.Decode(&role); err == io.EOF {
+		if err := decoder.Decode(&role); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

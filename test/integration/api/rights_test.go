@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -82,7 +83,7 @@ func TestRolesHaveWhatBelongsToANamespace(t *testing.T) {
 	checked := 0
 	for {
 		var role rbacv1.ClusterRole // a Role has the same rules
-		if err := decoder.Decode(&role); err == io.EOF {
+		if err := decoder.Decode(&role); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
