@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,12 +17,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
-	"github.com/coffer-dev/coffer/test/fixture"
 )
 
 // shown are the keys of our Secrets that hold nothing to hide.
@@ -135,23 +138,31 @@ func search(ctx context.Context, needles map[string]string) (found []string, pla
 // objects of every kind that can be listed, but Secrets.
 func objects(ctx context.Context, look func(string, []byte)) {
 	GinkgoHelper()
-	out, err := fixture.Kubectl(ctx, "", "api-resources", "--verbs=list", "-o", "name")
+	lists, err := cluster.Logs.Discovery().ServerPreferredResources()
+	Expect(err).NotTo(HaveOccurred())
+	all, err := dynamic.NewForConfig(cluster.Rest)
 	Expect(err).NotTo(HaveOccurred())
 	var kinds []string
-	for _, kind := range strings.Fields(out) {
-		if kind != "secrets" {
-			kinds = append(kinds, kind)
-		}
-	}
-	Expect(kinds).To(ContainElements("pods", "configmaps", "events", "events.events.k8s.io", "kvdatabases.coffer.dev", "controllerrevisions.apps"))
-	for _, kind := range kinds {
-		out, err := fixture.Kubectl(ctx, "", "get", kind, "-A", "-o", "json")
-		if err != nil && strings.Contains(out, "MethodNotAllowed") {
-			continue
-		}
+	for _, list := range lists {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
 		Expect(err).NotTo(HaveOccurred())
-		look("kubectl get "+kind, []byte(out))
+		for _, resource := range list.APIResources {
+			kind := version.WithResource(resource.Name)
+			if !slices.Contains(resource.Verbs, "list") || kind.GroupResource() == corev1.Resource("secrets") {
+				continue
+			}
+			objects, err := all.Resource(kind).List(ctx, metav1.ListOptions{})
+			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+				continue // announced and not served
+			}
+			Expect(err).NotTo(HaveOccurred())
+			text, err := objects.MarshalJSON()
+			Expect(err).NotTo(HaveOccurred())
+			look(kind.GroupResource().String(), text)
+			kinds = append(kinds, kind.GroupResource().String())
+		}
 	}
+	Expect(kinds).To(ContainElements("pods", "configmaps", "events.events.k8s.io", "kvdatabases.coffer.dev", "controllerrevisions.apps"))
 }
 
 // logs of a pod's containers, those before a restart among them.
@@ -211,7 +222,7 @@ func volumes(ctx context.Context, look func(string, []byte)) {
 			continue
 		}
 		Expect(v.Spec.Local.Path).NotTo(BeEmpty())
-		raw(v.Spec.Local.Path+".img", look)
+		raw(filepath.Dir(v.Spec.Local.Path)+".img", look)
 	}
 }
 
@@ -250,5 +261,5 @@ func huntSpec(ctx context.Context, db *v1alpha1.KVDatabase) {
 	Expect(os.WriteFile(path, []byte(decoy), 0o600)).To(Succeed())
 	defer func() { Expect(os.Remove(path)).To(Succeed()) }()
 	found, _ := search(ctx, map[string]string{decoy: "the decoy"})
-	Expect(found).To(ConsistOf("kubectl get configmaps shows the decoy", MatchRegexp(`^`+volume.Name+`\.img at [0-9]+ shows the decoy$`)))
+	Expect(found).To(ConsistOf("configmaps shows the decoy", MatchRegexp(`^`+volume.Name+`\.img at [0-9]+ shows the decoy$`)))
 }

@@ -68,9 +68,9 @@ func scopeSpecs() {
 			Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), policy)).To(Succeed())
 			from := policy.Spec.Ingress[0].From[0].NamespaceSelector.MatchLabels
 			Expect(from).To(HaveKeyWithValue(corev1.LabelMetadataName, operator))
-			// While both operators, what they log and the database are there.
-			hunt(ctx)
 		}
+		// While both operators, what they log and the databases are there.
+		hunt(ctx)
 	})
 }
 
