@@ -132,6 +132,7 @@ func search(ctx context.Context, needles map[string]string) (found []string, pla
 	}
 	processes(pods.Items, look)
 	volumes(ctx, look)
+	audits(ctx, look)
 	return found, places
 }
 
@@ -209,6 +210,22 @@ func processes(pods []corev1.Pod, look func(string, []byte)) {
 		}
 	}
 	Expect(found).To(BeNumerically(">=", 4), "processes of the operator and of a database")
+}
+
+// audits of the databases that serve, by a version that keeps one.
+func audits(ctx context.Context, look func(string, []byte)) {
+	GinkgoHelper()
+	list := &v1alpha1.KVDatabaseList{}
+	Expect(cluster.List(ctx, list)).To(Succeed())
+	for i := range list.Items {
+		db := &list.Items[i]
+		if status, err := cluster.Member(ctx, db); err != nil || status.Audit == nil {
+			continue
+		}
+		text, err := cluster.Audit(ctx, db)
+		Expect(err).NotTo(HaveOccurred())
+		look("the audit log of "+db.Namespace+"/"+db.Name, text)
+	}
 }
 
 // volumes as they are on the disk: image files, which hold what was deleted too.
