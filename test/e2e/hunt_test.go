@@ -119,8 +119,9 @@ func search(ctx context.Context, needles map[string]string) (found []string, pla
 	look := func(place string, content []byte) {
 		places++
 		for secret, what := range needles {
-			if bytes.Contains(content, []byte(secret)) {
-				found = append(found, place+" shows "+what)
+			finding := place + " shows " + what
+			if bytes.Contains(content, []byte(secret)) && !slices.Contains(found, finding) {
+				found = append(found, finding)
 			}
 		}
 	}
@@ -255,7 +256,7 @@ func raw(path string, look func(string, []byte)) {
 	for at := int64(0); ; at += piece {
 		n, err := f.ReadAt(buf, at)
 		if n > 0 && !bytes.Equal(buf[:n], empty[:n]) {
-			look(fmt.Sprintf("%s at %d", filepath.Base(path), at), buf[:n])
+			look(filepath.Base(path), buf[:n])
 		}
 		if err != nil || n == 0 {
 			return
@@ -278,5 +279,5 @@ func huntSpec(ctx context.Context, db *v1alpha1.KVDatabase) {
 	Expect(os.WriteFile(path, []byte(decoy), 0o600)).To(Succeed())
 	defer func() { Expect(os.Remove(path)).To(Succeed()) }()
 	found, _ := search(ctx, map[string]string{decoy: "the decoy"})
-	Expect(found).To(ConsistOf("configmaps shows the decoy", MatchRegexp(`^`+volume.Name+`\.img at [0-9]+ shows the decoy$`)))
+	Expect(found).To(ConsistOf("configmaps shows the decoy", volume.Name+".img shows the decoy"))
 }
