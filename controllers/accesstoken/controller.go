@@ -1,15 +1,13 @@
 // Package accesstoken turns AccessToken objects into access: it observes, asks
 // whether the target lets the token in, has the rotation machine decide, applies
 // the grant and the secrets, takes back what is no longer granted, and reports.
-// Nothing is remembered between two passes but when changing numbers last
-// entered the status, and no finalizer holds a token back: a grant whose token
-// is gone is found by its own labels.
+// Nothing is remembered between two passes, and no finalizer holds a token back:
+// a grant whose token is gone is found by its own labels.
 package accesstoken
 
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,8 +45,6 @@ type Reconciler struct {
 	// NamespacesUnwatched: the operator may not list Namespaces. A token whose
 	// consent hangs on the labels of its own is then told so.
 	NamespacesUnwatched bool
-
-	numbers sync.Map // types.NamespacedName -> time.Time: when numbers last entered the status
 }
 
 // It follows its own kind and reports on it; from when a token counts is noted
@@ -70,7 +66,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("get token: %w", err)
 	}
 	if err != nil || token.DeletionTimestamp != nil {
-		r.numbers.Delete(req.NamespacedName) // or tokens that come and go would fill the memory
 		// The secret goes with its owner; the grant is in another namespace perhaps.
 		return apply.Result(r.revoke(ctx, req.NamespacedName, nil), 0)
 	}
@@ -175,7 +170,9 @@ func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.
 			return []reconcile.Request{{NamespacedName: desired.TokenOf(s)}}
 		}
 	case labels[v1alpha1.LabelName] == desired.LabelNameAccessToken && instance != "":
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: instance}}}
+		// Whoever else wants a secret of that name may have it when it goes.
+		return append(r.byIndex(ctx, indexSecret, o.GetName(), client.InNamespace(o.GetNamespace())),
+			reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: instance}})
 	case labels[v1alpha1.LabelName] == desired.LabelNameKVDatabase && instance != "":
 		db := &v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: instance}}
 		if o.GetName() == desired.NamesOf(db).ConnectionSecret() {

@@ -40,7 +40,7 @@ func TestTokenCrashBetweenAnyTwoWrites(t *testing.T) {
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
-	for writes := int64(1); writes <= 9; writes++ {
+	for writes := int64(1); writes <= 7; writes++ {
 		tok := token(ns, fmt.Sprint("t", writes))
 		stop()
 		create(t, tok)

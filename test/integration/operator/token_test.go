@@ -364,7 +364,7 @@ func TestTokenExpires(t *testing.T) {
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
-	end := metav1.NewTime(time.Now().Add(20 * time.Second).Truncate(time.Second))
+	end := metav1.NewTime(time.Now().Add(12 * time.Second).Truncate(time.Second))
 	tok := token(ns, "checkout", from(map[string]string{"app": "checkout"}), func(a *v1alpha1.AccessToken) { a.Spec.ExpiresAt = &end })
 	create(t, tok)
 	awaitGranted(t, tok)
