@@ -12,6 +12,8 @@ const (
 	AnnotationRotateAbort = GroupName + "/rotate-abort"
 	// AnnotationRotateTLS renews the leaf certificates.
 	AnnotationRotateTLS = GroupName + "/rotate-tls"
+	// AnnotationRotateCA changes the instance's certificate authority.
+	AnnotationRotateCA = GroupName + "/rotate-ca"
 	// AnnotationApproveRollout lets a new version of the operator replace the
 	// pods by its own: one at a time, as if the user had changed the spec.
 	AnnotationApproveRollout = GroupName + "/approve-rollout"
@@ -22,7 +24,7 @@ const (
 	// AnnotationSwitchedAt on the connection secret: when it got its password (RFC 3339).
 	AnnotationSwitchedAt = GroupName + "/switched-at"
 	// AnnotationRotationTrigger on pending and connection secrets: the value of
-	// rotate-credentials that started the rotation.
+	// rotate-credentials that started the rotation; on the CA's, of rotate-ca.
 	AnnotationRotationTrigger = GroupName + "/rotation-trigger"
 	// AnnotationUsersRevision on a pod: the users file it should have; a change
 	// makes the kubelet deliver mounted secrets at once.

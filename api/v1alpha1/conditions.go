@@ -27,6 +27,9 @@ const (
 	// ConditionRotationInProgress (True is neutral) says that two passwords
 	// exist: one being prepared, or both in their overlap.
 	ConditionRotationInProgress = "RotationInProgress"
+	// ConditionCARotationInProgress (True is neutral) says that two certificate
+	// authorities exist. Its reason CAExpiring asks for a rotation.
+	ConditionCARotationInProgress = "CARotationInProgress"
 	// ConditionNetworkPolicyApplied (True is good) says that the NetworkPolicy is
 	// in place; False with reason NetworkPolicyDisabled where none is wanted.
 	ConditionNetworkPolicyApplied = "NetworkPolicyApplied"
@@ -100,6 +103,10 @@ const (
 	ReasonSecretInvalid = "SecretInvalid"
 	// ReasonWindowInvalid: spec.rotation.window never comes, or not as written.
 	ReasonWindowInvalid = "WindowInvalid"
+	// ReasonCAExpiring: the instance's CA ends within a year.
+	ReasonCAExpiring = "CAExpiring"
+	// ReasonEngineTooOld: a member's engine does not know what is asked of it.
+	ReasonEngineTooOld = "EngineTooOld"
 	// ReasonNameTaken: an object that is not ours has a name that we need.
 	ReasonNameTaken = "NameTaken"
 	// ReasonRevisionLost: what the pods were made from was deleted by hand.

@@ -119,9 +119,29 @@ type CredentialsStatus struct {
 	// +optional
 	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
 
+	// sessions counts live sessions by the generation that they logged in with,
+	// newest first; refreshed at most once a minute, in an overlap every ten
+	// seconds.
+	// +optional
+	// +listType=map
+	// +listMapKey=generation
+	// +kubebuilder:validation:MaxItems=16
+	Sessions []GenerationSessions `json:"sessions,omitempty"`
+
 	// previousRevokedAt is when the password before that stopped working.
 	// +optional
 	PreviousRevokedAt *metav1.Time `json:"previousRevokedAt,omitempty"`
+}
+
+// GenerationSessions counts the sessions of one generation.
+type GenerationSessions struct {
+	// generation of the password.
+	// +required
+	Generation int64 `json:"generation"`
+
+	// sessions that logged in with it.
+	// +required
+	Sessions int64 `json:"sessions"`
 }
 
 // TLSStatus is the certificate that the client port serves.
@@ -140,6 +160,19 @@ type TLSStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// caGeneration numbers the instance's own certificate authority, from 1.
+	// +optional
+	CAGeneration int64 `json:"caGeneration,omitempty"`
+
+	// caNotAfter is when the certificate of that authority ends.
+	// +optional
+	CANotAfter *metav1.Time `json:"caNotAfter,omitempty"`
+
+	// phase of a change of the certificate authority, or of a renewal that
+	// coffer.dev/rotate-tls asked for: Idle, Preparing, Overlap or Completing.
+	// +optional
+	Phase RotationPhase `json:"phase,omitempty"`
 }
 
 // MemberStatus is one engine process as it last reported itself.

@@ -205,8 +205,8 @@ func Generation(s *corev1.Secret) int64 {
 }
 
 // TimeOf reads an annotation that is a time; zero when it is none.
-func TimeOf(s *corev1.Secret, annotation string) time.Time {
-	t, err := time.Parse(time.RFC3339, s.Annotations[annotation])
+func TimeOf(o client.Object, annotation string) time.Time {
+	t, err := time.Parse(time.RFC3339, o.GetAnnotations()[annotation])
 	if err != nil {
 		return time.Time{}
 	}

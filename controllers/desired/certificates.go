@@ -18,11 +18,13 @@ import (
 // bundles stay good.
 const caDuration = 10 * 365 * 24 * time.Hour
 
+type certificateSpecification = cmv1ac.CertificateSpecApplyConfiguration
+
 // Certificates builds the instance's own CA and the certificates that it signs.
 // Only the client port's may come from somebody else's issuer: whoever controls
 // that one must not be able to pass for the operator.
 func Certificates(in Inputs) []Object {
-	return []Object{
+	objects := []Object{
 		selfSignedIssuer(in),
 		caCertificate(in),
 		caIssuer(in),
@@ -30,6 +32,13 @@ func Certificates(in Inputs) []Object {
 		adminCertificate(in),
 		operatorCertificate(in),
 	}
+	if in.NextCA != nil {
+		objects = append(objects, nextCACertificate(in))
+	}
+	if len(in.PreviousCA) > 0 {
+		objects = append(objects, PreviousCASecret(in))
+	}
+	return objects
 }
 
 // CertificateSecretOwners gives the secrets that cert-manager wrote an owner:
@@ -68,13 +77,8 @@ func issuer(in Inputs, name string, spec *cmv1ac.IssuerSpecApplyConfiguration) O
 }
 
 func caCertificate(in Inputs) Object {
-	names := NamesOf(in.Database)
-	return certificate(in, names.CA(), certificateSpec(in, names.CA(), v1alpha1.IssuerRef{Name: names.SelfSignedIssuer()}).
-		WithIsCA(true).
-		WithCommonName("coffer CA "+in.Database.Name).
-		WithDuration(metav1.Duration{Duration: caDuration}).
-		WithPrivateKey(privateKey(cmv1.RotationPolicyNever)).
-		WithUsages(cmv1.UsageCertSign, cmv1.UsageCRLSign))
+	name := NamesOf(in.Database).CA()
+	return certificate(in, name, caSpec(in, name))
 }
 
 func serverCertificate(in Inputs) Object {
@@ -114,7 +118,7 @@ func operatorCertificate(in Inputs) Object {
 			WithDNSNames(names.OperatorHost()))
 }
 
-func leafSpec(in Inputs, secret string, ref v1alpha1.IssuerRef, usage cmv1.KeyUsage) *cmv1ac.CertificateSpecApplyConfiguration {
+func leafSpec(in Inputs, secret string, ref v1alpha1.IssuerRef, usage cmv1.KeyUsage) *certificateSpecification {
 	tls := in.Database.Spec.TLS
 	return certificateSpec(in, secret, ref).
 		WithDuration(metav1.Duration{Duration: tls.DurationOrDefault()}).
@@ -123,7 +127,7 @@ func leafSpec(in Inputs, secret string, ref v1alpha1.IssuerRef, usage cmv1.KeyUs
 		WithUsages(cmv1.UsageDigitalSignature, usage)
 }
 
-func certificateSpec(in Inputs, secret string, ref v1alpha1.IssuerRef) *cmv1ac.CertificateSpecApplyConfiguration {
+func certificateSpec(in Inputs, secret string, ref v1alpha1.IssuerRef) *certificateSpecification {
 	ref = ref.WithDefaults()
 	return cmv1ac.CertificateSpec().
 		WithSecretName(secret).
@@ -139,7 +143,7 @@ func privateKey(policy cmv1.PrivateKeyRotationPolicy) *cmv1ac.CertificatePrivate
 		WithRotationPolicy(policy)
 }
 
-func certificate(in Inputs, name string, spec *cmv1ac.CertificateSpecApplyConfiguration) Object {
+func certificate(in Inputs, name string, spec *certificateSpecification) *cmv1ac.CertificateApplyConfiguration {
 	return cmv1ac.Certificate(name, in.Database.Namespace).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).

@@ -43,6 +43,10 @@ type Inputs struct {
 	// it, and cert-manager is to do that.
 	IssuedSecrets []string
 
+	// NextCA is nil when no CA is to take over; PreviousCA is empty when none goes.
+	NextCA     *NextCA
+	PreviousCA []byte // PEM
+
 	// Held is the revision that the pods run and are to go on running; nil when
 	// they are to be what this version renders.
 	Held *Revision
@@ -73,7 +77,10 @@ type Server struct {
 	MetricsTokens []acl.Verifier
 	// Version of the users file: the newest that every member reads. Version 1
 	// has no room for tokens and audit.
-	Version     int
+	Version int
+	// Authorities, in PEM, whose certificates the admin port accepts beside those
+	// of its own certificate's CA; empty when there are no others.
+	Authorities []byte
 	Annotations map[string]string
 }
 

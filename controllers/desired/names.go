@@ -52,8 +52,14 @@ func (n Names) EncryptionSecret() string { return n.name + "-encryption" }
 // SelfSignedIssuer signs the instance's own CA.
 func (n Names) SelfSignedIssuer() string { return n.name + "-selfsigned" }
 
-// CA is the CA's Certificate, Issuer and secret.
+// CA is the Certificate, Issuer and secret of the CA that signs.
 func (n Names) CA() string { return n.name + "-ca" }
+
+// NextCA is the Certificate and secret of a CA that is to take over.
+func (n Names) NextCA() string { return n.name + "-ca-next" }
+
+// PreviousCA is the secret with the certificates of a CA that goes.
+func (n Names) PreviousCA() string { return n.name + "-ca-previous" }
 
 // ServerCertificate is what the client port serves.
 func (n Names) ServerCertificate() string { return n.name + "-server" }

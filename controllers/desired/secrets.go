@@ -72,6 +72,9 @@ func Verifier(generation int64, secret string) acl.Verifier {
 // ServerSecret holds the users file that members mount.
 func ServerSecret(in Inputs) Object {
 	data := map[string][]byte{KeyUsers: mustJSON(UsersFile(in))}
+	if len(in.Server.Authorities) > 0 {
+		data[KeyAuthorities] = in.Server.Authorities
+	}
 	return kept(in, secret(in, NamesOf(in.Database).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
 }
 

@@ -37,6 +37,8 @@ type Member struct {
 	// Status is what the member says of itself; nil when Err says why not.
 	Status *adminapi.Status
 	Err    error
+	// AdminFingerprint is of the certificate that the admin port showed with it.
+	AdminFingerprint string
 	// Fingerprint is of the certificate that the client port served to a
 	// handshake just now; empty when HandshakeErr says why not.
 	Fingerprint  string
@@ -59,8 +61,9 @@ type Identity struct {
 	Roots       *x509.CertPool
 }
 
-// ParseIdentity reads the TLS secret of the operator's client certificate.
-func ParseIdentity(s *corev1.Secret) (*Identity, error) {
+// ParseIdentity reads the TLS secret of the operator's client certificate. The
+// members' certificates may be of its CA or of further authorities.
+func ParseIdentity(s *corev1.Secret, further []*x509.Certificate) (*Identity, error) {
 	if s == nil {
 		return nil, errors.New("the operator's client certificate has not been issued yet")
 	}
@@ -71,6 +74,9 @@ func ParseIdentity(s *corev1.Secret) (*Identity, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(s.Data["ca.crt"]) {
 		return nil, fmt.Errorf("secret %s has no certificate under ca.crt", s.Name)
+	}
+	for _, c := range further {
+		roots.AddCert(c)
 	}
 	return &Identity{Certificate: certificate, Roots: roots}, nil
 }
@@ -111,7 +117,7 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 		Address: address(m.Pod, desired.PortAdmin), ServerName: names.Admin(m.Name), Certificate: id.Certificate, Authorities: id.Roots,
 	})
 	defer asker.Close()
-	status, err := asker.Status(ctx)
+	status, shown, err := asker.Status(ctx)
 	if err == nil && (status.Member != m.Name || status.Instance != names.Instance) {
 		// Members' certificates hold a name for all of them.
 		err = fmt.Errorf("says that it is %q of %q", status.Member, status.Instance)
@@ -119,7 +125,7 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	if err != nil {
 		m.Err = fmt.Errorf("member %s: %w", m.Name, err)
 	} else {
-		m.Status = &status
+		m.Status, m.AdminFingerprint = &status, shown
 	}
 	if names.Keys != "" {
 		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Keys)

@@ -19,6 +19,13 @@ import (
 // annotationDeliveredAt on a pod is when delivery was last asked for.
 const annotationDeliveredAt = v1alpha1.GroupName + "/delivered-at"
 
+// On a pod: the admin port's certificate and the bundle of authorities that it
+// should have.
+const (
+	annotationAdminTLS    = v1alpha1.GroupName + "/admin-tls-revision"
+	annotationAuthorities = v1alpha1.GroupName + "/authorities-revision"
+)
+
 // redeliver is when to ask again: a kubelet that looked before its own watch
 // told it of the new secret delivers the old one, and then waits a minute.
 const redeliver = 10 * time.Second
@@ -132,7 +139,12 @@ func Ready(p *corev1.Pod) bool {
 type Revisions struct {
 	Users         string // of the users file
 	TLS           string // fingerprint of the served certificate
+	AdminTLS      string // fingerprint of the admin port's certificate
 	EncryptionKey string // id of the primary key
+
+	// Authorities names the bundle of whom to trust, for the members in Distrusting.
+	Authorities string
+	Distrusting map[string]bool
 }
 
 // Deliver makes the kubelets deliver mounted secrets now instead of within a
@@ -149,9 +161,15 @@ func Deliver(ctx context.Context, c client.Client, now time.Time, members []Memb
 		if m.Fingerprint != "" && wanted.TLS != "" && m.Fingerprint != wanted.TLS {
 			want[v1alpha1.AnnotationTLSRevision] = wanted.TLS
 		}
+		if m.AdminFingerprint != "" && wanted.AdminTLS != "" && m.AdminFingerprint != wanted.AdminTLS {
+			want[annotationAdminTLS] = wanted.AdminTLS
+		}
 		// A pod that mounts no keys has none to be delivered.
 		if m.Status != nil && wanted.EncryptionKey != "" && m.Status.Encryption.Primary != "" && m.Status.Encryption.Primary != wanted.EncryptionKey {
 			want[v1alpha1.AnnotationEncryptionKey] = wanted.EncryptionKey
+		}
+		if wanted.Distrusting[m.Name] {
+			want[annotationAuthorities] = wanted.Authorities
 		}
 		if len(want) == 0 || asked(m, now, want) {
 			continue
@@ -176,7 +194,7 @@ func asked(m Member, now time.Time, want map[string]string) bool {
 			return false
 		}
 	}
-	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "" || m.Status.Encryption.Error != "")
+	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "" || m.Status.TLS.AuthoritiesError != "" || m.Status.Encryption.Error != "")
 	at, err := time.Parse(time.RFC3339, m.Pod.Annotations[annotationDeliveredAt])
 	return refused || err == nil && now.Sub(at) <= redeliver
 }

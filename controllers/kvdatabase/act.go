@@ -4,15 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
-	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
@@ -64,38 +60,6 @@ func (s *scope) prune(ctx context.Context) error {
 	return nil
 }
 
-// renewTLS carries out rotate-tls: cert-manager issues again when a
-// certificate's Issuing condition is set, which is what `cmctl renew` does. The
-// value that a new database comes with asks for nothing: its certificates are new.
-func (s *scope) renewTLS(ctx context.Context) error {
-	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateTLS)
-	if asked == "" || asked == s.handledTLS {
-		return nil
-	}
-	if s.db.Status.ObservedGeneration == 0 {
-		s.handledTLS = asked
-		return nil
-	}
-	for _, name := range []string{s.names.ServerCertificate(), s.names.AdminCertificate(), s.names.OperatorCertificate()} {
-		c := s.certificates[name]
-		if c == nil {
-			return nil // made in this pass; the next one sees it
-		}
-		issuing := certmanagerv1.CertificateCondition{Type: certmanagerv1.CertificateConditionIssuing, Status: cmmetav1.ConditionTrue}
-		if cmutil.CertificateHasCondition(c, issuing) {
-			continue
-		}
-		c = c.DeepCopy()
-		cmutil.SetCertificateCondition(c, c.Generation, certmanagerv1.CertificateConditionIssuing, cmmetav1.ConditionTrue,
-			"ManuallyTriggered", "Renewal asked for by "+v1alpha1.AnnotationRotateTLS)
-		if err := s.r.Client.Status().Update(ctx, c); err != nil {
-			return fmt.Errorf("renew certificate %s: %w", name, err)
-		}
-	}
-	s.handledTLS = asked
-	return nil
-}
-
 // deliver has the kubelets bring changed secrets to members that lag. A
 // revision that is being replaced in this very pass is not worth delivering.
 func (s *scope) deliver(ctx context.Context) error {
@@ -104,7 +68,8 @@ func (s *scope) deliver(ctx context.Context) error {
 		revision = s.seen.Server.Revision
 	}
 	if err := instance.Deliver(ctx, s.r.Client, s.now, s.members, instance.Revisions{
-		Users: revision, TLS: s.tlsFingerprint(), EncryptionKey: s.encryptionKey(),
+		Users: revision, TLS: s.tlsFingerprint(), AdminTLS: s.fingerprint(s.names.AdminTLS()), EncryptionKey: s.encryptionKey(),
+		Authorities: credentials.Sum(s.memberAuthorities()), Distrusting: s.lagging(),
 	}); err != nil {
 		return fmt.Errorf("deliver secrets: %w", err)
 	}

@@ -38,7 +38,8 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	setProblem(v1alpha1.ConditionTLSReady, tls, "members serve the current certificate")
 	credentials := s.firstOf(func() *instance.Problem { return s.supplied.problem }, s.credentialsProblem)
 	setProblem(v1alpha1.ConditionCredentialsSynced, credentials, "every member accepts the password in the connection secret")
-	s.setRotation(set)
+	s.setRotation(set, after.Credentials)
+	s.setCARotation(set)
 	s.setNetworkPolicy(set, problem)
 	s.setStorage(set, problem)
 	s.setRollout(set)
@@ -111,7 +112,7 @@ func messageIf(holds bool, p *instance.Problem) string {
 	return ""
 }
 
-func (s *scope) setRotation(set setter) {
+func (s *scope) setRotation(set setter, c v1alpha1.CredentialsStatus) {
 	d := s.decision
 	switch {
 	case d.Phase == "" || d.Phase == rotation.Idle || d.Initial:
@@ -128,7 +129,7 @@ func (s *scope) setRotation(set setter) {
 			rotation.Completing: "members are dropping the password before",
 		}[d.Phase]
 		if d.Phase == rotation.Overlap && s.seen.Connection != nil && d.Action == nil {
-			message = d.Message
+			message = d.Message + leftBehind(c)
 		}
 		set(v1alpha1.ConditionRotationInProgress, true, string(phaseOf(d.Phase)), message)
 	}

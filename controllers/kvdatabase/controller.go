@@ -92,6 +92,9 @@ type Reconciler struct {
 // The instance's CA and leaves.
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch
 //
+// The Certificate of a next CA goes once that has taken over.
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=delete
+//
 // A renewal is asked for by a condition, as `cmctl renew` does.
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates/status,verbs=update
 //
@@ -116,14 +119,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	s := r.newScope(db)
 	outcome := s.run(ctx,
 		s.observeObjects,
+		s.observeAuthority,
 		s.observeMembers,
 		s.observeSecrets,
 		s.observeEncryption,
 		s.observeGrants,
+		s.decideAuthority,
 		s.decide,
 		s.holdRevision,
 		s.apply,
 		s.markClaims,
+		s.actAuthority,
 		s.prune,
 		s.renewTLS,
 		s.deliver,

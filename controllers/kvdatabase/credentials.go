@@ -67,7 +67,7 @@ func (s *scope) gather() desired.Inputs {
 		OperatorNamespace: s.r.Namespace, OperatorLabels: desired.OperatorLabels(),
 		Metrics: s.metricsInput(), Connection: s.connectionInput(),
 		Pending:    credentials.PendingInput(s.pending, s.decision, s.supplied.password),
-		Encryption: s.encryptionInput(),
+		Encryption: s.encryptionInput(), NextCA: s.nextCAInput(), PreviousCA: s.previousCAInput(),
 	}
 	if s.set != nil {
 		for _, t := range s.set.Spec.VolumeClaimTemplates {
@@ -80,8 +80,12 @@ func (s *scope) gather() desired.Inputs {
 			in.IssuedSecrets = append(in.IssuedSecrets, name)
 		}
 	}
+	if in.NextCA != nil && s.authority.next != nil {
+		in.IssuedSecrets = append(in.IssuedSecrets, s.names.NextCA())
+	}
 	if verifiers, marks := credentials.Server(s.seen, s.decision); len(verifiers) > 0 {
 		in.Server = serverInput(verifiers, marks, in.Metrics)
+		in.Server.Authorities = s.memberAuthorities()
 		in.Server.Version = s.usersVersion()
 	}
 	if in.Server == nil || in.Server.Version >= acl.FileVersion {
@@ -111,7 +115,7 @@ func (s *scope) metricsInput() *desired.Metrics {
 	if len(token) < minPassword {
 		token = credentials.Generate()
 	}
-	return &desired.Metrics{Token: token, CA: admin.Data[desired.KeyCA]}
+	return &desired.Metrics{Token: token, CA: instance.Bundle(s.bundle())}
 }
 
 // connectionInput adds to the credential what clients need beside it.
@@ -122,6 +126,9 @@ func (s *scope) connectionInput() *desired.Connection {
 	}
 	if issued := s.issued[s.names.ServerTLS()]; issued != nil {
 		out.CA = issued.Data[desired.KeyCA]
+		if s.db.Spec.TLS.IssuerRef == nil {
+			out.CA = instance.Bundle(s.bundle())
+		}
 		if leaf := instance.Leaf(issued); leaf != nil {
 			out.NotAfter = leaf.NotAfter
 		}

@@ -44,6 +44,7 @@ type scope struct {
 	supplied                             suppliedSecret
 	encryption                           encryption
 	grants                               []desired.TokenGranted
+	authority                            authority
 
 	seen     rotation.Observed
 	decision rotation.Decision
@@ -53,6 +54,8 @@ type scope struct {
 	applied bool // every object is as desired
 	changes []apply.Change
 	waiting string // what this version of the operator would change of the pods
+
+	renewal rotation.Phase // of the leaves, as rotate-tls asks for it
 
 	// The values of annotations that were acted upon.
 	handledTLS, handledRollout string
@@ -140,22 +143,27 @@ func (s *scope) observeObjects(ctx context.Context) error {
 // over it. One that the cache does not know is looked up live for that reason.
 func (s *scope) observeIssued(ctx context.Context) error {
 	for _, name := range s.names.CertificateSecrets() {
-		secret, err := lookup(ctx, s.r.Client, s.key(name), &corev1.Secret{})
+		secret, err := s.own(ctx, s.r.Client, name)
 		if err == nil && secret == nil {
-			secret, err = lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
+			secret, err = s.own(ctx, s.r.Live, name)
 		}
 		if err != nil {
 			return err
 		}
-		if secret == nil {
-			continue
+		if secret != nil {
+			s.issued[name] = secret
 		}
-		if !s.applier.Owns(secret) {
-			return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
-		}
-		s.issued[name] = secret
 	}
 	return nil
+}
+
+// own reads a secret of the instance's, if it is there.
+func (s *scope) own(ctx context.Context, from client.Reader, name string) (*corev1.Secret, error) {
+	secret, err := lookup(ctx, from, s.key(name), &corev1.Secret{})
+	if err == nil && secret != nil && !s.applier.Owns(secret) {
+		return nil, stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+	}
+	return secret, err
 }
 
 // foreignClaims stops at a volume of somebody else's: a StatefulSet's pod takes
@@ -269,7 +277,7 @@ func (s *scope) observeMembers(ctx context.Context) error {
 		names = append(names, name)
 		hosts[name] = s.names.MemberHost(i)
 	}
-	id, err := instance.ParseIdentity(s.issued[s.names.OperatorTLS()])
+	id, err := instance.ParseIdentity(s.issued[s.names.OperatorTLS()], s.authority.known)
 	if err != nil {
 		id = nil // the members' Err says that there is none
 	}
@@ -356,8 +364,11 @@ func stalledBy(err error) error {
 }
 
 // tlsFingerprint is of the certificate that members should serve to clients.
-func (s *scope) tlsFingerprint() string {
-	if leaf := instance.Leaf(s.issued[s.names.ServerTLS()]); leaf != nil {
+func (s *scope) tlsFingerprint() string { return s.fingerprint(s.names.ServerTLS()) }
+
+// fingerprint is of a secret's certificate; empty when there is none.
+func (s *scope) fingerprint(secret string) string {
+	if leaf := instance.Leaf(s.issued[secret]); leaf != nil {
 		return instance.Fingerprint(leaf)
 	}
 	return ""

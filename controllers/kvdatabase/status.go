@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
@@ -30,8 +29,6 @@ const (
 	unsettled = 2 * time.Second       // while something that cannot be watched is awaited
 	stuck     = 10 * time.Second      // while somebody has to do something
 	rest      = 30 * time.Second      // in steady state: what only members know (a full volume) shows within it
-	// numbersEvery bounds how often changing numbers alone enter the status.
-	numbersEvery = time.Minute
 )
 
 // report writes the status if it changed, and tells what changed in events. A
@@ -68,6 +65,15 @@ func (s *scope) rest() time.Duration {
 		after = unsettled
 	case d.After > 0:
 		after = min(after, d.After)
+	}
+	switch d := s.authority.decision; {
+	case d.Action != nil:
+		after = min(after, rotation.PollQuick)
+	case d.After > 0:
+		after = min(after, d.After)
+	}
+	if s.renewal == rotation.Preparing || s.renewal == rotation.Completing {
+		after = min(after, unsettled)
 	}
 	return after
 }
@@ -221,10 +227,14 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	if s.seen.Connection != nil {
 		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
 	}
+	numbers := s.numbersDue()
 	s.credentialsStatus(&after.Credentials)
+	if numbers {
+		after.Credentials.Sessions = s.sessions()
+	}
 	after.TLS = s.tlsStatus(before.TLS)
 	after.Encryption = s.encryptionStatus(before.Encryption)
-	after.Members = s.memberStatus(before.Members)
+	after.Members = s.memberStatus(before.Members, numbers)
 	after.LastHandled = s.lastHandled()
 	s.accessStatus(&after)
 	s.conditions(&after, problem)
@@ -287,6 +297,7 @@ func timePtr(t time.Time) *metav1.Time {
 }
 
 // tlsStatus tells what a handshake showed; the last one, while none succeeds.
+// The phase is the CA's, or that of its leaves while those alone are renewed.
 func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
 	secret := s.issued[s.names.ServerTLS()]
 	leaf := instance.Leaf(secret)
@@ -298,7 +309,15 @@ func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
 		if ref := s.db.Spec.TLS.IssuerRef; ref != nil {
 			issuer = ref.WithDefaults().Kind + "/" + ref.Name
 		}
-		return v1alpha1.TLSStatus{Issuer: issuer, Fingerprint: m.Fingerprint, NotAfter: timePtr(leaf.NotAfter)}
+		before.Issuer, before.Fingerprint, before.NotAfter = issuer, m.Fingerprint, timePtr(leaf.NotAfter)
+		break
+	}
+	if ca := s.authority.seen.Current; ca != nil {
+		before.CAGeneration, before.CANotAfter = ca.Generation, timePtr(instance.Leaf(s.issued[s.names.CA()]).NotAfter)
+		before.Phase = phaseOf(s.authority.decision.Phase)
+	}
+	if s.renewal != "" && before.Phase == v1alpha1.PhaseIdle {
+		before.Phase = phaseOf(s.renewal)
 	}
 	return before
 }
@@ -309,11 +328,8 @@ const (
 	maxVersion = 64
 )
 
-func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberStatus {
-	key := client.ObjectKeyFromObject(s.db)
-	last, _ := s.r.numbers.Load(key)
-	at, _ := last.(time.Time)
-	fresh := s.now.Sub(at) >= numbersEvery
+// memberStatus keeps numbers as they were before unless they are to be fresh.
+func (s *scope) memberStatus(before []v1alpha1.MemberStatus, fresh bool) []v1alpha1.MemberStatus {
 	var out []v1alpha1.MemberStatus
 	for _, m := range s.members {
 		if m.Pod == nil {
@@ -331,9 +347,6 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus) []v1alpha1.MemberSt
 		}
 		out = append(out, one)
 	}
-	if fresh {
-		s.r.numbers.Store(key, s.now)
-	}
 	return out
 }
 
@@ -345,6 +358,7 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
+		v1alpha1.AnnotationRotateCA:          s.handledCA(),
 		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
 
 		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
@@ -370,13 +384,14 @@ func (s *scope) announce(after *v1alpha1.KVDatabase) {
 			continue
 		}
 		worth := map[string]bool{
-			v1alpha1.ConditionReady:              true,
-			v1alpha1.ConditionDegraded:           c.Status == metav1.ConditionTrue,
-			v1alpha1.ConditionRotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
-			v1alpha1.ConditionTLSReady:           before != nil && c.Status == metav1.ConditionTrue,
-			v1alpha1.ConditionStorageResized:     before != nil && c.Reason != v1alpha1.ReasonVolumePending && before.Reason != v1alpha1.ReasonVolumePending,
-			v1alpha1.ConditionEncrypted:          before != nil,
-			v1alpha1.ConditionRolloutPending:     c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionReady:                true,
+			v1alpha1.ConditionDegraded:             c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionRotationInProgress:   before != nil || c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionTLSReady:             before != nil && c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionStorageResized:       before != nil && c.Reason != v1alpha1.ReasonVolumePending && before.Reason != v1alpha1.ReasonVolumePending,
+			v1alpha1.ConditionEncrypted:            before != nil,
+			v1alpha1.ConditionCARotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionRolloutPending:       c.Status == metav1.ConditionTrue,
 		}
 		if !worth[c.Type] {
 			continue

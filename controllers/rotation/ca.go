@@ -88,8 +88,9 @@ type Leaf struct {
 type CAAction struct {
 	// Begin makes the next CA.
 	Begin *NextCA
-	// Stamp records on the next CA that every carrier has it.
-	Stamp time.Time
+	// Stamp records on the next CA since when every carrier has it; the zero time
+	// that one no longer does.
+	Stamp *time.Time
 	// Keep records the authorities that go at the end.
 	Keep []string
 	// TakeOver gives the next CA's key the current one's place.
@@ -104,7 +105,7 @@ type CAAction struct {
 	Handle *string
 }
 
-// CADecision is the answer of NextCA.
+// CADecision is the answer of DecideCA.
 type CADecision struct {
 	Phase  Phase
 	Action *CAAction
@@ -123,8 +124,8 @@ type caMachine struct {
 	r   Requests
 }
 
-// NextCA decides. Like Next, it looks at no clock and remembers nothing.
-func NextCA(now time.Time, p Policy, o CAObserved, r Requests) CADecision {
+// DecideCA is Next for a CA. Like it, it looks at no clock and remembers nothing.
+func DecideCA(now time.Time, p Policy, o CAObserved, r Requests) CADecision {
 	m := caMachine{now: now, p: p, o: o, r: r}
 	d := m.next()
 	d.Publish = d.Publish || o.Next != nil && (len(o.Previous) > 0 || !o.Next.PublishedAt.IsZero())
@@ -223,13 +224,13 @@ func (m caMachine) unread() *CADecision {
 		if !slices.Contains(c.Carries, n.Key) {
 			d.After = PollQuick
 			if !n.PublishedAt.IsZero() { // somebody took it out: the overlap starts again
-				d.Action = &CAAction{Stamp: time.Time{}}
+				d.Action = &CAAction{Stamp: &time.Time{}}
 			}
 			return d
 		}
 	}
 	if n.PublishedAt.IsZero() || n.PublishedAt.After(m.now.Add(skew)) {
-		d.Action = &CAAction{Stamp: m.now}
+		d.Action = &CAAction{Stamp: &m.now}
 		return d
 	}
 	until := n.PublishedAt.Add(m.p.Overlap)

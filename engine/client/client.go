@@ -67,45 +67,47 @@ func New(o Options) *Client {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status asks the member for its status.
-func (c *Client) Status(ctx context.Context) (s adminapi.Status, err error) {
-	err = c.get(ctx, "/v1/status", &s, &s.Version)
-	return s, err
+// Status asks the member for its status, and returns the fingerprint of the
+// certificate that its admin port showed with it.
+func (c *Client) Status(ctx context.Context) (s adminapi.Status, fingerprint string, err error) {
+	fingerprint, err = c.get(ctx, "/v1/status", &s, &s.Version)
+	return s, fingerprint, err
 }
 
 // Audit asks the member for the audit records behind an index, at most limit.
 func (c *Client) Audit(ctx context.Context, after uint64, limit int) (p adminapi.AuditPage, err error) {
-	err = c.get(ctx, fmt.Sprintf("/v1/audit?after=%d&limit=%d", after, limit), &p, &p.Version)
+	_, err = c.get(ctx, fmt.Sprintf("/v1/audit?after=%d&limit=%d", after, limit), &p, &p.Version)
 	return p, err
 }
 
-// get reads an answer, which has a version.
-func (c *Client) get(ctx context.Context, path string, answer any, version *int) error {
+// get reads an answer, which has a version, and returns the fingerprint of the
+// certificate that was shown with it.
+func (c *Client) get(ctx context.Context, path string, answer any, version *int) (fingerprint string, err error) {
 	what := "member " + strings.TrimPrefix(path, "/v1/")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.address+path, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s answered %s", what, c.address, resp.Status)
+		return "", fmt.Errorf("%s: %s answered %s", what, c.address, resp.Status)
 	}
 	// Unknown fields of a newer member are fine as long as the version is.
 	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	if *version > adminapi.Version {
-		return fmt.Errorf("%w: %d, this client reads up to %d", ErrNewerVersion, *version, adminapi.Version)
+		return "", fmt.Errorf("%w: %d, this client reads up to %d", ErrNewerVersion, *version, adminapi.Version)
 	}
-	return nil
+	return fingerprintOf(resp.TLS), nil
 }
 
 // Fingerprint makes a TLS handshake and returns the SHA-256 of the leaf's DER,
@@ -129,6 +131,10 @@ func Fingerprint(ctx context.Context, addr, serverName string) (string, error) {
 	}
 	defer conn.Close()
 	state := conn.(*tls.Conn).ConnectionState()
+	return fingerprintOf(&state), nil
+}
+
+func fingerprintOf(state *tls.ConnectionState) string {
 	sum := sha256.Sum256(state.PeerCertificates[0].Raw)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }

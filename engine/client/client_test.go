@@ -41,20 +41,20 @@ func member(t *testing.T, code int, status any) (*Client, *httptest.Server) {
 func TestStatus(t *testing.T) {
 	want := adminapi.Status{Version: adminapi.Version, Member: "kv-0", Ready: true}
 	c, _ := member(t, 200, want)
-	got, err := c.Status(t.Context())
+	got, _, err := c.Status(t.Context())
 	if err != nil || got.Member != "kv-0" || !got.Ready {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	c, _ = member(t, 200, map[string]any{"version": adminapi.Version + 1})
-	if _, err := c.Status(t.Context()); !errors.Is(err, ErrNewerVersion) {
+	if _, _, err := c.Status(t.Context()); !errors.Is(err, ErrNewerVersion) {
 		t.Errorf("newer version: %v", err)
 	}
 	c, _ = member(t, 500, nil)
-	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "500") {
+	if _, _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "500") {
 		t.Errorf("failure: %v", err)
 	}
 	c, _ = member(t, 200, "text")
-	if _, err := c.Status(t.Context()); err == nil {
+	if _, _, err := c.Status(t.Context()); err == nil {
 		t.Error("nonsense was understood")
 	}
 }
@@ -65,7 +65,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	c, s := member(t, 200, nil)
 	s.Config.Handler = http.RedirectHandler(elsewhere.URL, http.StatusFound)
-	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "302") {
+	if _, _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "302") {
 		t.Errorf("a redirect gives %v", err)
 	}
 	if asked {

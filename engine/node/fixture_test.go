@@ -197,7 +197,7 @@ func (m *member) waitStatus(t *testing.T, what string, ok func(adminapi.Status) 
 	t.Helper()
 	admin := m.admin(t, operatorName)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		s, err := admin.Status(context.Background())
+		s, _, err := admin.Status(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -373,7 +373,7 @@ func TestNoSessionIsResumed(t *testing.T) {
 
 func TestAdminAnswersOnlyTheOperator(t *testing.T) {
 	m := newMember(t)
-	s, err := m.admin(t, operatorName).Status(t.Context())
+	s, _, err := m.admin(t, operatorName).Status(t.Context())
 	if err != nil || s.Member != "kv-0" || s.Instance != "shop/kv" || !s.Ready || s.Role != "leader" || s.Storage.CapacityBytes == 0 {
 		t.Errorf("got %+v, %v", s, err)
 	}
@@ -384,7 +384,7 @@ func TestAdminAnswersOnlyTheOperator(t *testing.T) {
 	} {
 		o.Address, o.ServerName, o.Authorities = m.Addresses().Admin.String(), serverName, m.ca.Pool()
 		c := client.New(o)
-		if s, err := c.Status(t.Context()); err == nil {
+		if s, _, err := c.Status(t.Context()); err == nil {
 			t.Errorf("%s: answered %+v", name, s)
 		}
 		c.Close()

@@ -35,7 +35,7 @@ func (d *demo) waitSessionsGone(ctx context.Context, generation int64) error {
 	member := client.New(options)
 	defer member.Close()
 	for none := 0; ; {
-		status, err := member.Status(ctx)
+		status, _, err := member.Status(ctx)
 		var old int64
 		for _, user := range status.Credentials.Users {
 			for _, g := range user.Generations {
