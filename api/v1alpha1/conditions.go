@@ -105,8 +105,6 @@ const (
 	ReasonWindowInvalid = "WindowInvalid"
 	// ReasonCAExpiring: the instance's CA ends within a year.
 	ReasonCAExpiring = "CAExpiring"
-	// ReasonEngineTooOld: a member's engine does not know what is asked of it.
-	ReasonEngineTooOld = "EngineTooOld"
 	// ReasonNameTaken: an object that is not ours has a name that we need.
 	ReasonNameTaken = "NameTaken"
 	// ReasonRevisionLost: what the pods were made from was deleted by hand.

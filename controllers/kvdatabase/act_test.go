@@ -6,9 +6,7 @@ import (
 	"errors"
 	"testing"
 
-	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -82,56 +80,6 @@ func appliesSet(t *testing.T, s *scope) (sent bool) {
 		t.Fatal(err)
 	}
 	return sent
-}
-
-func TestRotateTLS(t *testing.T) {
-	tests := map[string]struct {
-		observed int64
-		handled  string
-		renews   bool
-	}{
-		"a new value":                              {observed: 1, handled: "before", renews: true},
-		"a value that was carried out":             {observed: 1, handled: "now"},
-		"the value that a new database comes with": {},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := serving()
-			s.db.Annotations = map[string]string{v1alpha1.AnnotationRotateTLS: "now"}
-			s.db.Status.ObservedGeneration, s.handledTLS = tt.observed, tt.handled
-			scheme := runtime.NewScheme()
-			if err := certmanagerv1.AddToScheme(scheme); err != nil {
-				t.Fatal(err)
-			}
-			b := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&certmanagerv1.Certificate{})
-			for name, c := range s.certificates {
-				c.Namespace, c.Name = "shop", name
-				b = b.WithObjects(c)
-			}
-			s.r.Client = b.Build()
-			for name, c := range s.certificates { // with the fake's resource versions
-				if err := s.r.Client.Get(t.Context(), s.key(name), c); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := s.renewTLS(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if s.handledTLS != "now" {
-				t.Errorf("handled %q: the request would run again", s.handledTLS)
-			}
-			issuing := certmanagerv1.CertificateCondition{Type: certmanagerv1.CertificateConditionIssuing, Status: cmmetav1.ConditionTrue}
-			for name := range s.certificates {
-				c := &certmanagerv1.Certificate{}
-				if err := s.r.Client.Get(t.Context(), s.key(name), c); err != nil {
-					t.Fatal(err)
-				}
-				if want := tt.renews && name != s.names.CA(); cmutil.CertificateHasCondition(c, issuing) != want {
-					t.Errorf("%s: renewal asked for: %t, want %t", name, !want, want)
-				}
-			}
-		})
-	}
 }
 
 // TestEditedUsersFileIsNotTrusted: its verifiers could be anybody's.
