@@ -75,7 +75,7 @@ const (
 	ReasonSecretClaimed = "SecretClaimed"
 	// ReasonTargetFull: the target has as many tokens as fit.
 	ReasonTargetFull = "TargetFull"
-	// ReasonEngineTooOld: the target's pods run an engine from before there were
-	// tokens and audit.
+	// ReasonEngineTooOld: the pods run an engine from before what is asked for:
+	// tokens, audit, another CA.
 	ReasonEngineTooOld = "EngineTooOld"
 )

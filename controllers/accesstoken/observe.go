@@ -3,6 +3,7 @@ package accesstoken
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -345,7 +346,16 @@ func (s *scope) observeMembers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := instance.ParseIdentity(secret)
+	// While the target's CA changes, its monitors have all whom to trust.
+	monitor, err := lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.MetricsSecret()}, &corev1.Secret{})
+	if err != nil {
+		return err
+	}
+	var authorities []*x509.Certificate
+	if monitor != nil {
+		authorities = instance.Authorities(monitor.Data[desired.KeyCA])
+	}
+	id, err := instance.ParseIdentity(secret, authorities)
 	if err != nil {
 		id = nil // the members' Err says that there is none
 	}

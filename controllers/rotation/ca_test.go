@@ -253,7 +253,7 @@ func (w *caWorld) settle() {
 // TestNoHandshakeFails drives the CA's machine through crashes between any two
 // writes, members and issuers that lag, and requests at any moment.
 func TestNoHandshakeFails(t *testing.T) {
-	for seed := range uint64(1500) {
+	for seed := range uint64(600) {
 		w := newCAWorld(t, seed)
 		requests := 0
 		for range 400 {
