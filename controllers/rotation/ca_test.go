@@ -14,8 +14,8 @@ import (
 // mountLag is how long a mounted secret may be behind.
 const mountLag = 90 * time.Second
 
-// bundle is what a carrier held from a moment on.
-type bundle struct {
+// mounted is what a carrier held from a moment on.
+type mounted struct {
 	since time.Time
 	keys  []string
 }
@@ -39,18 +39,16 @@ type caWorld struct {
 
 	leaves   map[string]string // what cert-manager issued: leaf -> key of its CA
 	marked   map[string]bool   // to be issued again
-	carriers map[string][]bundle
+	carriers map[string][]mounted
 	handed   []string // authorities.pem
 	members  []*caMember
 }
 
 // caMember is a member as it runs: what it serves and trusts lags.
 type caMember struct {
-	trusts  []string
-	serves  map[string]string
-	down    bool
-	tooOld  bool
-	changed bool
+	trusts []string
+	serves map[string]string
+	down   bool
 }
 
 var caLeaves, caCarriers = []string{"admin", "operator", "server"}, []string{"connection", "metrics"}
@@ -59,12 +57,12 @@ func newCAWorld(t *testing.T, seed uint64) *caWorld {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &caWorld{t: t, seed: seed, rng: rng, now: start, current: rotation.CurrentCA{Key: "ca-0", Generation: 1}, marked: map[string]bool{},
 		policy: rotation.Policy{Overlap: 10 * time.Minute, Completion: rotation.Automatic},
-		leaves: map[string]string{}, carriers: map[string][]bundle{}, handed: []string{"ca-0"}}
+		leaves: map[string]string{}, carriers: map[string][]mounted{}, handed: []string{"ca-0"}}
 	for _, l := range caLeaves {
 		w.leaves[l] = "ca-0"
 	}
 	for _, c := range caCarriers {
-		w.carriers[c] = []bundle{{start.Add(-time.Hour), []string{"ca-0"}}}
+		w.carriers[c] = []mounted{{start.Add(-time.Hour), []string{"ca-0"}}}
 	}
 	for range 1 + rng.IntN(3) {
 		w.members = append(w.members, &caMember{trusts: []string{"ca-0"}, serves: maps.Clone(w.leaves)})
@@ -93,7 +91,7 @@ func (w *caWorld) authorities() []string {
 func (w *caWorld) observe() rotation.CAObserved {
 	o := rotation.CAObserved{Current: &w.current, Next: w.next, Previous: w.previous, Leftover: w.leftover, Authorities: w.authorities()}
 	for i, m := range w.members {
-		o.Members = append(o.Members, rotation.CAMember{Name: fmt.Sprint("db-", i), Reported: !m.down, Tells: !m.tooOld, Trusts: m.trusts})
+		o.Members = append(o.Members, rotation.CAMember{Name: fmt.Sprint("db-", i), Reported: !m.down, Tells: true, Trusts: m.trusts})
 	}
 	for _, name := range caCarriers {
 		o.Carriers = append(o.Carriers, rotation.Carrier{Name: name, Carries: w.carried(name)})
@@ -127,10 +125,7 @@ func (w *caWorld) pass() rotation.CADecision {
 	for _, name := range caCarriers {
 		writes = append(writes, func() {
 			if !slices.Equal(w.carried(name), bundle) {
-				w.carriers[name] = append(w.carriers[name], struct {
-					since time.Time
-					keys  []string
-				}{w.now, bundle})
+				w.carriers[name] = append(w.carriers[name], mounted{w.now, bundle})
 			}
 		})
 	}
