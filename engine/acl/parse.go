@@ -56,6 +56,9 @@ func New(f File) (*Users, error) {
 	}
 	for i := range f.Users {
 		id := newIdentity(f.Users[i])
+		if f.Version < 2 { // which knew of no channels, and let everybody use all
+			id.channels = [][]byte{[]byte("*")}
+		}
 		u.identities[id.name] = id
 		u.rounds = max(u.rounds, len(id.verifiers))
 	}

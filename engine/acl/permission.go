@@ -1,6 +1,7 @@
 package acl
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -31,6 +32,9 @@ type Action struct {
 	// EveryKey is what is done with keys that are not named; zero if nothing.
 	EveryKey Access
 	Channels [][]byte
+	// Patterns says that the channels are patterns: such a one must stand among
+	// the user's own, to the letter, for who may tell what else it matches.
+	Patterns bool
 }
 
 // Denied is why an action is refused. Its text begins with redis-server 7.0's
@@ -149,7 +153,7 @@ func (id *Identity) Allows(a *Action) *Denied {
 		}
 	}
 	for _, channel := range a.Channels {
-		if !slices.ContainsFunc(id.channels, func(p []byte) bool { return glob.Match(p, channel) }) {
+		if !id.AllowsChannel(channel, a.Patterns) {
 			return &Denied{Channel: true, Source: id.source}
 		}
 	}
@@ -164,6 +168,14 @@ func (id *Identity) allowsCommand(a *Action) bool {
 		}
 	}
 	return false
+}
+
+// AllowsChannel says whether the identity may use a channel, or, when it is a
+// pattern, subscribe to that.
+func (id *Identity) AllowsChannel(channel []byte, isPattern bool) bool {
+	return slices.ContainsFunc(id.channels, func(p []byte) bool {
+		return string(p) == "*" || isPattern && bytes.Equal(p, channel) || !isPattern && glob.Match(p, channel)
+	})
 }
 
 func (id *Identity) allowsKey(key *Key) bool {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -194,7 +195,11 @@ func printable(text []byte) bool {
 	return true
 }
 
-func ping(_ Session, argv [][]byte) reply.Reply {
+func ping(s Session, argv [][]byte) reply.Reply {
+	if len(argv) <= 2 && s.Proto() == 2 && s.Subscriber().Listens() {
+		// In the form of a message, so that clients can tell it from one.
+		return reply.Array(reply.BulkString("pong"), reply.Bulk(bytes.Join(argv[1:], nil)))
+	}
 	switch len(argv) {
 	case 1:
 		return reply.Simple("PONG")

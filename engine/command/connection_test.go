@@ -8,6 +8,16 @@ import (
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
+// deaf has no subscriptions.
+type deaf struct{}
+
+func (deaf) Listens() bool                              { return false }
+func (deaf) Subscribe(ChannelKind, []byte) (int, error) { return 1, nil }
+func (deaf) Unsubscribe(ChannelKind, []byte) int        { return 0 }
+func (deaf) Subscriptions(ChannelKind) []string         { return nil }
+func (deaf) Publish(ChannelKind, []byte, []byte) int64  { return 0 }
+func (deaf) Active(ChannelKind) map[string]int          { return nil }
+
 // session is a connection whose users' password is "secret".
 type session struct {
 	user, name, lib string
@@ -22,6 +32,7 @@ func (s *session) Name() string            { return s.name }
 func (s *session) SetName(n string)        { s.name = n }
 func (s *session) SetLib(name, v string)   { s.lib += name + "/" + v + " " }
 func (s *session) User() string            { return s.user }
+func (s *session) Subscriber() Subscriber  { return deaf{} }
 func (s *session) Reset()                  { s.reset = true }
 func (s *session) CloseAfterReply()        { s.closed = true }
 func (s *session) Describe() string        { return "id=7" }

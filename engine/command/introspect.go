@@ -139,7 +139,7 @@ var flagNames = []struct {
 	name string
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
-	{NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"},
+	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"},
 	{NoAuth, "no_auth"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"},
 }
 
@@ -211,6 +211,8 @@ func (c *Command) group() string {
 			return category
 		case "sortedset":
 			return "sorted-set"
+		case "pubsub":
+			return "pubsub"
 		case "keyspace":
 			if strings.HasPrefix(c.Name, "flush") || c.Name == "dbsize" {
 				return "server"
@@ -223,6 +225,8 @@ func (c *Command) group() string {
 		return "server"
 	case "object":
 		return "generic"
+	case "pubsub":
+		return "pubsub"
 	}
 	return "connection"
 }

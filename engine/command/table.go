@@ -35,6 +35,7 @@ const (
 	AllowBusy
 	Blocking    // may wait for data
 	MovableKeys // their places depend on the arguments
+	PubSub
 )
 
 // Command is one row of the table.
@@ -52,7 +53,9 @@ type Command struct {
 	// find lists the keys where they, or what is done with them, depend on the
 	// arguments; nil where they do not.
 	find func(dst []acl.Key, argv [][]byte) []acl.Key
-	set  acl.Categories // Categories again
+	// channels lists the channels, and says whether they are patterns.
+	channels func(argv [][]byte) ([][]byte, bool)
+	set      acl.Categories // Categories again
 
 	// Parse validates the arguments (arity is already checked) and makes the
 	// Op; an error's text is the reply's, code first. Nil for commands of the
@@ -83,6 +86,7 @@ type Session interface {
 	CloseAfterReply()
 	Describe() string              // the CLIENT INFO line
 	Info(sections []string) string // the text of INFO
+	Subscriber() Subscriber        // for publish/subscribe
 }
 
 var table = map[string]*Command{}
@@ -219,9 +223,9 @@ func (c *Command) AppendKeys(dst []acl.Key, argv [][]byte) []acl.Key {
 }
 
 // Action is what the command asks of package acl, with keys as AppendKeys lists
-// them.
-func (c *Command) Action(keys []acl.Key) acl.Action {
-	return acl.Action{Command: c.Name, Categories: c.set, Keys: keys, EveryKey: c.EveryKey()}
+// them and channels as Channels does.
+func (c *Command) Action(keys []acl.Key, channels [][]byte, patterns bool) acl.Action {
+	return acl.Action{Command: c.Name, Categories: c.set, Keys: keys, EveryKey: c.EveryKey(), Channels: channels, Patterns: patterns}
 }
 
 // Grows reports whether the command may add to the keyspace. A new name may be

@@ -24,6 +24,9 @@ const (
 	KindPush
 	KindPairs
 	KindPairedMap
+	// KindSeveral is no value of its own: one command's answers, one behind the
+	// other.
+	KindSeveral
 )
 
 // Reply is one answer. Str holds the text of Simple, Error, Bulk and Verbatim
@@ -85,6 +88,12 @@ func Pairs(pairs ...Reply) Reply { return Reply{Kind: KindPairs, Items: pairs} }
 // PairedMap is key, value, key, value …: an array of arrays in RESP2, a map in
 // RESP3.
 func PairedMap(pairs ...Reply) Reply { return Reply{Kind: KindPairedMap, Items: pairs} }
+
+// Push is what a client did not ask for at that moment: an array in RESP2.
+func Push(items ...Reply) Reply { return Reply{Kind: KindPush, Items: items} }
+
+// Several are one command's answers, one behind the other.
+func Several(items ...Reply) Reply { return Reply{Kind: KindSeveral, Items: items} }
 
 // IsError reports whether the reply is an error.
 func (r Reply) IsError() bool { return r.Kind == KindError }

@@ -14,11 +14,11 @@ const auditPause = 5 * time.Millisecond
 
 // permit asks whether the session may run a command now: by its user's quota,
 // and by its permissions. What it decides is recorded.
-func (c *session) permit(cmd *command.Command, keys []acl.Key) error {
+func (c *session) permit(cmd *command.Command, keys []acl.Key, channels [][]byte, patterns bool) error {
 	if err := c.withinQuota(); err != nil {
 		return err
 	}
-	action := cmd.Action(keys)
+	action := cmd.Action(keys, channels, patterns)
 	denied := c.identity.Allows(&action)
 	class := audit.Read
 	switch {

@@ -36,6 +36,7 @@ type loop struct {
 	posted []func() // to be called by the loop
 	asleep bool     // the poller is to be woken
 
+	hub     *hub
 	again   []*session // go on in the next turn without anything happening
 	batch   *batch     // gathering
 	spare   *batch
@@ -64,7 +65,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

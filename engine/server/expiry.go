@@ -37,6 +37,11 @@ func (s *Server) watchExpiry(done <-chan struct{}) {
 func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	s.wakeRefused(snapshot)
 	s.usages.forget(snapshot.Users)
+	s.mu.Lock()
+	if s.loop != nil {
+		s.loop.post(s.loop.recheck)
+	}
+	s.mu.Unlock()
 	select {
 	case s.usersChanged <- struct{}{}:
 	default: // it will look

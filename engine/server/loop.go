@@ -219,17 +219,27 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	c.last, c.lastAt = cmd.Name, c.loop.now
 	keys := cmd.AppendKeys(c.loop.keys[:0], argv)
 	c.loop.keys = keys
+	channels, patterns := cmd.Channels(argv)
 	if cmd.Flags&command.NoAuth == 0 {
 		if c.identity == nil {
 			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
 		}
-		if err := c.permit(cmd, keys); err != nil {
+		if err := c.permit(cmd, keys, channels, patterns); err != nil {
 			return refuse(err)
 		}
 	}
+	if c.proto == 2 && c.Listens() && !cmd.AllowedSubscribed() {
+		return refuse(fmt.Errorf(errSubscribedOnly, cmd.Name))
+	}
+	limit := c.srv.opts.Limits.MaxKeyBytes
 	for _, key := range keys {
-		if limit := c.srv.opts.Limits.MaxKeyBytes; len(key.Name) > limit {
+		if len(key.Name) > limit {
 			return refuse(fmt.Errorf("ERR key is longer than %d bytes", limit))
+		}
+	}
+	for _, channel := range channels {
+		if len(channel) > limit {
+			return refuse(fmt.Errorf("ERR channel is longer than %d bytes", limit))
 		}
 	}
 	if cmd.Run != nil {

@@ -52,6 +52,9 @@ type session struct {
 	chunk      int       // bytes since
 	watching   *alarm    // looks whether it does
 
+	subscribed subscribed
+	pushed     bool // there are messages in out that the loop is to write
+
 	// What keeps the session from going on.
 	joined    bool // the loop has it: the handshake is over
 	executing bool
@@ -127,6 +130,7 @@ func (c *session) end() {
 		return
 	}
 	c.ended = true
+	c.unsubscribeAll()
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
@@ -193,6 +197,9 @@ func (c *session) mayGoOn() bool {
 			return false
 		}
 		c.snapshot, c.identity = current, current.Users.Identity(c.User())
+		if !c.mayListen() {
+			return false
+		}
 	}
 	return !c.identity.ExpiredAt(c.loop.now)
 }
@@ -258,6 +265,7 @@ func (c *session) Authenticate(user, password string) error {
 
 // Reset implements command.Session.
 func (c *session) Reset() {
+	c.unsubscribeAll()
 	c.proto, c.name = 2, ""
 	c.srv.usages.move(c.credential.User, "", 0)
 	c.snapshot, c.identity, c.usage = nil, nil, nil
@@ -282,10 +290,14 @@ func (c *session) CloseAfterReply() { c.closing = true }
 // Describe implements command.Session: the line of CLIENT INFO, with the
 // fields of redis-server whose value is known here.
 func (c *session) Describe() string {
-	now := time.Now()
+	now, flags := time.Now(), "N"
+	if c.Listens() {
+		flags = "P"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
+	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=-1 cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
+		flags, len(c.Subscriptions(command.Channel)), len(c.Subscriptions(command.ChannelPattern)), len(c.Subscriptions(command.ShardChannel)),
 		c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()
 }

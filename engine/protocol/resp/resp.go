@@ -23,6 +23,12 @@ import (
 // AppendReply appends r as a client of protocol version proto (2 or 3) reads
 // it, and returns the extended buffer.
 func AppendReply(dst []byte, proto int, r reply.Reply) []byte {
+	if r.Kind == reply.KindSeveral {
+		for i := range r.Items {
+			dst = AppendReply(dst, proto, r.Items[i])
+		}
+		return dst
+	}
 	if proto < 3 {
 		return appendReply2(dst, r)
 	}

@@ -84,6 +84,11 @@ func (c *coffer) checkReplay() {
 	}
 }
 
+// deaf has no subscriptions; those of the whole engine are compared elsewhere.
+type deaf struct{ command.Subscriber }
+
+func (deaf) Listens() bool { return false }
+
 // session is a connection of the default user.
 type session struct {
 	proto int
@@ -98,6 +103,7 @@ func (s *session) SetName(n string)                  { s.name = n }
 func (s *session) SetLib(string, string)             {}
 func (s *session) User() string                      { return "default" }
 func (s *session) Authenticate(string, string) error { return command.ErrAuth }
+func (s *session) Subscriber() command.Subscriber    { return deaf{} }
 func (s *session) Reset()                            {}
 func (s *session) CloseAfterReply()                  {}
 func (s *session) Describe() string                  { return "id=7" }

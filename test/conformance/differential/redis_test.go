@@ -77,7 +77,7 @@ func readRaw(in *bufio.Reader, dst []byte) ([]byte, error) {
 		body := make([]byte, n+2)
 		_, err := io.ReadFull(in, body)
 		return append(dst, body...), err
-	case '*', '~', '%':
+	case '*', '~', '%', '>':
 		if line[0] == '%' {
 			n *= 2
 		}

@@ -109,6 +109,13 @@ func TestKeysAsRedisServer(t *testing.T) {
 					compared++
 					compare(t, rdb, c, argv, append(others(argv, odd), rules...))
 				}
+				if channels, _ := c.Channels(bytesOf(argv)); channels == nil {
+					continue
+				}
+				for _, rules := range [][]string{{"&[!!]*"}, {"&" + odd}, {"&*"}, {}} {
+					compared++
+					compare(t, rdb, c, argv, append(others(argv, odd), rules...))
+				}
 			}
 		}
 	}
@@ -118,11 +125,12 @@ func TestKeysAsRedisServer(t *testing.T) {
 	}
 }
 
-// others permits all arguments but one, as redis-server writes patterns.
+// others permits all arguments but one, as keys and as channels, as redis-server
+// writes patterns.
 func others(argv []string, but string) (rules []string) {
 	for _, a := range argv {
 		if a != but {
-			rules = append(rules, "~"+a)
+			rules = append(rules, "~"+a, "&"+a)
 		}
 	}
 	return rules
@@ -135,6 +143,10 @@ func compare(t *testing.T, rdb *redis.Client, c *command.Command, argv, rules []
 	u := acl.User{Name: "probe", Verifiers: []acl.Verifier{{Generation: 1, SHA256: strings.Repeat("a", 64)}}, Commands: []string{"@all"}}
 	for _, r := range rules {
 		setUser = append(setUser, r)
+		if channel, ok := strings.CutPrefix(r, "&"); ok {
+			u.Channels = append(u.Channels, channel)
+			continue
+		}
 		mark, pattern, _ := strings.Cut(r, "~")
 		switch mark {
 		case "%R":
@@ -160,7 +172,8 @@ func compare(t *testing.T, rdb *redis.Client, c *command.Command, argv, rules []
 	if err != nil {
 		t.Fatal(err)
 	}
-	action := c.Action(c.AppendKeys(nil, bytesOf(argv)))
+	channels, patterns := c.Channels(bytesOf(argv))
+	action := c.Action(c.AppendKeys(nil, bytesOf(argv)), channels, patterns)
 	action.EveryKey = 0 // redis-server lets everybody list and remove all keys
 	denied := users.Identity("probe").Allows(&action)
 	if (verdict == "OK") != (denied == nil) {

@@ -1,0 +1,230 @@
+package server
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/glob"
+	"github.com/coffer-dev/coffer/engine/protocol/resp"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+const (
+	// maxSubscribed bounds what the names of one connection's subscriptions may
+	// take in memory, in bytes, subscriptionCost that of one beside its name.
+	maxSubscribed    = 1 << 20
+	subscriptionCost = 128
+	kinds            = 3 // of subscriptions
+)
+
+var (
+	errTooManySubscriptions = errors.New("ERR the subscriptions of one connection may take 1 MiB of memory: unsubscribe from some, or use a pattern")
+	errSubscribedOnly       = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+)
+
+// hub knows who listens to what. It is the loop's, as sessions are: a message
+// reaches its listeners in the order in which the loop served its publishers.
+type hub struct {
+	listeners [kinds]map[string]map[*session]struct{}
+}
+
+func newHub() *hub {
+	h := &hub{}
+	for k := range h.listeners {
+		h.listeners[k] = map[string]map[*session]struct{}{}
+	}
+	return h
+}
+
+// subscribed is a session's part.
+type subscribed struct {
+	names [kinds]map[string]struct{}
+	bytes int
+}
+
+var _ command.Subscriber = (*session)(nil)
+
+// Subscriber implements command.Session.
+func (c *session) Subscriber() command.Subscriber { return c }
+
+// countSubscribed is what a confirmation tells: shard channels are counted apart.
+func (c *session) countSubscribed(k command.ChannelKind) int {
+	if k == command.ShardChannel {
+		return len(c.subscribed.names[k])
+	}
+	return len(c.subscribed.names[command.Channel]) + len(c.subscribed.names[command.ChannelPattern])
+}
+
+// Listens implements command.Subscriber.
+func (c *session) Listens() bool {
+	return c.countSubscribed(command.Channel)+c.countSubscribed(command.ShardChannel) > 0
+}
+
+// Subscribe implements command.Subscriber.
+func (c *session) Subscribe(k command.ChannelKind, name []byte) (int, error) {
+	key := string(name)
+	if _, already := c.subscribed.names[k][key]; already {
+		return c.countSubscribed(k), nil
+	}
+	cost := len(name) + subscriptionCost
+	if c.subscribed.bytes+cost > maxSubscribed {
+		return 0, errTooManySubscriptions
+	}
+	c.subscribed.bytes += cost
+	if c.subscribed.names[k] == nil {
+		c.subscribed.names[k] = map[string]struct{}{}
+	}
+	c.subscribed.names[k][key] = struct{}{}
+	listeners := c.loop.hub.listeners[k]
+	if listeners[key] == nil {
+		listeners[key] = map[*session]struct{}{}
+	}
+	listeners[key][c] = struct{}{}
+	return c.countSubscribed(k), nil
+}
+
+// Unsubscribe implements command.Subscriber.
+func (c *session) Unsubscribe(k command.ChannelKind, name []byte) int {
+	key := string(name)
+	if _, there := c.subscribed.names[k][key]; there {
+		c.subscribed.bytes -= len(name) + subscriptionCost
+		delete(c.subscribed.names[k], key)
+		listeners := c.loop.hub.listeners[k]
+		delete(listeners[key], c)
+		if len(listeners[key]) == 0 {
+			delete(listeners, key)
+		}
+	}
+	return c.countSubscribed(k)
+}
+
+// unsubscribeAll leaves nothing behind.
+func (c *session) unsubscribeAll() {
+	for k := range c.subscribed.names {
+		for name := range c.subscribed.names[k] {
+			c.Unsubscribe(command.ChannelKind(k), []byte(name))
+		}
+	}
+}
+
+// Subscriptions implements command.Subscriber.
+func (c *session) Subscriptions(k command.ChannelKind) []string {
+	return slices.Sorted(maps.Keys(c.subscribed.names[k]))
+}
+
+// Active implements command.Subscriber. Of channels that the user may not use
+// it tells nothing; patterns are only counted by those who ask.
+func (c *session) Active(k command.ChannelKind) map[string]int {
+	active := map[string]int{}
+	for name, listeners := range c.loop.hub.listeners[k] {
+		if k == command.ChannelPattern || c.identity.AllowsChannel([]byte(name), false) {
+			active[name] = len(listeners)
+		}
+	}
+	return active
+}
+
+// Publish implements command.Subscriber.
+func (c *session) Publish(k command.ChannelKind, channel, message []byte) (reached int64) {
+	word := "message"
+	if k == command.ShardChannel {
+		word = "smessage"
+	}
+	plain := newMessage(reply.Push(reply.BulkString(word), reply.Bulk(channel), reply.Bulk(message)))
+	for listener := range c.loop.hub.listeners[k][string(channel)] {
+		listener.push(plain)
+		reached++
+	}
+	if k != command.Channel {
+		return reached
+	}
+	for pattern, listeners := range c.loop.hub.listeners[command.ChannelPattern] {
+		if !glob.Match([]byte(pattern), channel) {
+			continue
+		}
+		matched := newMessage(reply.Push(reply.BulkString("pmessage"), reply.BulkString(pattern), reply.Bulk(channel), reply.Bulk(message)))
+		for listener := range listeners {
+			listener.push(matched)
+			reached++
+		}
+	}
+	return reached
+}
+
+// message is encoded once for each protocol, not for each listener.
+type message struct {
+	reply   reply.Reply
+	encoded [4][]byte // by protocol
+}
+
+func newMessage(r reply.Reply) *message { return &message{reply: r} }
+
+func (m *message) bytes(proto int) []byte {
+	if m.encoded[proto] == nil {
+		m.encoded[proto] = resp.AppendReply(nil, proto, m.reply)
+	}
+	return m.encoded[proto]
+}
+
+// push sends what the client did not ask for at this moment. The loop writes it
+// out in its next turn. A client that does not take what it listens to would
+// have it pile up: beyond limits.maxOutputBytes its connection is closed.
+func (c *session) push(m *message) {
+	if c.ended || c.closing {
+		return
+	}
+	text := m.bytes(c.proto)
+	if waiting := len(c.out) - c.flushed + len(c.wire.out) + len(text); int64(waiting) > c.srv.opts.Limits.MaxOutputBytes {
+		c.srv.counters.outputExceeded.Add(1)
+		c.srv.opts.Log.Warn("closing a connection that does not take its messages: they exceed limits.maxOutputBytes", "conn", c.id, "bytes", waiting)
+		// In a turn of its own: the publisher is going through the listeners.
+		c.barrier, c.closing = nil, true
+		c.loop.post(c.end)
+		return
+	}
+	if c.out == nil {
+		c.out = c.loop.buffer()
+	}
+	c.out = append(c.out, text...)
+	if !c.pushed {
+		c.pushed = true
+		c.loop.post(c.flushPushed)
+	}
+}
+
+// flushPushed writes out what was pushed, unless the client is being waited for
+// or made to wait.
+func (c *session) flushPushed() {
+	c.pushed = false
+	if !c.ended && !c.blocked && !c.held {
+		c.flush()
+	}
+}
+
+// mayListen says whether every subscription is still permitted: what a user
+// loses, open subscriptions lose too.
+func (c *session) mayListen() bool {
+	for k := range c.subscribed.names {
+		for name := range c.subscribed.names[k] {
+			if !c.identity.AllowsChannel([]byte(name), k == int(command.ChannelPattern)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// recheck has everybody who listens looked at again.
+func (l *loop) recheck() {
+	seen := map[*session]struct{}{}
+	for k := range l.hub.listeners {
+		for _, listeners := range l.hub.listeners[k] {
+			maps.Copy(seen, listeners)
+		}
+	}
+	for c := range seen {
+		c.serve()
+	}
+}
