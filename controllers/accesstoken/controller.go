@@ -25,6 +25,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 )
 
@@ -45,6 +46,8 @@ type Reconciler struct {
 	// NamespacesUnwatched: the operator may not list Namespaces. A token whose
 	// consent hangs on the labels of its own is then told so.
 	NamespacesUnwatched bool
+
+	numbers credentials.Numbers
 }
 
 // It follows its own kind and reports on it; from when a token counts is noted
@@ -66,6 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("get token: %w", err)
 	}
 	if err != nil || token.DeletionTimestamp != nil {
+		r.numbers.Forget(req.NamespacedName)
 		// The secret goes with its owner; the grant is in another namespace perhaps.
 		return apply.Result(r.revoke(ctx, req.NamespacedName, nil), 0)
 	}

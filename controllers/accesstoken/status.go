@@ -10,9 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
@@ -149,6 +151,9 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.AccessTokenStatus {
 		after.Binding = nil
 	}
 	s.credentialsStatus(&after.Credentials)
+	if s.decision.Phase != "" && s.r.numbers.Due(client.ObjectKeyFromObject(s.token), s.now, s.decision.Phase) {
+		after.Credentials.Sessions = credentials.Sessions(s.members, s.user())
+	}
 	after.LastHandled = s.lastHandled()
 	s.conditions(&after, problem)
 	return after

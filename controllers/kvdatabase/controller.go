@@ -7,7 +7,6 @@ package kvdatabase
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 )
 
@@ -53,7 +53,7 @@ type Reconciler struct {
 	// the spec names is read live, which tells when it has been allowed.
 	ClusterIssuersUnwatched bool
 
-	numbers sync.Map // types.NamespacedName -> time.Time: when numbers last entered the status
+	numbers credentials.Numbers
 }
 
 // The rules below are all that the operator may do in a cluster, each with its
@@ -109,7 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	db := &v1alpha1.KVDatabase{}
 	if err := r.Client.Get(ctx, req.NamespacedName, db); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.numbers.Delete(req.NamespacedName) // or databases that come and go would fill the memory
+			r.numbers.Forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

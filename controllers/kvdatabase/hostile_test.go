@@ -68,13 +68,13 @@ func TestNothingIsRememberedOfWhatIsGone(t *testing.T) {
 	s.r.Client, s.r.Now = fake.NewClientBuilder().WithScheme(scheme).Build(), time.Now
 	s.status(nil)
 	key := types.NamespacedName{Namespace: s.db.Namespace, Name: s.db.Name}
-	if _, ok := s.r.numbers.Load(key); !ok {
+	if !s.r.numbers.Known(key) {
 		t.Fatal("the numbers' time is not under the database's name")
 	}
 	if _, err := s.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := s.r.numbers.Load(key); ok {
+	if s.r.numbers.Known(key) {
 		t.Error("a database that is gone is remembered")
 	}
 }

@@ -227,10 +227,10 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	if s.seen.Connection != nil {
 		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
 	}
-	numbers := s.numbersDue()
+	numbers := s.r.numbers.Due(s.key(s.db.Name), s.now, s.decision.Phase)
 	s.credentialsStatus(&after.Credentials)
 	if numbers {
-		after.Credentials.Sessions = s.sessions()
+		after.Credentials.Sessions = credentials.Sessions(s.members, desired.ConnectionUser)
 	}
 	after.TLS = s.tlsStatus(before.TLS)
 	after.Encryption = s.encryptionStatus(before.Encryption)

@@ -16,7 +16,7 @@ func (deaf) Subscribe(ChannelKind, []byte) (int, error) { return 1, nil }
 func (deaf) Unsubscribe(ChannelKind, []byte) int        { return 0 }
 func (deaf) Subscriptions(ChannelKind) []string         { return nil }
 func (deaf) Publish(ChannelKind, []byte, []byte) int64  { return 0 }
-func (deaf) Active(ChannelKind) map[string]int          { return nil }
+func (deaf) Active(ChannelKind) []ActiveChannel         { return nil }
 
 // session is a connection whose users' password is "secret".
 type session struct {

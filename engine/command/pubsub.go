@@ -1,7 +1,6 @@
 package command
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -33,8 +32,14 @@ type Subscriber interface {
 	// Publish hands a message to all that listen and answers how many did.
 	Publish(k ChannelKind, channel, message []byte) int64
 	// Active are the names of that kind that somebody subscribed to and the
-	// session's user may know, and by how many each.
-	Active(k ChannelKind) map[string]int
+	// session's user may know, in their order.
+	Active(k ChannelKind) []ActiveChannel
+}
+
+// ActiveChannel is a channel or pattern with the number of its subscribers.
+type ActiveChannel struct {
+	Name        string
+	Subscribers int
 }
 
 // subscription is one kind's words.
@@ -173,9 +178,9 @@ func activeChannels(k ChannelKind) runner {
 			return fail(errorf("ERR unknown subcommand or wrong number of arguments for '%.128s'. Try %s HELP.", cstring(argv[1]), strings.ToUpper(string(argv[0]))))
 		}
 		names := []reply.Reply{}
-		for _, name := range sortedNames(s.Subscriber().Active(k)) {
-			if len(argv) == 2 || glob.Match(argv[2], []byte(name)) {
-				names = append(names, reply.BulkString(name))
+		for _, channel := range s.Subscriber().Active(k) {
+			if len(argv) == 2 || glob.Match(argv[2], []byte(channel.Name)) {
+				names = append(names, reply.BulkString(channel.Name))
 			}
 		}
 		return reply.Array(names...)
@@ -187,7 +192,12 @@ func subscriberCounts(k ChannelKind) runner {
 		active := s.Subscriber().Active(k)
 		counts := []reply.Reply{}
 		for _, name := range argv[2:] {
-			counts = append(counts, reply.Bulk(name), reply.Integer(int64(active[string(name)])))
+			n := 0
+			at, found := slices.BinarySearchFunc(active, string(name), func(c ActiveChannel, name string) int { return strings.Compare(c.Name, name) })
+			if found {
+				n = active[at].Subscribers
+			}
+			counts = append(counts, reply.Bulk(name), reply.Integer(int64(n)))
 		}
 		return reply.Array(counts...)
 	}
@@ -196,5 +206,3 @@ func subscriberCounts(k ChannelKind) runner {
 func patternCount(s Session, _ [][]byte) reply.Reply {
 	return reply.Integer(int64(len(s.Subscriber().Active(ChannelPattern))))
 }
-
-func sortedNames(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

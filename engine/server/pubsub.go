@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/glob"
@@ -116,13 +117,14 @@ func (c *session) Subscriptions(k command.ChannelKind) []string {
 
 // Active implements command.Subscriber. Of channels that the user may not use
 // it tells nothing; patterns are only counted by those who ask.
-func (c *session) Active(k command.ChannelKind) map[string]int {
-	active := map[string]int{}
+func (c *session) Active(k command.ChannelKind) []command.ActiveChannel {
+	var active []command.ActiveChannel
 	for name, listeners := range c.loop.hub.listeners[k] {
 		if k == command.ChannelPattern || c.identity.AllowsChannel([]byte(name), false) {
-			active[name] = len(listeners)
+			active = append(active, command.ActiveChannel{Name: name, Subscribers: len(listeners)})
 		}
 	}
+	slices.SortFunc(active, func(a, b command.ActiveChannel) int { return strings.Compare(a.Name, b.Name) })
 	return active
 }
 
