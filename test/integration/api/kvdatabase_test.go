@@ -257,14 +257,3 @@ func kubectl(t *testing.T, args ...string) string {
 	}
 	return string(out)
 }
-
-// What the README tells people to apply, the API server takes as it is.
-func TestManifests(t *testing.T) {
-	for _, dir := range []string{"config/samples", "config/default"} {
-		t.Run(dir, func(t *testing.T) {
-			path := filepath.Join(root, dir)
-			kubectl(t, "apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", path)
-			t.Cleanup(func() { kubectl(t, "delete", "--wait=false", "--ignore-not-found", "-k", path) })
-		})
-	}
-}
