@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -57,15 +58,18 @@ var subscriptions = []subscription{
 func init() {
 	flags := PubSub | NoScript | Loading | Stale
 	for _, s := range subscriptions {
-		register(
-			connection(s.subscribe, -2, flags, "pubsub slow", s.runSubscribe).onChannels(s.kind),
-			// Who ends a subscription need not be allowed to begin one.
-			connection(s.unsubscribe, -1, flags, "pubsub slow", s.runUnsubscribe),
-		)
+		begin := connection(s.subscribe, -2, flags, "pubsub slow", s.runSubscribe).onChannels(s.kind)
+		// Who ends a subscription need not be allowed to begin one.
+		end := connection(s.unsubscribe, -1, flags, "pubsub slow", s.runUnsubscribe)
+		if s.kind == ShardChannel {
+			begin.inPlaceOfKeys(allKeys)
+			end.inPlaceOfKeys(allKeys)
+		}
+		register(begin, end)
 	}
 	register(
 		connection("publish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(Channel)).onChannels(Channel),
-		connection("spublish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(ShardChannel)).onChannels(ShardChannel),
+		connection("spublish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(ShardChannel)).onChannels(ShardChannel).inPlaceOfKeys(oneKey),
 		container("pubsub", -2, 0, "slow", pubsubCommands()...),
 	)
 }
@@ -105,6 +109,13 @@ func (c *Command) onChannels(k ChannelKind) *Command {
 		return argv[1:], k == ChannelPattern
 	}
 	return c
+}
+
+// inPlaceOfKeys has COMMAND tell that shard channels stand where keys do, by
+// which clients of a cluster find the shard. They are no keys.
+func (c *Command) inPlaceOfKeys(p place) *Command {
+	c.FirstKey, c.LastKey, c.KeyStep, c.access = p[0], p[1], p[2], []acl.Access{look}
+	return c.finding(func(dst []acl.Key, _ [][]byte) []acl.Key { return dst })
 }
 
 // Channels lists the channels among argv, and whether they are patterns.
