@@ -25,7 +25,7 @@ var members = []safeguard{
 	{name: "that nothing is read once the group has failed", file: group, in: nodePkg, test: "TestFailedFsyncStopsTheGroup",
 		old: "if isClosed(g.done) {\n\t\treturn g.err\n\t}", new: ""},
 	{name: "the fsync of every second", file: groupLoop, in: nodePkg, test: "TestEverySecondIsDurableAfterASecond",
-		old: "if sync := g.member.Log().SyncBeside(); sync != nil {", new: "if sync := g.member.Log().SyncBeside; sync == nil {"},
+		old: "if sync := g.member.Log().SyncBeside(); sync != nil {", new: "if sync := (func() wal.Synced)(nil); sync != nil {"},
 	{name: "that a failed fsync beside the log stops the group", file: "engine/wal/log.go", in: nodePkg, test: "TestFailedFsyncBesideTheLogStopsTheGroup",
 		old: "return l.fail(fmt.Errorf(\"fsync %s: %w\", s.name, s.err))", new: "return nil"},
 	{name: "that a file stays open while it is made durable beside the log", file: "engine/wal/log.go", test: "TestSyncBesideOutlivesItsSegment",
