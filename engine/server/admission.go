@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"net"
 	"net/netip"
 	"sync"
@@ -9,58 +10,128 @@ import (
 
 // admission counts connections against their caps. A connection counts as
 // unauthenticated from before its handshake until it has authenticated.
+//
+// Where all places are taken, a newcomer gets that of the oldest connection
+// that has not authenticated, of the source that has most of them: however many
+// strangers there are, they keep out only those who share their source.
 type admission struct {
 	total, unauthenticated, perHost int // the caps
 
 	mu      sync.Mutex
 	now     int
 	pending int
-	hosts   map[string]int // pending, by source address
+	sources map[string]*source
+	ranks   []*list.List // of *source: in ranks[n] those with n strangers, by since when
 }
 
-// enter counts a connection in, or says which cap is reached.
-func (a *admission) enter(host string) (reached string) {
+// source is an address from which there are connections that have not
+// authenticated.
+type source struct {
+	strangers list.List     // of *session, the oldest first
+	rank      *list.Element // in ranks
+}
+
+// enter counts a connection in, or says which cap is reached. It may do both:
+// the connection returned has lost its place then, and is to be closed.
+func (a *admission) enter(c *session) (evicted *session, reached string, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	has := 0
+	if s := a.sources[c.host]; s != nil {
+		has = s.strangers.Len()
+	}
 	switch {
 	case a.now >= a.total:
-		return "limits.maxClients"
+		reached = "limits.maxClients"
 	case a.pending >= a.unauthenticated:
-		return "limits.maxUnauthenticated"
-	case a.hosts[host] >= a.perHost:
-		return "limits.maxUnauthenticatedPerHost"
+		reached = "limits.maxUnauthenticated"
+	case has >= a.perHost:
+		return nil, "limits.maxUnauthenticatedPerHost", false
+	}
+	if reached != "" {
+		if evicted = a.oldestOfTheGreediest(); evicted == nil || a.sources[evicted.host].strangers.Len() <= has {
+			return nil, reached, false
+		}
+		a.remove(evicted)
+		a.now--
+		evicted.evicted.Store(true)
 	}
 	a.now++
-	a.pending++
-	a.hosts[host]++
-	return ""
+	a.add(c)
+	return evicted, reached, true
 }
 
-func (a *admission) leave(host string, unauthenticated bool) {
+func (a *admission) leave(c *session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.now--
-	if unauthenticated {
-		a.settle(host, -1)
+	a.remove(c)
+	if !c.evicted.Load() {
+		a.now--
 	}
 }
 
 // authenticated moves a connection out of the pending ones, or back (RESET).
-func (a *admission) authenticated(host string, yes bool) {
+// Who authenticates before its eviction has reached it keeps its place.
+func (a *admission) authenticated(c *session, yes bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if yes {
-		a.settle(host, -1)
-	} else {
-		a.settle(host, 1)
+	switch {
+	case !yes:
+		a.add(c)
+	case c.evicted.CompareAndSwap(true, false):
+		a.now++
+	default:
+		a.remove(c)
 	}
 }
 
-func (a *admission) settle(host string, by int) {
-	a.pending += by
-	a.hosts[host] += by
-	if a.hosts[host] == 0 {
-		delete(a.hosts, host)
+// oldestOfTheGreediest is nil where there are no strangers. Of sources with as
+// many it is one of that which has had them for the longest time.
+func (a *admission) oldestOfTheGreediest() *session {
+	for n := len(a.ranks) - 1; n > 0; n-- {
+		if first := a.ranks[n].Front(); first != nil {
+			return first.Value.(*source).strangers.Front().Value.(*session)
+		}
+	}
+	return nil
+}
+
+func (a *admission) add(c *session) {
+	s := a.sources[c.host]
+	if s == nil {
+		s = &source{}
+		a.sources[c.host] = s
+	}
+	c.place = s.strangers.PushBack(c)
+	a.pending++
+	a.sort(s, s.strangers.Len()-1)
+}
+
+// remove does nothing with a connection that is not pending.
+func (a *admission) remove(c *session) {
+	if c.place == nil {
+		return
+	}
+	s := a.sources[c.host]
+	s.strangers.Remove(c.place)
+	c.place = nil
+	a.pending--
+	a.sort(s, s.strangers.Len()+1)
+	if s.strangers.Len() == 0 {
+		delete(a.sources, c.host)
+	}
+}
+
+// sort puts a source that had so many strangers where it now belongs.
+func (a *admission) sort(s *source, had int) {
+	if had > 0 {
+		a.ranks[had].Remove(s.rank)
+	}
+	if n := s.strangers.Len(); n > 0 {
+		for len(a.ranks) <= n {
+			a.ranks = append(a.ranks, list.New())
+		}
+		s.rank = a.ranks[n].PushBack(s)
 	}
 }
 

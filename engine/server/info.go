@@ -152,6 +152,7 @@ func (s *Server) infoStats(Facts) []field {
 		{"total_net_input_bytes", st.BytesIn},
 		{"total_net_output_bytes", st.BytesOut},
 		{"rejected_connections", st.Rejected},
+		{"evicted_unauthenticated_clients", st.Evicted},
 		{"acl_access_denied_auth", st.AuthFailures},
 		{"acl_access_denied_cmd", st.Denied},
 		{"tls_handshake_failures", st.HandshakeFailures},

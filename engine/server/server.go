@@ -69,7 +69,7 @@ type Server struct {
 type counters struct {
 	accepted, rejected, handshakeFailures, authFailures atomic.Int64
 	protocolErrors, denied, commands, outputExceeded    atomic.Int64
-	shed, slow                                          atomic.Int64
+	shed, slow, evicted                                 atomic.Int64
 	bytesIn, bytesOut                                   atomic.Int64
 }
 
@@ -81,7 +81,7 @@ func New(opts Options) *Server {
 		sessions: map[*session]struct{}{},
 		admission: admission{
 			total: opts.Limits.MaxClients, unauthenticated: opts.Limits.MaxUnauthenticated,
-			perHost: opts.Limits.MaxUnauthenticatedPerHost, hosts: map[string]int{},
+			perHost: opts.Limits.MaxUnauthenticatedPerHost, sources: map[string]*source{},
 		},
 		throttle:     throttle{hosts: map[string]failures{}},
 		usages:       usages{users: map[string]*usage{}},
@@ -157,26 +157,33 @@ func isTemporary(err error) bool {
 }
 
 func (s *Server) admit(conn net.Conn) {
-	host := sourceOf(conn.RemoteAddr())
-	if reason := s.admission.enter(host); reason != "" {
+	c := newSession(s, conn, sourceOf(conn.RemoteAddr()))
+	evicted, reached, ok := s.admission.enter(c)
+	if !ok {
 		s.counters.rejected.Add(1)
-		s.recordRejected(host, reason)
+		s.recordRejected(c.host, reached)
 		conn.Close()
 		return
 	}
+	if evicted != nil {
+		s.counters.evicted.Add(1)
+		s.recordRejected(evicted.host, reached)
+		evicted.evict()
+	}
 	s.counters.accepted.Add(1)
-	c := newSession(s, conn, host)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
-		s.admission.leave(host, true)
+		s.admission.leave(c)
 		conn.Close()
 		return
 	}
 	s.sessions[c] = struct{}{}
 	s.wg.Add(1)
 	s.mu.Unlock()
-	go c.handshake()
+	var ctx context.Context
+	ctx, c.abandon = context.WithTimeout(context.Background(), time.Duration(s.opts.Limits.HandshakeSeconds)*time.Second)
+	go c.handshake(ctx)
 }
 
 // left forgets a connection that is closed.
@@ -184,7 +191,7 @@ func (s *Server) left(c *session) {
 	s.mu.Lock()
 	delete(s.sessions, c)
 	s.mu.Unlock()
-	s.admission.leave(c.host, c.unauthenticated)
+	s.admission.leave(c)
 	s.usages.move(c.credential.User, "", 0)
 	s.wg.Done()
 }
@@ -254,6 +261,7 @@ type Stats struct {
 	BytesIn, BytesOut                                   int64
 	Buffered                                            int64 // bytes of clients' buffers
 	Shed, Slow                                          int64 // connections closed for their buffers, for slow requests
+	Evicted                                             int64 // unauthenticated connections closed for others to have their places
 }
 
 // Stats counts.
@@ -266,6 +274,7 @@ func (s *Server) Stats() Stats {
 		Commands: s.counters.commands.Load(), OutputExceeded: s.counters.outputExceeded.Load(),
 		BytesIn: s.counters.bytesIn.Load(), BytesOut: s.counters.bytesOut.Load(),
 		Buffered: s.buffered.Load(), Shed: s.counters.shed.Load(), Slow: s.counters.slow.Load(),
+		Evicted: s.counters.evicted.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -358,23 +358,6 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-func TestAdmission(t *testing.T) {
-	a := admission{total: 3, unauthenticated: 2, perHost: 1, hosts: map[string]int{}}
-	if a.enter("a") != "" || a.enter("a") != "limits.maxUnauthenticatedPerHost" || a.enter("b") != "" || a.enter("c") != "limits.maxUnauthenticated" {
-		t.Error("caps on unauthenticated connections")
-	}
-	a.authenticated("a", true)
-	if a.enter("a") != "" || a.enter("d") != "limits.maxClients" {
-		t.Error("total cap")
-	}
-	a.leave("a", false)
-	a.leave("a", true)
-	a.leave("b", true)
-	if a.now != 0 || a.pending != 0 || len(a.hosts) != 0 {
-		t.Errorf("left over: %+v", &a)
-	}
-}
-
 // TestShutdownBeforeServe: a stop that overtakes the start is heeded.
 func TestShutdownBeforeServe(t *testing.T) {
 	s := New(Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})

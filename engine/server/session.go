@@ -1,12 +1,14 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/acl"
@@ -65,9 +67,12 @@ type session struct {
 
 	// unauthenticated is how admission counts the connection.
 	unauthenticated bool
-	authentication  *alarm // while it is
-	slow            *alarm // while it is blocked
-	holding         *alarm // while it is held
+	place           *list.Element // admission's: among the strangers of its source
+	evicted         atomic.Bool   // its place is another's
+	abandon         func()        // ends the handshake
+	authentication  *alarm        // while it is unauthenticated
+	slow            *alarm        // while it is blocked
+	holding         *alarm        // while it is held
 	heldUntil       time.Time
 
 	name            string
@@ -96,31 +101,49 @@ func newSession(s *Server, conn net.Conn, host string) *session {
 }
 
 // handshake runs beside the loop, which it then hands the session to.
-func (c *session) handshake() {
-	seconds := time.Duration(c.srv.opts.Limits.HandshakeSeconds)
-	ctx, cancel := context.WithTimeout(context.Background(), seconds*time.Second)
-	defer cancel()
+func (c *session) handshake(ctx context.Context) {
+	defer c.abandon()
 	if err := c.conn.HandshakeContext(ctx); err != nil {
-		c.srv.counters.handshakeFailures.Add(1)
-		c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.host, "error", err)
-		c.wire.Close()
-		c.srv.left(c)
+		if !c.evicted.Load() {
+			c.srv.counters.handshakeFailures.Add(1)
+			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.host, "error", err)
+		}
+		c.depart()
 		return
 	}
 	c.loop.post(c.join)
 }
 
+// depart closes a connection that the loop does not have.
+func (c *session) depart() {
+	c.wire.Close()
+	c.srv.left(c)
+}
+
 // join makes the session the loop's.
 func (c *session) join() {
+	if c.evicted.Load() { // behind the handshake, which its end did not reach
+		c.depart()
+		return
+	}
 	if err := c.loop.poller.attach(c); err != nil {
 		c.srv.opts.Log.Warn("taking up a connection", "conn", c.id, "error", err)
-		c.wire.Close()
-		c.srv.left(c)
+		c.depart()
 		return
 	}
 	c.joined = true
 	c.expectAuthentication()
 	c.serve() // TLS may hold a request that came behind the handshake
+}
+
+// evict closes a connection whose place is another's, wherever it is on its way.
+func (c *session) evict() {
+	c.abandon()
+	c.loop.post(func() {
+		if c.evicted.Load() {
+			c.end()
+		}
+	})
 }
 
 // end closes the connection at once. It says goodbye within TLS, if the client
@@ -256,7 +279,7 @@ func (c *session) Authenticate(user, password string) error {
 	c.recordLogin(user, "", false)
 	if c.unauthenticated {
 		c.unauthenticated = false
-		c.srv.admission.authenticated(c.host, true)
+		c.srv.admission.authenticated(c, true)
 		c.reader.SetLimits(c.srv.limits())
 		c.authentication.stop()
 	}
@@ -272,7 +295,7 @@ func (c *session) Reset() {
 	c.bind(acl.Credential{})
 	if !c.unauthenticated {
 		c.unauthenticated = true
-		c.srv.admission.authenticated(c.host, false)
+		c.srv.admission.authenticated(c, false)
 		c.reader.SetLimits(earlyLimits())
 		c.expectAuthentication()
 	}

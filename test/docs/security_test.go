@@ -3,9 +3,11 @@ package docs
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,8 @@ import (
 	diff "github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/coffer-dev/coffer/engine/config"
 )
 
 const security = "docs/security.md"
@@ -99,31 +103,80 @@ func TestWhatHoldsEachLineExists(t *testing.T) {
 			if len(row) != 3 {
 				t.Fatalf("%d cells: %q", len(row), row)
 			}
-			tests := goTest.FindAllStringSubmatch(row[2], -1)
-			specs := e2eTest.FindAllStringSubmatch(row[2], -1)
-			if len(tests)+len(specs) == 0 && !strings.HasPrefix(row[1], "– ") {
+			n := testsOf(t, row[0], row[2])
+			if n == 0 && !strings.HasPrefix(row[1], "– ") {
 				t.Errorf("%q is held by nothing", row[0])
 			}
-			if n := strings.Count(row[2], "`"); n != 2*(len(tests)+len(specs)) {
-				t.Errorf("%q names something that is not `package TestName` or `test/e2e \"text\"`: %s", row[0], row[2])
-			}
-			for _, m := range tests {
-				named++
-				if !stands(t, m[1], "func "+m[2]+"(t *testing.T)") {
-					t.Errorf("%q: %s has no %s", row[0], m[1], m[2])
-				}
-			}
-			for _, m := range specs {
-				named++
-				if !stands(t, "test/e2e", `It("`+m[1]+`"`) {
-					t.Errorf("%q: test/e2e has no spec %q", row[0], m[1])
-				}
-			}
+			named += n
 		}
 	}
 	if named < 40 {
 		t.Errorf("only %d tests are named", named)
 	}
+}
+
+// testsOf counts the tests that a cell names: they must be there.
+func testsOf(t *testing.T, line, cell string) int {
+	t.Helper()
+	tests := goTest.FindAllStringSubmatch(cell, -1)
+	specs := e2eTest.FindAllStringSubmatch(cell, -1)
+	if n := strings.Count(cell, "`"); n != 2*(len(tests)+len(specs)) {
+		t.Errorf("%q names something that is not `package TestName` or `test/e2e \"text\"`: %s", line, cell)
+	}
+	for _, m := range tests {
+		if !stands(t, m[1], "func "+m[2]+"(t *testing.T)") {
+			t.Errorf("%q: %s has no %s", line, m[1], m[2])
+		}
+	}
+	for _, m := range specs {
+		if !stands(t, "test/e2e", `It("`+m[1]+`"`) {
+			t.Errorf("%q: test/e2e has no spec %q", line, m[1])
+		}
+	}
+	return len(tests) + len(specs)
+}
+
+// TestLimitsAreDocumented: every limit of the configuration, with the value that
+// is its default, and a test that reaches it.
+func TestLimitsAreDocumented(t *testing.T) {
+	documented := map[string]string{}
+	for _, row := range rows(t, read(t, security), "## Limits") {
+		if len(row) != 4 || testsOf(t, row[0], row[3]) == 0 {
+			t.Errorf("held by nothing: %q", row)
+			continue
+		}
+		if m := regexp.MustCompile("`(limits\\.[a-zA-Z]+)`").FindStringSubmatch(row[0]); m != nil {
+			documented[m[1]] = row[1]
+		}
+	}
+	want := map[string]string{}
+	limits := reflect.ValueOf(config.Default().Limits)
+	for i := range limits.NumField() {
+		name, _, _ := strings.Cut(limits.Type().Field(i).Tag.Get("json"), ",")
+		want["limits."+name] = inWords(name, limits.Field(i).Int())
+	}
+	want["limits.requestSeconds"] = fmt.Sprintf("%d s", config.DefaultRequestSeconds)
+	want["limits.maxClientBufferBytes"] = "a tenth of the container's memory"
+	if d := diff.Diff(want, documented); d != "" {
+		t.Errorf("%s (-is +says):\n%s", security, d)
+	}
+}
+
+// inWords is a limit as people write it.
+func inWords(name string, n int64) string {
+	switch {
+	case strings.HasSuffix(name, "Seconds"):
+		return fmt.Sprintf("%d s", n)
+	case strings.HasSuffix(name, "Bytes") && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case strings.HasSuffix(name, "Bytes"):
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // stands says whether the text is in a test file of the package.
