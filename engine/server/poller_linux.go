@@ -78,6 +78,7 @@ func (p *poller) look(fd uintptr) bool {
 	for _, e := range p.events[:max(n, 0)] {
 		if c := p.sessions[e.Fd]; c != nil {
 			c.wire.dry, c.wire.full = false, false
+			c.wire.last = c.wire.last || e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 			p.ready = append(p.ready, c)
 		}
 	}
@@ -103,6 +104,7 @@ type wire struct {
 	attached bool
 	fd       int
 	dry      bool   // there is nothing to read until the poller says so
+	last     bool   // it has said so for the last time: behind what there is comes the end
 	full     bool   // the socket takes nothing until the poller says so
 	out      []byte // written by TLS and not yet by send
 }
@@ -139,7 +141,8 @@ func (p *poller) attach(c *session) error {
 }
 
 // Read implements net.Conn. A read that leaves room in the buffer has emptied
-// the socket: what comes later comes with an event.
+// the socket: what comes later comes with an event, but for an end that the
+// last event told of too.
 func (w *wire) Read(p []byte) (int, error) {
 	if !w.attached {
 		return w.Conn.Read(p)
@@ -159,7 +162,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
-			w.dry = n < len(p)
+			w.dry = n < len(p) && !w.last
 			return n, nil
 		}
 	}
