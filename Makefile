@@ -29,9 +29,10 @@ test: test-unit test-disk test-integration test-conformance test-e2e ## Every la
 
 ##@ Test layers
 .PHONY: test-unit
-test-unit: ## Packages on their own, with the race detector
+test-unit: ## Packages on their own, with the race detector; the event loop on both pollers
 	@hack/preflight unit
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance -e /test/disk)
+	$(GO) test -race -tags portable ./engine/server
 	$(GO) -C test/policy test ./...
 
 .PHONY: test-disk

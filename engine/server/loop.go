@@ -343,7 +343,7 @@ func (c *session) block() {
 	}
 	c.blocked, c.taken = true, 0
 	c.slow.stop()
-	c.slow = c.loop.after(writeTimeout, c.end)
+	c.slow = c.loop.after(c.srv.replyTimeout, c.end)
 }
 
 func (c *session) unblock() {

@@ -54,6 +54,8 @@ type Server struct {
 	draining  atomic.Bool
 	buffered  atomic.Int64 // bytes of all sessions' buffers
 
+	replyTimeout time.Duration // writeTimeout, but for tests
+
 	loop     *loop         // nil before Serve
 	loopDone chan struct{} // closed when it has ended
 
@@ -86,6 +88,7 @@ func New(opts Options) *Server {
 		throttle:     throttle{hosts: map[string]failures{}},
 		usages:       usages{users: map[string]*usage{}},
 		usersChanged: make(chan struct{}, 1),
+		replyTimeout: writeTimeout,
 	}
 	// Session tickets carry no certificate: with them a client could go on
 	// without having seen a renewed one.
