@@ -71,7 +71,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil || token.DeletionTimestamp != nil {
 		r.numbers.Forget(req.NamespacedName)
 		// The secret goes with its owner; the grant is in another namespace perhaps.
-		return apply.Result(r.revoke(ctx, req.NamespacedName, nil), 0)
+		return apply.Result(r.revoke(ctx, req.NamespacedName, nil))
 	}
 	s := r.newScope(token)
 	outcome := s.run(ctx,
@@ -86,9 +86,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.prune,
 	)
 	if err := s.report(ctx, outcome); err != nil {
-		return apply.Result(err, 0)
+		return apply.Result(err)
 	}
-	return apply.Result(outcome, s.rest())
+	if outcome != nil {
+		return apply.Result(outcome)
+	}
+	return ctrl.Result{RequeueAfter: s.rest()}, nil
 }
 
 // run goes through the steps until one has an outcome.
@@ -186,8 +189,12 @@ func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.
 	return nil
 }
 
-// byNamespace wakes the tokens of a namespace whose labels changed.
+// byNamespace wakes the tokens of a namespace whose labels changed, unless they
+// are another operator's: there is no cache of those.
 func (r *Reconciler) byNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	if !r.Sees(o.GetName()) {
+		return nil
+	}
 	return r.requests(ctx, client.InNamespace(o.GetName()))
 }
 

@@ -35,14 +35,14 @@ func (s *Stalled) Unwrap() error { return s.Err }
 // that is watched changes.
 const stalledLook = 10 * time.Second
 
-// Result translates an outcome: nil rests until rest has passed, Waiting looks
-// again after its time, Stalled slowly, and anything else backs off.
-func Result(outcome error, rest time.Duration) (reconcile.Result, error) {
+// Result translates an outcome: Waiting looks again after its time, Stalled
+// slowly, and anything else backs off. nil is for good.
+func Result(outcome error) (reconcile.Result, error) {
 	var waiting *Waiting
 	var stalled *Stalled
 	switch {
 	case outcome == nil:
-		return reconcile.Result{RequeueAfter: rest}, nil
+		return reconcile.Result{}, nil
 	case errors.As(outcome, &waiting):
 		return reconcile.Result{RequeueAfter: waiting.After}, nil
 	case errors.As(outcome, &stalled):

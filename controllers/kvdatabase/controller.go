@@ -137,9 +137,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.grow,
 	)
 	if err := s.report(ctx, outcome); err != nil {
-		return apply.Result(err, 0)
+		return apply.Result(err)
 	}
-	return apply.Result(outcome, s.rest())
+	if outcome != nil {
+		return apply.Result(outcome)
+	}
+	return ctrl.Result{RequeueAfter: s.rest()}, nil
 }
 
 // run goes through the steps until one has an outcome.

@@ -6,19 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
-	"github.com/coffer-dev/coffer/controllers"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
@@ -40,7 +35,8 @@ func startHandshakes(t *testing.T, db *v1alpha1.KVDatabase) *handshakes {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &handshakes{done: make(chan struct{}), stop: cancel}
 	t.Cleanup(cancel)
-	ip := get(t, db.Namespace, db.Name+"-0", &corev1.Pod{}).Status.PodIP
+	namespace := db.Namespace // the test reads the object again meanwhile
+	ip := get(t, namespace, db.Name+"-0", &corev1.Pod{}).Status.PodIP
 	targets := []struct{ secret, address, name string }{
 		{db.Name + "-connection", ip + ":6379", db.Name + "." + db.Namespace + ".svc"},
 		{db.Name + "-metrics", ip + ":9090", db.Name + "-0." + db.Name + "-members." + db.Namespace + ".svc"},
@@ -55,7 +51,7 @@ func startHandshakes(t *testing.T, db *v1alpha1.KVDatabase) *handshakes {
 		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 			for i, target := range targets {
 				secret := &corev1.Secret{}
-				if err := suite.client.Get(ctx, client.ObjectKey{Namespace: db.Namespace, Name: target.secret}, secret); err != nil {
+				if err := suite.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: target.secret}, secret); err != nil {
 					continue
 				}
 				mounts[i] = append(mounts[i], mount{time.Now(), secret.Data["ca.crt"]})
@@ -96,47 +92,6 @@ func bundleOf(t *testing.T, db *v1alpha1.KVDatabase) []*x509.Certificate {
 	return instance.Authorities(connection(t, db).Data["ca.crt"])
 }
 
-// dying gives an operator so many writes; then it is as good as dead.
-type dying struct {
-	next http.RoundTripper
-	left *atomic.Int64
-}
-
-var errDead = errors.New("the operator has died")
-
-func (d dying) RoundTrip(r *http.Request) (*http.Response, error) {
-	aside := strings.Contains(r.URL.Path, "/events") || strings.Contains(r.URL.Path, "accessreviews")
-	if r.Method != http.MethodGet && !aside && d.left.Add(-1) < 0 {
-		return nil, errDead
-	}
-	return d.next.RoundTrip(r)
-}
-
-// live runs an operator until it has made so many writes, or there is nothing
-// left for it to do for a while; it says whether it died.
-func live(t *testing.T, writes int64) bool {
-	t.Helper()
-	left := &atomic.Int64{}
-	left.Store(writes)
-	config := rest.CopyConfig(suite.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return dying{next, left} })
-	manager, err := controllers.NewManager(config, controllers.Options{Image: "coffer:test", Namespace: "coffer-system", MetricsAddress: "0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
-	for until := time.Now().Add(1500 * time.Millisecond); left.Load() >= 0 && time.Now().Before(until); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("operator: %v", err)
-	}
-	return left.Load() < 0
-}
-
 // rotated checks what must hold after a change of CA.
 func rotated(t *testing.T, db *v1alpha1.KVDatabase, old []*x509.Certificate, generation int64, value string) {
 	t.Helper()
@@ -173,8 +128,9 @@ func rotated(t *testing.T, db *v1alpha1.KVDatabase, old []*x509.Certificate, gen
 
 // TestCARotation changes the CA twice under clients whose mounts lag.
 func TestCARotation(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	db := database(newNamespace(t), "db")
+	startOperator(t, db.Namespace)
 	create(t, db)
 	awaitReady(t, db)
 	pod := podOf(t, db)
@@ -202,8 +158,9 @@ func TestCARotation(t *testing.T) {
 // TestCARotationSurvivesADeathAfterEachWrite: every operator here makes one
 // write, and another one goes on.
 func TestCARotationSurvivesADeathAfterEachWrite(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	db := database(newNamespace(t), "db")
+	stop := startOperator(t, db.Namespace)
 	create(t, db)
 	awaitReady(t, db)
 	stop()
@@ -211,7 +168,7 @@ func TestCARotationSurvivesADeathAfterEachWrite(t *testing.T) {
 	annotate(t, db, v1alpha1.AnnotationRotateCA, "now")
 	completing := false
 	for current(t, db).Status.LastHandled[v1alpha1.AnnotationRotateCA] != "now" {
-		if live(t, 1) {
+		if live(t, db.Namespace, 1) {
 			deaths++
 		}
 		if !completing && current(t, db).Status.TLS.Phase == v1alpha1.PhaseOverlap {
@@ -223,7 +180,7 @@ func TestCARotationSurvivesADeathAfterEachWrite(t *testing.T) {
 			t.Fatalf("no end: %+v", current(t, db).Status.TLS)
 		}
 	}
-	startOperator(t)
+	startOperator(t, db.Namespace)
 	rotated(t, db, old, 2, "now")
 	clients.end(t)
 	if deaths < 10 {
@@ -233,8 +190,9 @@ func TestCARotationSurvivesADeathAfterEachWrite(t *testing.T) {
 
 // TestCARotationAborted: nobody has seen the new CA, and nobody will.
 func TestCARotationAborted(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	db := database(newNamespace(t), "db")
+	stop := startOperator(t, db.Namespace)
 	create(t, db)
 	awaitReady(t, db)
 	stop()
@@ -242,10 +200,10 @@ func TestCARotationAborted(t *testing.T) {
 	annotate(t, db, v1alpha1.AnnotationRotateCA, "now")
 	next := client.ObjectKey{Namespace: db.Namespace, Name: db.Name + "-ca-next"}
 	for suite.client.Get(t.Context(), next, &certmanagerv1.Certificate{}) != nil {
-		live(t, 1)
+		live(t, db.Namespace, 1)
 	}
 	annotate(t, db, v1alpha1.AnnotationRotateAbort, "now")
-	startOperator(t)
+	startOperator(t, db.Namespace)
 	eventually(t, "it is given up", func() string {
 		now := current(t, db).Status
 		if now.LastHandled[v1alpha1.AnnotationRotateCA] != "now" || now.TLS.Phase != v1alpha1.PhaseIdle || now.TLS.CAGeneration != 1 {

@@ -46,8 +46,9 @@ func podOf(t *testing.T, db *v1alpha1.KVDatabase) types.UID {
 // TestEncryptionKey holds the operator to a key of its own, which it rotates
 // without replacing a pod and never makes anew.
 func TestEncryptionKey(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -113,8 +114,9 @@ func TestEncryptionKey(t *testing.T) {
 // TestEncryptionKeyOfTheUsers: it is never written, must be labelled, and must
 // keep the keys that data is under.
 func TestEncryptionKeyOfTheUsers(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	key := func(n int) []byte { return fmt.Appendf(nil, "%064x", n) }
 	theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "theirs"},
 		Data: map[string][]byte{"primary": []byte("a\n"), "a": key(1)}}
@@ -153,8 +155,9 @@ func TestEncryptionKeyOfTheUsers(t *testing.T) {
 
 // TestEncryptionKeyFollowsTheVolume: see deletionPolicy.
 func TestEncryptionKeyFollowsTheVolume(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db", func(db *v1alpha1.KVDatabase) { db.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
 	create(t, db)
 	awaitReady(t, db)

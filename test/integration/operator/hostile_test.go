@@ -23,12 +23,12 @@ import (
 // them, nor stops telling what is wrong, nor works without an end.
 
 // awaitCalm waits until the operator makes fewer writes than a loop would.
-func awaitCalm(t *testing.T) {
+func awaitCalm(t *testing.T, namespace string) {
 	t.Helper()
 	eventually(t, "calm", func() string {
-		before := suite.writes.Load()
+		before := writesIn(namespace).Load()
 		time.Sleep(2 * time.Second)
-		if n := suite.writes.Load() - before; n > 4 {
+		if n := writesIn(namespace).Load() - before; n > 4 {
 			return fmt.Sprintf("%d writes in two seconds", n)
 		}
 		return ""
@@ -46,10 +46,11 @@ func absent(t *testing.T, namespace, name string, o client.Object) {
 // TestForeignSecretIsNotHandedToCertManager: a Certificate makes cert-manager
 // write a Secret, whatever is in it. So none is made over somebody's own.
 func TestForeignSecretIsNotHandedToCertManager(t *testing.T) {
-	startOperator(t)
 	for name, labels := range map[string]map[string]string{"unlabelled": nil, "watched": {v1alpha1.LabelWatch: "true"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ns := newNamespace(t)
+			startOperator(t, ns)
 			theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "shop-ca", Labels: labels},
 				StringData: map[string]string{"tls.key": "the company's"}}
 			db := database(ns, "shop")
@@ -68,8 +69,9 @@ func TestForeignSecretIsNotHandedToCertManager(t *testing.T) {
 // TestForeignVolumeIsNotMounted: a StatefulSet takes any claim of the right
 // name, and its pod would change the owner of every file on it.
 func TestForeignVolumeIsNotMounted(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	theirs := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "data-postgresql-0"}}
 	theirs.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 	theirs.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
@@ -83,8 +85,9 @@ func TestForeignVolumeIsNotMounted(t *testing.T) {
 // TestGenerationsAtTheirEnd: the number after the largest is not one, and a
 // rotation that starts over with it never ends.
 func TestGenerationsAtTheirEnd(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -92,7 +95,7 @@ func TestGenerationsAtTheirEnd(t *testing.T) {
 		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.GroupName+"/aborted-generation", "9223372036854775807")
 	})
 	annotate(t, db, v1alpha1.AnnotationRotateCredentials, "now")
-	awaitCalm(t)
+	awaitCalm(t, ns)
 	awaitReady(t, db)
 	old := connection(t, db)
 	change(t, connection(t, db), func(s *corev1.Secret) { s.Data["generation"] = []byte("9223372036854775807") })
@@ -103,7 +106,7 @@ func TestGenerationsAtTheirEnd(t *testing.T) {
 		return ""
 	})
 	annotate(t, db, v1alpha1.AnnotationRotateComplete, "now")
-	awaitCalm(t)
+	awaitCalm(t, ns)
 	awaitReady(t, db)
 	if err := ping(t, db, connection(t, db)); err != nil {
 		t.Error(err)
@@ -113,8 +116,9 @@ func TestGenerationsAtTheirEnd(t *testing.T) {
 // TestPendingThatStays: a finalizer on the pending secret holds it back; asking
 // for its deletion again and again does not help.
 func TestPendingThatStays(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -127,15 +131,16 @@ func TestPendingThatStays(t *testing.T) {
 		}
 		return ""
 	})
-	awaitCalm(t)
+	awaitCalm(t, ns)
 	change(t, pending, func(s *corev1.Secret) { s.Finalizers = nil })
 	awaitReady(t, db)
 }
 
 // TestStatusFilledByHand: entries of somebody else's do not crowd out ours.
 func TestStatusFilledByHand(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -166,8 +171,9 @@ func TestStatusFilledByHand(t *testing.T) {
 // TestRefusalOfSomethingHuge: the API server repeats what it refuses, and a
 // status with that would be refused too.
 func TestRefusalOfSomethingHuge(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	many := map[string]string{}
 	for i := range 32 {
 		many[fmt.Sprint(i, strings.Repeat(" no such key", 80))] = strings.Repeat("no such value ", 80)
@@ -177,14 +183,15 @@ func TestRefusalOfSomethingHuge(t *testing.T) {
 		create(t, db)
 		awaitProblem(t, db, v1alpha1.ReasonApplyFailed, "StatefulSet")
 	}
-	awaitCalm(t)
+	awaitCalm(t, ns)
 }
 
 // TestPasswordThatNoClientCanSend: before a client has logged in, the engine
 // reads little from it; a longer password would be proven and then of no use.
 func TestPasswordThatNoClientCanSend(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	mine := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine", Labels: map[string]string{v1alpha1.LabelWatch: "true"}},
 		StringData: map[string]string{"password": strings.Repeat("x", 20_000)}}
 	db := database(ns, "db", func(db *v1alpha1.KVDatabase) { db.Spec.Credentials.SecretRef = &v1alpha1.SecretRef{Name: "mine"} })
@@ -200,8 +207,9 @@ func TestPasswordThatNoClientCanSend(t *testing.T) {
 // TestLongRequests: requests are kept beside the secrets that they are about,
 // where there is room for a quarter of a megabyte.
 func TestLongRequests(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -216,14 +224,15 @@ func TestLongRequests(t *testing.T) {
 			return ""
 		})
 	}
-	awaitCalm(t)
+	awaitCalm(t, ns)
 }
 
 // TestHostnameOfAnotherNamespace: an issuer that others trust must not be made
 // to sign their names by somebody who may only make databases.
 func TestHostnameOfAnotherNamespace(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	issuer := &certmanagerv1.Issuer{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "corp-ca"}}
 	issuer.Spec.SelfSigned = &certmanagerv1.SelfSignedIssuer{}
 	create(t, issuer)

@@ -8,16 +8,20 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -25,16 +29,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers"
 )
 
-// suite is what every test shares.
+// suite is what every test shares. Tests run side by side, each with an operator
+// that watches the namespaces of that test.
 var suite struct {
 	config *rest.Config
 	client client.Client
-	engine string // the program
-	writes atomic.Int64
+	engine string   // the program
+	writes sync.Map // namespace -> *atomic.Int64, made by operators
 }
 
 func TestMain(m *testing.M) {
@@ -99,40 +106,84 @@ func run(m *testing.M) (int, error) {
 	code := m.Run()
 	cancel()
 	played.Wait()
-	return code, nil
+	return code, panicked()
 }
 
-// counting counts the operator's writes; its lease and events are not about
-// objects, and its questions what it may do leave nothing behind. (There is no
-// leader election here.)
+// panicked: a panic of a reconciler is caught and tried again, and the test that
+// caused it may be none the wiser.
+func panicked() error {
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		return err
+	}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			if n := m.GetCounter().GetValue(); family.GetName() == "controller_runtime_reconcile_panics_total" && n > 0 {
+				return fmt.Errorf("%v panics of the %s reconciler: look for \"Observed a panic\" above", n, m.Label[0].GetValue())
+			}
+		}
+	}
+	return nil
+}
+
+// writing says whether a request is one of the operator's writes. Events are
+// not about objects, and its questions what it may do leave nothing behind.
+// (There is no leader election here.)
+func writing(r *http.Request) bool {
+	return r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/events") && !strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews")
+}
+
+// counting counts an operator's writes by namespace.
 type counting struct{ next http.RoundTripper }
 
 func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/events") && !strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews") {
-		suite.writes.Add(1)
+	if _, in, ok := strings.Cut(r.URL.Path, "/namespaces/"); ok && writing(r) {
+		namespace, _, _ := strings.Cut(in, "/")
+		writesIn(namespace).Add(1)
 	}
 	return c.next.RoundTrip(r)
 }
 
+// writesIn counts what operators have written in a namespace.
+func writesIn(namespace string) *atomic.Int64 {
+	n, _ := suite.writes.LoadOrStore(namespace, &atomic.Int64{})
+	return n.(*atomic.Int64)
+}
+
+// mortal gives an operator so many writes; then it is as good as dead.
+type mortal struct {
+	next http.RoundTripper
+	left *atomic.Int64
+}
+
+var errDead = errors.New("the operator has died")
+
+func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
+	if writing(r) && m.left.Add(-1) < 0 {
+		return nil, errDead
+	}
+	return m.next.RoundTrip(r)
+}
+
 // startOperator runs the operator as its command does, and returns how to stop it.
-func startOperator(t *testing.T) (stop func()) {
+func startOperator(t *testing.T, namespaces ...string) (stop func()) {
 	t.Helper()
-	return startVersion(t, "coffer:test")
+	return startVersion(t, "coffer:test", namespaces...)
 }
 
 // startVersion is startOperator for a version of another image.
-func startVersion(t *testing.T, image string) (stop func()) {
+func startVersion(t *testing.T, image string, namespaces ...string) (stop func()) {
 	t.Helper()
-	return startWrapped(t, image, func(next http.RoundTripper) http.RoundTripper { return counting{next} })
+	return startWrapped(t, image, func(next http.RoundTripper) http.RoundTripper { return counting{next} }, namespaces...)
 }
 
 // startWrapped is startVersion with something between it and the API server.
-func startWrapped(t *testing.T, image string, wrap func(http.RoundTripper) http.RoundTripper) (stop func()) {
+func startWrapped(t *testing.T, image string, wrap func(http.RoundTripper) http.RoundTripper, namespaces ...string) (stop func()) {
 	t.Helper()
 	config := rest.CopyConfig(suite.config)
 	config.Wrap(wrap)
 	manager, err := controllers.NewManager(config, controllers.Options{
-		Image: image, Namespace: "coffer-system", MetricsAddress: "0",
+		Image: image, Namespace: "coffer-system", MetricsAddress: "0", WatchNamespaces: namespaces,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,13 +206,38 @@ func startWrapped(t *testing.T, image string, wrap func(http.RoundTripper) http.
 	return stop
 }
 
-// newNamespace gives a test a place of its own.
+// live runs an operator until it has died of one write more than these, or has
+// made none for a while; it says whether it died.
+func live(t *testing.T, namespace string, writes int64) (died bool) {
+	t.Helper()
+	left := &atomic.Int64{}
+	left.Store(writes)
+	stop := startWrapped(t, "coffer:test", func(next http.RoundTripper) http.RoundTripper { return mortal{next, left} }, namespace)
+	until := time.Now().Add(5 * time.Second) // its start is the slow part
+	for last := writes; left.Load() >= 0 && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		if now := left.Load(); now != last {
+			last, until = now, time.Now().Add(2*time.Second)
+		}
+	}
+	stop()
+	return left.Load() < 0
+}
+
+// newNamespace gives a test a place of its own. Call it before startOperator:
+// what the cluster is played for is removed once the operator has stopped.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	if err := suite.client.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		for _, o := range []client.Object{&v1alpha1.AccessToken{}, &v1alpha1.KVDatabase{}, &certmanagerv1.Certificate{}, &certmanagerv1.Issuer{}, &appsv1.StatefulSet{}, &corev1.Pod{}} {
+			if err := suite.client.DeleteAllOf(context.Background(), o, client.InNamespace(ns.Name), client.GracePeriodSeconds(0)); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		}
+	})
 	return ns.Name
 }
 

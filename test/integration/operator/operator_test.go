@@ -159,8 +159,8 @@ func versions(t *testing.T, namespace string) map[string]string {
 // TestFromObjectToDatabase makes a database, uses it, and shows that nothing is
 // written any more once it runs, and that what is edited or deleted comes back.
 func TestFromObjectToDatabase(t *testing.T) {
-	startOperator(t)
 	ns := newNamespace(t)
+	startOperator(t) // for all namespaces, and so not beside others
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -174,22 +174,15 @@ func TestFromObjectToDatabase(t *testing.T) {
 	}
 
 	t.Run("steady state writes nothing", func(t *testing.T) {
-		eventually(t, "rest", func() string {
-			before := suite.writes.Load()
-			time.Sleep(500 * time.Millisecond)
-			if n := suite.writes.Load() - before; n > 0 {
-				return fmt.Sprintf("%d writes", n)
-			}
-			return ""
-		})
-		before, writes := versions(t, ns), suite.writes.Load()
+		awaitRest(t, ns)
+		before, writes := versions(t, ns), writesIn(ns).Load()
 		change(t, get(t, ns, "db-0", &corev1.Pod{}), func(p *corev1.Pod) { p.Labels["poke"] = "1" }) // wakes the operator
 		time.Sleep(3 * time.Second)
 		after := versions(t, ns)
 		delete(before, "*v1.Pod/db-0")
 		delete(after, "*v1.Pod/db-0")
-		if diff := cmp.Diff(before, after); diff != "" || suite.writes.Load() != writes {
-			t.Errorf("%d writes in steady state:\n%s", suite.writes.Load()-writes, diff)
+		if diff := cmp.Diff(before, after); diff != "" || writesIn(ns).Load() != writes {
+			t.Errorf("%d writes in steady state:\n%s", writesIn(ns).Load()-writes, diff)
 		}
 	})
 	t.Run("deleted by hand", func(t *testing.T) { deletedByHand(t, db) })
@@ -253,8 +246,9 @@ func editedByHand(t *testing.T, db *v1alpha1.KVDatabase) {
 }
 
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "db-connection"}, StringData: map[string]string{"password": "theirs"}}
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
 	create(t, theirs, service)
@@ -273,8 +267,9 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 // TestDeletionPolicy looks at what the garbage collector and the StatefulSet's
 // controller will act on, and that what was retained is taken up again.
 func TestDeletionPolicy(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -326,8 +321,9 @@ func TestDeletionPolicy(t *testing.T) {
 // stopped and another one started. A client that reads the connection secret
 // at any moment gets in.
 func TestRotation(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -340,7 +336,7 @@ func TestRotation(t *testing.T) {
 		if err := ping(t, db, connection(t, db)); err != nil {
 			t.Fatalf("round %d, operator stopped: %v", round, err)
 		}
-		stop = startOperator(t)
+		stop = startOperator(t, ns)
 		eventually(t, "the connection is switched", func() string {
 			now := connection(t, db)
 			for _, s := range []*corev1.Secret{old, now} {
@@ -381,8 +377,9 @@ func TestRotation(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -392,7 +389,7 @@ func TestAbort(t *testing.T) {
 	change(t, current(t, db), func(db *v1alpha1.KVDatabase) {
 		db.Annotations = map[string]string{v1alpha1.AnnotationRotateCredentials: "a", v1alpha1.AnnotationRotateAbort: "a"}
 	})
-	startOperator(t)
+	startOperator(t, ns)
 	eventually(t, "handled", func() string {
 		if h := current(t, db).Status.LastHandled[v1alpha1.AnnotationRotateAbort]; h != "a" {
 			return h
@@ -406,8 +403,9 @@ func TestAbort(t *testing.T) {
 }
 
 func TestRotateTLS(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -431,8 +429,9 @@ func TestRotateTLS(t *testing.T) {
 }
 
 func TestSuppliedSecret(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db", func(db *v1alpha1.KVDatabase) { db.Spec.Credentials.SecretRef = &v1alpha1.SecretRef{Name: "mine"} })
 	create(t, db)
 	awaitProblem(t, db, v1alpha1.ReasonSecretNotFound, `Secret "mine" not found: create it`)
@@ -465,8 +464,9 @@ func TestSuppliedSecret(t *testing.T) {
 }
 
 func TestIssuer(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db", func(db *v1alpha1.KVDatabase) { db.Spec.TLS.IssuerRef = &v1alpha1.IssuerRef{Name: "corp-ca"} })
 	create(t, db)
 	awaitProblem(t, db, v1alpha1.ReasonIssuerNotFound, `Issuer "corp-ca" not found: create it or remove spec.tls.issuerRef`)
@@ -481,8 +481,9 @@ func TestIssuer(t *testing.T) {
 
 // TestRoll: what the user asks of a pod rolls it; another operator's image does not.
 func TestRoll(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -517,8 +518,9 @@ func TestRoll(t *testing.T) {
 }
 
 func TestStorageThatCannotGrow(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)

@@ -47,8 +47,9 @@ func imageOf(t *testing.T, db *v1alpha1.KVDatabase) (template, pod string, uid t
 // template stays, whatever is edited or lost meanwhile, until it is approved or
 // the user changes what shapes a pod.
 func TestNewVersionWaits(t *testing.T) {
-	stop := startVersion(t, "coffer:v1")
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startVersion(t, "coffer:v1", ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -56,7 +57,7 @@ func TestNewVersionWaits(t *testing.T) {
 	_, _, pod := imageOf(t, db)
 	stop()
 
-	stop = startVersion(t, "coffer:v2")
+	stop = startVersion(t, "coffer:v2", ns)
 	if m := awaitWaiting(t, db, true); !strings.Contains(m, "image coffer:v2 instead of coffer:v1") {
 		t.Errorf("the condition says %q", m)
 	}
@@ -98,7 +99,7 @@ func TestNewVersionWaits(t *testing.T) {
 	stop()
 
 	// An old approval is none for the next version; a change of the user's is.
-	startVersion(t, "coffer:v3")
+	startVersion(t, "coffer:v3", ns)
 	awaitWaiting(t, db, true)
 	change(t, current(t, db), func(db *v1alpha1.KVDatabase) { db.Spec.Durability = v1alpha1.DurabilityEverySecond })
 	awaitImage(t, db, "coffer:v3")
@@ -118,8 +119,9 @@ func awaitImage(t *testing.T, db *v1alpha1.KVDatabase, want string) {
 
 // TestLostRevision: what cannot be made again is not replaced unasked.
 func TestLostRevision(t *testing.T) {
-	stop := startVersion(t, "coffer:v1")
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startVersion(t, "coffer:v1", ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -129,7 +131,7 @@ func TestLostRevision(t *testing.T) {
 	if err := suite.client.Delete(t.Context(), get(t, ns, kept, &corev1.ConfigMap{})); err != nil {
 		t.Fatal(err)
 	}
-	startVersion(t, "coffer:v2")
+	startVersion(t, "coffer:v2", ns)
 	awaitProblem(t, db, v1alpha1.ReasonRevisionLost, kept)
 	if image, _, uid := imageOf(t, db); uid != pod || image != "coffer:v1" {
 		t.Errorf("replaced by %s", image)
@@ -140,8 +142,9 @@ func TestLostRevision(t *testing.T) {
 
 // TestLostRevisionYieldsToTheUser: who asks for other pods has them replaced.
 func TestLostRevisionYieldsToTheUser(t *testing.T) {
-	stop := startVersion(t, "coffer:v1")
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startVersion(t, "coffer:v1", ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
@@ -150,7 +153,7 @@ func TestLostRevisionYieldsToTheUser(t *testing.T) {
 	if err := suite.client.Delete(t.Context(), get(t, ns, kept, &corev1.ConfigMap{})); err != nil {
 		t.Fatal(err)
 	}
-	startVersion(t, "coffer:v2")
+	startVersion(t, "coffer:v2", ns)
 	awaitProblem(t, db, v1alpha1.ReasonRevisionLost, kept)
 	change(t, current(t, db), func(db *v1alpha1.KVDatabase) { db.Spec.Durability = v1alpha1.DurabilityEverySecond })
 	awaitImage(t, db, "coffer:v2")

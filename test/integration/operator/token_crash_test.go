@@ -1,13 +1,8 @@
 package operator
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,50 +11,69 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
 
-// crashing lets so many writes of objects through, and then none: to the API
-// server, that is an operator which stopped between two of them.
-type crashing struct {
-	next http.RoundTripper
-	left *atomic.Int64
-}
+// mostWrites bounds the tests below: making or rotating a token takes fewer.
+const mostWrites = 20
 
-func (c crashing) RoundTrip(r *http.Request) (*http.Response, error) {
-	about := !strings.Contains(r.URL.Path, "/events") && !strings.Contains(r.URL.Path, "accessreviews")
-	if r.Method != http.MethodGet && about && c.left.Add(-1) < 0 {
-		return nil, errors.New("crashed")
-	}
-	return c.next.RoundTrip(r)
-}
-
-// TestTokenCrashBetweenAnyTwoWrites stops the operator after each number of
-// writes of a token's making and of its rotation. At the crash, whatever secret
-// there is lets its reader in; after it, another operator goes on to the end.
-func TestTokenCrashBetweenAnyTwoWrites(t *testing.T) {
-	stop := startOperator(t)
+// TestTokenIsMadeAcrossADeathAfterAnyWrite has the operator die after one write
+// of a token's making, after two, and so on until it lives to its end. At each
+// death, whatever secret there is lets its reader in; after it, another
+// operator goes on to the end.
+func TestTokenIsMadeAcrossADeathAfterAnyWrite(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
-	for writes := int64(1); writes <= 7; writes++ {
+	stop()
+	for writes := int64(1); ; writes++ {
 		tok := token(ns, fmt.Sprint("t", writes))
-		stop()
 		create(t, tok)
-		stop = crash(t, writes)
+		died := live(t, ns, writes)
 		first := &corev1.Secret{}
 		if err := suite.client.Get(t.Context(), client.ObjectKeyFromObject(tok), first); err == nil {
 			if err := login(t, db, first); err != nil {
-				t.Fatalf("made, after %d writes: %v", writes, err)
+				t.Fatalf("after %d writes: %v", writes, err)
 			}
 		}
+		stop := startOperator(t, ns)
+		awaitGranted(t, tok)
+		if err := login(t, db, secretOf(t, tok)); err != nil {
+			t.Fatalf("made across a death after %d writes: %v", writes, err)
+		}
+		stop()
+		if !died {
+			if writes < 3 {
+				t.Errorf("it was through after %d writes: the test cuts nothing", writes)
+			}
+			return
+		}
+		if writes == mostWrites {
+			t.Fatalf("%d writes and more", writes)
+		}
+	}
+}
+
+// TestTokenIsRotatedAcrossADeathAfterAnyWrite is the same for a rotation.
+func TestTokenIsRotatedAcrossADeathAfterAnyWrite(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t)
+	stop := startOperator(t, ns)
+	db := database(ns, "db")
+	create(t, db)
+	awaitReady(t, db)
+	for writes := int64(1); ; writes++ {
+		tok := token(ns, fmt.Sprint("t", writes))
+		create(t, tok)
 		awaitGranted(t, tok)
 		old := secretOf(t, tok)
-
 		stop()
 		note(t, tok, v1alpha1.AnnotationRotateCredentials, "now")
-		stop = crash(t, writes)
+		died := live(t, ns, writes)
 		if err := login(t, db, secretOf(t, tok)); err != nil {
-			t.Fatalf("rotated, after %d writes: %v", writes, err)
+			t.Fatalf("after %d writes: %v", writes, err)
 		}
+		stop = startOperator(t, ns)
 		eventually(t, "the rotation gets to its overlap", func() string {
 			now := secretOf(t, tok)
 			for _, s := range []*corev1.Secret{old, now} {
@@ -79,19 +93,14 @@ func TestTokenCrashBetweenAnyTwoWrites(t *testing.T) {
 			}
 			return ""
 		})
+		if !died {
+			if writes < 3 {
+				t.Errorf("it was through after %d writes: the test cuts nothing", writes)
+			}
+			return
+		}
+		if writes == mostWrites {
+			t.Fatalf("%d writes and more", writes)
+		}
 	}
-}
-
-// crash has an operator make so many writes and no more, and starts another.
-func crash(t *testing.T, writes int64) (stop func()) {
-	t.Helper()
-	left := &atomic.Int64{}
-	left.Store(writes)
-	end := startWrapped(t, "coffer:test", func(next http.RoundTripper) http.RoundTripper { return crashing{next, left} })
-	deadline := time.Now().Add(5 * time.Second) // it may have fewer to make
-	for left.Load() > 0 && time.Now().Before(deadline) {
-		time.Sleep(20 * time.Millisecond)
-	}
-	end()
-	return startOperator(t)
 }

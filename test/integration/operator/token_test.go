@@ -134,10 +134,13 @@ func awaitRevoked(t *testing.T, db *v1alpha1.KVDatabase, token *v1alpha1.AccessT
 	if err := suite.client.Get(t.Context(), grantOf(db, token), &corev1.Secret{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the grant is there: %v", err)
 	}
-	policy, err := json.Marshal(get(t, db.Namespace, db.Name, &networkingv1.NetworkPolicy{}).Spec)
-	if err != nil || strings.Contains(string(policy), "checkout") {
-		t.Errorf("the network path is open: %s", policy)
-	}
+	eventually(t, "the network path is closed", func() string {
+		policy, err := json.Marshal(get(t, db.Namespace, db.Name, &networkingv1.NetworkPolicy{}).Spec)
+		if err != nil || strings.Contains(string(policy), "checkout") {
+			return fmt.Sprint(string(policy), err)
+		}
+		return ""
+	})
 }
 
 func open(t *testing.T, db *v1alpha1.KVDatabase, secret *corev1.Secret) *redis.Client {
@@ -152,8 +155,9 @@ func open(t *testing.T, db *v1alpha1.KVDatabase, secret *corev1.Secret) *redis.C
 // TestTokenFromCreationToDeletion: what a token permits, how its database shows
 // it, that it costs no writes once it is granted, and that all of it ends with it.
 func TestTokenFromCreationToDeletion(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db, tok := database(ns, "db"), token(ns, "checkout", from(map[string]string{"app": "checkout"}))
 	create(t, tok, db) // the token before its target
 	awaitGranted(t, tok)
@@ -187,14 +191,14 @@ func TestTokenFromCreationToDeletion(t *testing.T) {
 		now.Credentials.Phase != v1alpha1.PhaseIdle || !meta.IsStatusConditionTrue(now.Conditions, v1alpha1.ConditionNetworkPathOpen) {
 		t.Errorf("status: %+v", now)
 	}
-	awaitRest(t)
-	writes := suite.writes.Load()
+	awaitRest(t, ns)
+	writes := writesIn(ns).Load()
 	// Wakes the operator, and changes nothing else, as an update from Go would.
 	if err := suite.client.Patch(t.Context(), tok, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"poke":"1"}}}`))); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(3 * time.Second)
-	if n := suite.writes.Load() - writes; n != 0 {
+	if n := writesIn(ns).Load() - writes; n != 0 {
 		t.Errorf("%d writes in steady state", n)
 	}
 	if err := suite.client.Delete(t.Context(), tok); err != nil {
@@ -212,12 +216,13 @@ func TestTokenFromCreationToDeletion(t *testing.T) {
 	}
 }
 
-func awaitRest(t *testing.T) {
+// awaitRest waits until the operator writes nothing.
+func awaitRest(t *testing.T, namespace string) {
 	t.Helper()
 	eventually(t, "rest", func() string {
-		before := suite.writes.Load()
+		before := writesIn(namespace).Load()
 		time.Sleep(time.Second)
-		if n := suite.writes.Load() - before; n > 0 {
+		if n := writesIn(namespace).Load() - before; n > 0 {
 			return fmt.Sprintf("%d writes", n)
 		}
 		return ""
@@ -227,8 +232,9 @@ func awaitRest(t *testing.T) {
 // TestTokenRulesChangeLive: what is taken out of a token is refused to open
 // sessions too, without a rotation.
 func TestTokenRulesChangeLive(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db, tok := database(ns, "db"), token(ns, "checkout")
 	create(t, db, tok)
 	awaitGranted(t, tok)
@@ -253,8 +259,9 @@ func TestTokenRulesChangeLive(t *testing.T) {
 // TestTokenOfAnotherNamespace: with the target's consent and without, both ways
 // round, and what becomes of it when the target goes and returns.
 func TestTokenOfAnotherNamespace(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	theirs, ours := newNamespace(t), newNamespace(t)
+	startOperator(t, theirs, ours)
 	db, tok := database(theirs, "db"), token(ours, "checkout", in(theirs), from(map[string]string{"app": "checkout"}))
 	namesake := token(theirs, "checkout")
 	create(t, db, tok, namesake)
@@ -300,8 +307,9 @@ func TestTokenOfAnotherNamespace(t *testing.T) {
 // TestTokenRotation rotates a token's password while the operator is stopped and
 // started; whatever secret is read at any moment is accepted.
 func TestTokenRotation(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	db, tok := database(ns, "db"), token(ns, "checkout")
 	create(t, db, tok)
 	awaitGranted(t, tok)
@@ -314,7 +322,7 @@ func TestTokenRotation(t *testing.T) {
 		if err := login(t, db, secretOf(t, tok)); err != nil {
 			t.Fatalf("round %d, operator stopped: %v", round, err)
 		}
-		stop = startOperator(t)
+		stop = startOperator(t, ns)
 		eventually(t, "the secret is switched", func() string {
 			now := secretOf(t, tok)
 			for _, s := range []*corev1.Secret{old, now} {
@@ -359,19 +367,23 @@ func note(t *testing.T, tok *v1alpha1.AccessToken, key, value string) {
 // TestTokenExpires: it says so before, ends at its time, and returns with the
 // same secret when it is renewed.
 func TestTokenExpires(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
-	create(t, db)
-	awaitReady(t, db)
-	end := metav1.NewTime(time.Now().Add(12 * time.Second).Truncate(time.Second))
-	tok := token(ns, "checkout", from(map[string]string{"app": "checkout"}), func(a *v1alpha1.AccessToken) { a.Spec.ExpiresAt = &end })
-	create(t, tok)
+	tok := token(ns, "checkout", from(map[string]string{"app": "checkout"}))
+	create(t, db, tok)
 	awaitGranted(t, tok)
-	secret := secretOf(t, tok)
-	if got := string(secret.Data["notAfter"]); got != end.UTC().Format(time.RFC3339) {
-		t.Errorf("notAfter %s, want %s", got, end.UTC().Format(time.RFC3339))
-	}
+	end := metav1.NewTime(time.Now().Add(10 * time.Second).Truncate(time.Second))
+	change(t, tok, func(a *v1alpha1.AccessToken) { a.Spec.ExpiresAt = &end })
+	var secret *corev1.Secret
+	eventually(t, "the secret tells when", func() string {
+		secret = secretOf(t, tok)
+		if got := string(secret.Data["notAfter"]); got != end.UTC().Format(time.RFC3339) {
+			return fmt.Sprintf("notAfter %q, want %s", got, end.UTC().Format(time.RFC3339))
+		}
+		return ""
+	})
 	session := open(t, db, secret)
 	eventually(t, "it expires soon", func() string {
 		if c := meta.FindStatusCondition(reread(t, tok).Status.Conditions, v1alpha1.ConditionExpiringSoon); c == nil || c.Status != metav1.ConditionTrue {
@@ -392,8 +404,9 @@ func TestTokenExpires(t *testing.T) {
 // TestTokenLifetimeIsCountedOnce: a restart of the operator does not begin it
 // again; a new request does.
 func TestTokenLifetimeIsCountedOnce(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	tok := token(ns, "checkout", func(a *v1alpha1.AccessToken) {
 		a.Spec.ExpiresAfter = &metav1.Duration{Duration: time.Hour}
 		a.Annotations = map[string]string{v1alpha1.AnnotationRenew: "as it was made"}
@@ -418,7 +431,7 @@ func TestTokenLifetimeIsCountedOnce(t *testing.T) {
 	}
 	stop()
 	time.Sleep(2 * time.Second)
-	startOperator(t)
+	startOperator(t, ns)
 	note(t, tok, "wake", "up")
 	time.Sleep(time.Second)
 	if again := expiry(); !again.Equal(first) {
@@ -442,8 +455,9 @@ func TestTokenLifetimeIsCountedOnce(t *testing.T) {
 // TestTokenBadInput: what the CRD cannot know is told by the token, with what to
 // do about it.
 func TestTokenBadInput(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns, other := newNamespace(t), newNamespace(t)
+	startOperator(t, ns, other)
 	db := database(ns, "db", func(db *v1alpha1.KVDatabase) {
 		db.Spec.AllowedNamespaces = v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesAll}
 	})
@@ -477,14 +491,15 @@ func TestTokenBadInput(t *testing.T) {
 		t.Error("their secret was changed")
 	}
 	awaitReady(t, db)
-	awaitCalm(t)
+	awaitCalm(t, ns)
 }
 
 // TestTwoTokensOneSecret: the older one has it; the other gets it when that one
 // lets go.
 func TestTwoTokensOneSecret(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db := database(ns, "db")
 	shared := func(a *v1alpha1.AccessToken) { a.Spec.SecretName = "shared" }
 	older, younger := token(ns, "zebra", shared), token(ns, "ant", shared)
@@ -509,8 +524,9 @@ func TestTwoTokensOneSecret(t *testing.T) {
 // TestTokenChangesItsTarget: the secret points to the new one when that accepts
 // the password, and the old one forgets it at once.
 func TestTokenChangesItsTarget(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db, next, tok := database(ns, "db"), database(ns, "next"), token(ns, "checkout")
 	create(t, db, next, tok)
 	awaitGranted(t, tok)
@@ -535,8 +551,9 @@ func TestTokenChangesItsTarget(t *testing.T) {
 // TestGrantsOfNobody: a grant whose token is gone, or was another one of that
 // name, is removed when the operator starts, and counts for nothing before.
 func TestGrantsOfNobody(t *testing.T) {
-	stop := startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	stop := startOperator(t, ns)
 	db, tok := database(ns, "db"), token(ns, "checkout")
 	create(t, db, tok)
 	awaitGranted(t, tok)
@@ -549,14 +566,15 @@ func TestGrantsOfNobody(t *testing.T) {
 	if err := session.Get(t.Context(), "session:1").Err(); err != nil {
 		t.Fatalf("without an operator: %v", err)
 	}
-	startOperator(t)
+	startOperator(t, ns)
 	awaitRevoked(t, db, tok, session, secret)
 }
 
 // TestForgedGrants: a secret that looks like a grant permits nothing.
 func TestForgedGrants(t *testing.T) {
-	startOperator(t)
+	t.Parallel()
 	ns := newNamespace(t)
+	startOperator(t, ns)
 	db, tok := database(ns, "db"), token(ns, "checkout")
 	create(t, db, tok)
 	awaitGranted(t, tok)
@@ -575,7 +593,7 @@ func TestForgedGrants(t *testing.T) {
 	forge(desired.GrantSecret("db", nobody), nobody.String(), "1", acl.User{Name: "nobody"})
 	forge("db-token-0000000000", client.ObjectKeyFromObject(tok).String(), string(tok.UID), acl.User{Name: "checkout"})
 	forge("db-token-1111111111", client.ObjectKeyFromObject(tok).String(), string(tok.UID), acl.User{Name: "default"})
-	awaitCalm(t)
+	awaitCalm(t, ns)
 	secret := secretOf(t, tok)
 	for _, user := range []string{"nobody", "checkout", "default"} {
 		forged := secret.DeepCopy()
