@@ -33,6 +33,7 @@ func (s *session) SetName(n string)        { s.name = n }
 func (s *session) SetLib(name, v string)   { s.lib += name + "/" + v + " " }
 func (s *session) User() string            { return s.user }
 func (s *session) Subscriber() Subscriber  { return deaf{} }
+func (s *session) Transactor() Transactor  { return nil }
 func (s *session) Reset()                  { s.reset = true }
 func (s *session) CloseAfterReply()        { s.closed = true }
 func (s *session) Describe() string        { return "id=7" }

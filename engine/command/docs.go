@@ -191,6 +191,11 @@ var docs = map[string]doc{
 	"bitop":                {"Combine strings bit by bit and store the result", "2.6.0", "O(N) where N is the sum of the lengths"},
 	"bitfield":             {"Read and change numbers of any width in a string", "3.2.0", "O(N) where N is the length of the string, which is copied when it is changed"},
 	"bitfield_ro":          {"Read numbers of any width in a string", "6.0.0", "O(1) per number"},
+	"multi":                {"Queue the commands that follow, to be carried out together", "1.2.0", "O(1)"},
+	"exec":                 {"Carry out the commands queued since MULTI", "1.2.0", "Depends on the commands"},
+	"discard":              {"Forget the commands queued since MULTI", "2.0.0", "O(N) where N is the number of keys watched"},
+	"watch":                {"Have the next transaction depend on keys that do not change", "2.2.0", "O(N) where N is the number of keys"},
+	"unwatch":              {"Have the next transaction depend on no key", "2.2.0", "O(N) where N is the number of keys watched"},
 	"xread":                {"List the entries behind an ID of several streams", "5.0.0", "O(log N + M) per stream with M entries answered"},
 	"xsetid":               {"Set the last ID of a stream", "5.0.0", "O(1)"},
 }

@@ -51,7 +51,10 @@ func editHash(tx *machine.Tx, key []byte, fn func(h *store.Hash)) error {
 	if !found {
 		tx.Store.Put(key, &store.Hash{}, 0)
 	}
-	store.Edit(tx.Store, key, fn)
+	store.Edit(tx.Store, key, func(h *store.Hash) bool {
+		fn(h)
+		return true
+	})
 	return nil
 }
 
@@ -206,12 +209,13 @@ func hdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(h *store.Hash) {
+		store.Edit(tx.Store, argv[1], func(h *store.Hash) bool {
 			for _, field := range argv[2:] {
 				if h.Delete(field) {
 					removed++
 				}
 			}
+			return removed > 0
 		})
 	}
 	return reply.Integer(removed)

@@ -139,7 +139,7 @@ var flagNames = []struct {
 	name string
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
-	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {Fast, "fast"},
+	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
 	{NoAuth, "no_auth"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"},
 }
 
@@ -213,6 +213,8 @@ func (c *Command) group() string {
 			return "sorted-set"
 		case "pubsub":
 			return "pubsub"
+		case "transaction":
+			return "transactions"
 		case "keyspace":
 			if strings.HasPrefix(c.Name, "flush") || c.Name == "dbsize" {
 				return "server"

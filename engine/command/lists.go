@@ -70,11 +70,12 @@ func pushAll(tx *machine.Tx, key []byte, found, front bool, elements [][]byte) (
 	if !found {
 		tx.Store.Put(key, &store.List{}, 0)
 	}
-	store.Edit(tx.Store, key, func(l *store.List) {
+	store.Edit(tx.Store, key, func(l *store.List) bool {
 		for _, element := range elements {
 			l.Insert(endOf(l, front), element)
 		}
 		length = int64(l.Len())
+		return true
 	})
 	return length
 }
@@ -121,7 +122,7 @@ func (op pop) Apply(tx *machine.Tx) reply.Reply {
 // popSome takes up to count elements off an end of a list.
 func popSome(tx *machine.Tx, key []byte, front bool, count int64) []reply.Reply {
 	popped := answers()
-	store.Edit(tx.Store, key, func(l *store.List) {
+	store.Edit(tx.Store, key, func(l *store.List) bool {
 		n := int(min(count, int64(l.Len())))
 		from := 0
 		if !front {
@@ -129,6 +130,7 @@ func popSome(tx *machine.Tx, key []byte, front bool, count int64) []reply.Reply 
 		}
 		l.Range(from, from+n, !front, popped.addCopy)
 		l.Delete(from, from+n)
+		return n > 0
 	})
 	return popped.items
 }
@@ -234,7 +236,10 @@ func lset(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !ok {
 		return fail(textError("ERR index out of range"))
 	}
-	store.Edit(tx.Store, argv[1], func(l *store.List) { l.Set(i, argv[3]) })
+	store.Edit(tx.Store, argv[1], func(l *store.List) bool {
+		l.Set(i, argv[3])
+		return true
+	})
 	return reply.OK
 }
 
@@ -262,7 +267,10 @@ func (op lrem) Apply(tx *machine.Tx) reply.Reply {
 		limit = -max(limit, -math.MaxInt64)
 	}
 	var removed int64
-	store.Edit(tx.Store, op.key, func(l *store.List) { removed = l.Remove(op.element, limit, op.count < 0) })
+	store.Edit(tx.Store, op.key, func(l *store.List) bool {
+		removed = l.Remove(op.element, limit, op.count < 0)
+		return removed > 0
+	})
 	return reply.Integer(removed)
 }
 
@@ -283,10 +291,11 @@ func (op ltrim) Apply(tx *machine.Tx) reply.Reply {
 	case err != nil:
 		return fail(err)
 	case found:
-		store.Edit(tx.Store, op.key, func(l *store.List) {
+		store.Edit(tx.Store, op.key, func(l *store.List) bool {
 			i, j := op.of(l.Len())
 			l.Delete(j, l.Len())
 			l.Delete(0, i)
+			return true
 		})
 	}
 	return reply.OK
@@ -325,7 +334,10 @@ func (op linsert) Apply(tx *machine.Tx) reply.Reply {
 	if !op.after {
 		at--
 	}
-	store.Edit(tx.Store, op.key, func(l *store.List) { l.Insert(at, op.element) })
+	store.Edit(tx.Store, op.key, func(l *store.List) bool {
+		l.Insert(at, op.element)
+		return true
+	})
 	return reply.Integer(int64(l.Len()))
 }
 
@@ -450,14 +462,17 @@ func (op lmove) Apply(tx *machine.Tx) reply.Reply {
 		at = l.Len() - 1
 	}
 	element := bytes.Clone(l.At(at))
-	store.Edit(tx.Store, op.from, func(l *store.List) { l.Delete(at, at+1) })
+	store.Edit(tx.Store, op.from, func(l *store.List) bool {
+		l.Delete(at, at+1)
+		return true
+	})
 	pushAll(tx, op.to, found, op.toFront, [][]byte{element})
 	return reply.Bulk(element)
 }
 
 // rotate moves within one list, which is not gone in between.
 func (op lmove) rotate(tx *machine.Tx) (moved reply.Reply) {
-	store.Edit(tx.Store, op.from, func(l *store.List) {
+	store.Edit(tx.Store, op.from, func(l *store.List) bool {
 		at := 0
 		if !op.fromFront {
 			at = l.Len() - 1
@@ -466,6 +481,7 @@ func (op lmove) rotate(tx *machine.Tx) (moved reply.Reply) {
 		l.Delete(at, at+1)
 		l.Insert(endOf(l, op.toFront), element)
 		moved = reply.Bulk(element)
+		return true
 	})
 	return moved
 }

@@ -43,12 +43,13 @@ func sadd(tx *machine.Tx, argv [][]byte) reply.Reply {
 		tx.Store.Put(argv[1], &store.Set{}, 0)
 	}
 	var added int64
-	store.Edit(tx.Store, argv[1], func(s *store.Set) {
+	store.Edit(tx.Store, argv[1], func(s *store.Set) bool {
 		for _, member := range argv[2:] {
 			if s.Add(member) {
 				added++
 			}
 		}
+		return added > 0
 	})
 	return reply.Integer(added)
 }
@@ -60,12 +61,13 @@ func srem(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(s *store.Set) {
+		store.Edit(tx.Store, argv[1], func(s *store.Set) bool {
 			for _, member := range argv[2:] {
 				if s.Remove(member) {
 					removed++
 				}
 			}
+			return removed > 0
 		})
 	}
 	return reply.Integer(removed)
@@ -161,11 +163,11 @@ func smove(tx *machine.Tx, argv [][]byte) reply.Reply {
 	case bytes.Equal(argv[1], argv[2]):
 		return reply.Integer(1)
 	}
-	store.Edit(tx.Store, argv[1], func(s *store.Set) { s.Remove(argv[3]) })
+	store.Edit(tx.Store, argv[1], func(s *store.Set) bool { return s.Remove(argv[3]) })
 	if !found {
 		tx.Store.Put(argv[2], &store.Set{}, 0)
 	}
-	store.Edit(tx.Store, argv[2], func(s *store.Set) { s.Add(argv[3]) })
+	store.Edit(tx.Store, argv[2], func(s *store.Set) bool { return s.Add(argv[3]) })
 	return reply.Integer(1)
 }
 
@@ -201,12 +203,13 @@ func (op spop) Apply(tx *machine.Tx) reply.Reply {
 		return reply.Set()
 	}
 	popped, r := answers(), tx.Random()
-	store.Edit(tx.Store, op.key, func(s *store.Set) {
+	store.Edit(tx.Store, op.key, func(s *store.Set) bool {
 		for n := max(op.count, -op.count); n > 0 && s.Len() > 0; n-- {
 			member := []byte(s.At(r.Below(s.Len())))
 			s.Remove(member)
 			popped.add(reply.Bulk(member))
 		}
+		return true
 	})
 	if op.count < 0 {
 		return popped.items[0]

@@ -237,11 +237,12 @@ func (op *xadd) Apply(tx *machine.Tx) reply.Reply {
 		tx.Store.Put(op.key, s, 0)
 	}
 	fields := cloneAll(op.fields)
-	store.Edit(tx.Store, op.key, func(s *store.Stream) {
+	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
 		s.Add(store.StreamEntry{ID: id, Fields: fields})
 		if op.given {
 			s.Trim(op.trim)
 		}
+		return true
 	})
 	return formatID(id)
 }
@@ -364,8 +365,9 @@ func xdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 		ids = append(ids, id)
 	}
 	var deleted int64
-	store.Edit(tx.Store, argv[1], func(s *store.Stream) {
+	store.Edit(tx.Store, argv[1], func(s *store.Stream) bool {
 		deleted = s.Delete(ids...)
+		return deleted > 0
 	})
 	return reply.Integer(deleted)
 }
@@ -393,6 +395,9 @@ func (op *xtrim) Apply(tx *machine.Tx) reply.Reply {
 		return reply.Integer(0)
 	}
 	var dropped int64
-	store.Edit(tx.Store, op.key, func(s *store.Stream) { dropped = s.Trim(op.trim) })
+	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
+		dropped = s.Trim(op.trim)
+		return dropped > 0
+	})
 	return reply.Integer(dropped)
 }

@@ -36,6 +36,7 @@ const (
 	Blocking    // may wait for data
 	MovableKeys // their places depend on the arguments
 	PubSub
+	SkipSlowlog
 )
 
 // Command is one row of the table.
@@ -62,7 +63,7 @@ type Command struct {
 	// connection.
 	Parse func(argv [][]byte) (machine.Op, error)
 	// Run serves commands of the connection (AUTH, HELLO, CLIENT, …), which
-	// never reach the log. Nil for commands of the keyspace.
+	// never reach the log. Nil for commands of the keyspace, and for Exec.
 	Run func(s Session, argv [][]byte) reply.Reply
 	// Subcommands of a container (CLIENT, COMMAND).
 	Subcommands []*Command
@@ -87,6 +88,7 @@ type Session interface {
 	Describe() string              // the CLIENT INFO line
 	Info(sections []string) string // the text of INFO
 	Subscriber() Subscriber        // for publish/subscribe
+	Transactor() Transactor        // for transactions
 }
 
 var table = map[string]*Command{}

@@ -193,6 +193,9 @@ func (op *xsetid) Apply(tx *machine.Tx) reply.Reply {
 			return fail(textError("ERR The entries_added specified in XSETID is smaller than the target stream length"))
 		}
 	}
-	store.Edit(tx.Store, op.key, func(s *store.Stream) { s.SetID(op.id, op.added, op.maxDeleted) })
+	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
+		s.SetID(op.id, op.added, op.maxDeleted)
+		return true
+	})
 	return reply.OK
 }

@@ -326,10 +326,11 @@ func (op *zremrange) Apply(tx *machine.Tx) reply.Reply {
 	}
 	removed := 0
 	if found {
-		store.Edit(tx.Store, op.key, func(z *store.ZSet) {
+		store.Edit(tx.Store, op.key, func(z *store.ZSet) bool {
 			i, j := op.of(z, false)
 			z.DeleteRange(i, j)
 			removed = j - i
+			return removed > 0
 		})
 	}
 	return reply.Integer(int64(removed))

@@ -133,24 +133,27 @@ func (op *zadd) Apply(tx *machine.Tx) reply.Reply {
 		tx.Store.Put(op.key, &store.ZSet{}, 0)
 	}
 	var answer reply.Reply
-	store.Edit(tx.Store, op.key, func(z *store.ZSet) { answer = op.apply(z) })
+	store.Edit(tx.Store, op.key, func(z *store.ZSet) (changed bool) {
+		answer, changed = op.apply(z)
+		return changed
+	})
 	return answer
 }
 
-func (op *zadd) apply(z *store.ZSet) reply.Reply {
+func (op *zadd) apply(z *store.ZSet) (answer reply.Reply, changed bool) {
 	var added, updated int64
 	for i, member := range op.members {
 		score := op.scores[i]
 		old, found := z.Score(member)
 		if found && op.adding {
 			if score += old; math.IsNaN(score) {
-				return fail(textError("ERR resulting score is not a number (NaN)"))
+				return fail(textError("ERR resulting score is not a number (NaN)")), false
 			}
 		}
 		refused := found && (op.nx || op.gt && score <= old || op.lt && score >= old) || !found && op.xx
 		switch {
 		case refused && op.adding:
-			return reply.Null
+			return reply.Null, false
 		case refused:
 			continue
 		case z.Set(member, score):
@@ -159,13 +162,13 @@ func (op *zadd) apply(z *store.ZSet) reply.Reply {
 			updated++
 		}
 		if op.adding {
-			return reply.Double(score)
+			return reply.Double(score), added+updated > 0
 		}
 	}
 	if op.ch {
-		added += updated
+		return reply.Integer(added + updated), added+updated > 0
 	}
-	return reply.Integer(added)
+	return reply.Integer(added), added+updated > 0
 }
 
 func zrem(tx *machine.Tx, argv [][]byte) reply.Reply {
@@ -175,12 +178,13 @@ func zrem(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(z *store.ZSet) {
+		store.Edit(tx.Store, argv[1], func(z *store.ZSet) bool {
 			for _, member := range argv[2:] {
 				if z.Delete(member) {
 					removed++
 				}
 			}
+			return removed > 0
 		})
 	}
 	return reply.Integer(removed)
@@ -282,7 +286,7 @@ func (op zpop) Apply(tx *machine.Tx) reply.Reply {
 // its score in turn.
 func popScores(tx *machine.Tx, key []byte, greatest bool, count int64) []reply.Reply {
 	popped := answers()
-	store.Edit(tx.Store, key, func(z *store.ZSet) {
+	store.Edit(tx.Store, key, func(z *store.ZSet) bool {
 		n := int(min(count, int64(z.Len())))
 		from := 0
 		if greatest {
@@ -292,6 +296,7 @@ func popScores(tx *machine.Tx, key []byte, greatest bool, count int64) []reply.R
 			return popped.addCopy(member) && popped.add(reply.Double(score))
 		})
 		z.DeleteRange(from, from+n)
+		return n > 0
 	})
 	return popped.items
 }

@@ -41,7 +41,8 @@ import (
 //	   in 1 it did, until the member restarted
 //	3  lists, hashes, sorted sets, and all commands of theirs; more commands of
 //	   sets, streams, strings and keys
-const Semantics = 3
+//	4  transactions
+const Semantics = 4
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
@@ -194,6 +195,8 @@ func (m *Machine) Parse(into *Logged, index uint64, data []byte) error {
 func (m *Machine) Run(l *Logged) {
 	defer l.reset()
 	tx := m.begin(l.index, l.batch.Now)
+	begin(l.ops, &tx)
+	defer end(l.ops)
 	seed := l.batch.Seed
 	for _, op := range l.ops {
 		seed = step(seed)

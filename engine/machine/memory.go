@@ -28,14 +28,7 @@ func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (le
 	for i := range items {
 		item := &items[i]
 		if item.Grows {
-			need := int64(0)
-			for _, arg := range item.Argv {
-				need += argumentOverhead + copies*int64(len(arg))
-			}
-			if op, ok := item.Op.(Sizer); ok {
-				// What it copies may be what an item before it has made.
-				need += op.Needs(&tx) + largest
-			}
+			need := item.needs(&tx, largest)
 			if used+need > limit {
 				*item = Item{Op: refusal{refused}}
 				continue
@@ -46,4 +39,31 @@ func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (le
 		left = left || item.Write
 	}
 	return left
+}
+
+// needs is about how many bytes a growing item takes; largest is what the
+// largest one before it takes.
+func (i *Item) needs(tx *Tx, largest int64) (need int64) {
+	if t, ok := i.Op.(*transaction); ok {
+		return t.needs(tx, largest)
+	}
+	for _, arg := range i.Argv {
+		need += argumentOverhead + copies*int64(len(arg))
+	}
+	if op, ok := i.Op.(Sizer); ok {
+		// What it copies may be what an item before it has made.
+		need += op.Needs(tx) + largest
+	}
+	return need
+}
+
+func (t *transaction) needs(tx *Tx, largest int64) (need int64) {
+	for i := range t.items {
+		if t.items[i].Grows {
+			n := t.items[i].needs(tx, largest)
+			need += n
+			largest = max(largest, n)
+		}
+	}
+	return need
 }

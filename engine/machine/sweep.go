@@ -37,9 +37,16 @@ func Sweep(limit int) Item {
 
 // parseLogged reads back a command, the machine's own included.
 func (m *Machine) parseLogged(argv [][]byte) (Op, error) {
-	if string(argv[0]) != sweepName {
-		return m.parse(argv)
+	switch string(argv[0]) {
+	case transactionName:
+		return m.parseTransaction(argv)
+	case sweepName:
+		return parseSweep(argv)
 	}
+	return m.parse(argv)
+}
+
+func parseSweep(argv [][]byte) (Op, error) {
 	if len(argv) != 2 {
 		return nil, errSweep
 	}

@@ -191,7 +191,7 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 		return g.refuse(items, replyFull)
 	}
 	now, seed := g.clock(), rand.Uint64()
-	if !slices.ContainsFunc(items, isWrite) || !g.withinMemory(items, now) {
+	if !slices.ContainsFunc(items, isWrite) || !g.admit(items, now) {
 		return g.Read(items)
 	}
 	p := &member.Proposal{Items: items, Now: now, Seed: seed, Bytes: bytes}
@@ -212,15 +212,18 @@ func (g *Group) propose(items []machine.Item, bytes int64) error {
 
 func isWrite(item machine.Item) bool { return item.Write }
 
-// withinMemory refuses the writes for which there is no memory, and says
-// whether a write is left.
-func (g *Group) withinMemory(items []machine.Item, now int64) bool {
-	if g.opts.MaxData == 0 {
-		return true
-	}
+// admit answers the writes that are not to be logged, since there is no memory
+// for them or a key changed that they depend on, and says whether a write is
+// left. All entries before this one are applied: nothing changes in between.
+func (g *Group) admit(items []machine.Item, now int64) (left bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.member.Machine().Bound(items, g.opts.MaxData, now, replyOOM)
+	m := g.member.Machine()
+	m.Decide(items, now)
+	if g.opts.MaxData == 0 {
+		return slices.ContainsFunc(items, isWrite)
+	}
+	return m.Bound(items, g.opts.MaxData, now, replyOOM)
 }
 
 // turn lets the member work until there is nothing to do. While it waits for

@@ -92,7 +92,9 @@ func PairedMap(pairs ...Reply) Reply { return Reply{Kind: KindPairedMap, Items: 
 // Push is what a client did not ask for at that moment: an array in RESP2.
 func Push(items ...Reply) Reply { return Reply{Kind: KindPush, Items: items} }
 
-// Several are one command's answers, one behind the other.
+// Several are one command's answers, one behind the other. Where one value is
+// expected, as of each command of a transaction, clients get more than that:
+// redis-server has it so.
 func Several(items ...Reply) Reply { return Reply{Kind: KindSeveral, Items: items} }
 
 // IsError reports whether the reply is an error.

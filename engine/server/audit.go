@@ -13,12 +13,20 @@ import (
 const auditPause = 5 * time.Millisecond
 
 // permit asks whether the session may run a command now: by its user's quota,
-// and by its permissions. What it decides is recorded.
-func (c *session) permit(cmd *command.Command, keys []acl.Key, channels [][]byte, patterns bool) error {
+// and by its permissions.
+func (c *session) permit(cmd *command.Command, action acl.Action) error {
 	if err := c.withinQuota(); err != nil {
 		return err
 	}
-	action := cmd.Action(keys, channels, patterns)
+	if denied := c.judge(cmd, action); denied != nil {
+		return denied
+	}
+	return nil
+}
+
+// judge asks whether the user may do it, and records what comes of that. What
+// waits for EXEC is judged again by then, and permitted or not.
+func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
 	denied := c.identity.Allows(&action)
 	class := audit.Read
 	switch {
@@ -26,16 +34,15 @@ func (c *session) permit(cmd *command.Command, keys []acl.Key, channels [][]byte
 		c.srv.counters.denied.Add(1)
 		c.usage.denied.Add(1)
 		class = audit.Refusal
+	case c.multi != nil && cmd.Queued():
+		return nil
 	case cmd.Changes():
 		class = audit.Change
 	}
 	if c.srv.opts.Audit.Wants(class) {
-		c.record(cmd, keys, denied)
+		c.record(cmd, action.Keys, denied)
 	}
-	if denied != nil {
-		return denied
-	}
-	return nil
+	return denied
 }
 
 // entry is what every record of the session has.

@@ -27,7 +27,10 @@ func (c *session) settle() {
 // buffered is what the session has in memory of what its client sent or has
 // not yet taken, in bytes.
 func (c *session) buffered() int64 {
-	n := c.reader.Size() + c.waiting + int64(cap(c.out)+cap(c.wire.out)+c.sent)
+	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent)
+	if c.multi != nil {
+		n += c.multi.bytes
+	}
 	if c.barrier != nil {
 		n += int64(sizeOf(c.barrier.argv))
 	}

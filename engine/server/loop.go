@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
@@ -23,6 +24,8 @@ const (
 	writeChunk   = 256 << 10
 	writeTimeout = 30 * time.Second
 )
+
+var errNoAuth = errors.New("NOAUTH Authentication required.")
 
 // barrier is a request that waits for those before it to be answered: it is
 // not of the keyspace, or heavy, or none at all.
@@ -129,7 +132,7 @@ func (c *session) gather() (served int) {
 		served++
 		c.progressAt = c.loop.now
 		cmd, item, refusal := c.prepare(argv)
-		if cmd == nil || cmd.Run != nil || cmd.Heavy() {
+		if cmd == nil || cmd.Parse == nil || cmd.Heavy() {
 			c.barrier = &barrier{cmd: cmd, argv: argv, item: item, refusal: refusal}
 			break
 		}
@@ -174,9 +177,12 @@ func (c *session) executed(items []machine.Item, err error) {
 	switch {
 	case c.ended:
 	case err != nil:
-		c.write(reply.Error("ERR the server is stopping"))
+		c.write(reply.Error(errStopping.Error()))
 		c.barrier, c.closing = nil, true
 	default:
+		if c.executes != nil {
+			items[0].Reply = c.conclude(items[0].Reply)
+		}
 		c.answer(items)
 	}
 }
@@ -190,6 +196,9 @@ func (c *session) pass() (heavy bool) {
 		c.protocolError(b.err)
 	case b.cmd == nil:
 		c.write(b.refusal)
+	case b.cmd == command.Exec:
+		heavy = true
+		c.exec()
 	case b.cmd.Run != nil:
 		c.write(b.cmd.Run(c, b.argv))
 	default:
@@ -209,47 +218,65 @@ func (c *session) pass() (heavy bool) {
 // prepare finds the command, asks whether it may be run, and parses it. A nil
 // command means that the refusal is the answer.
 func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.Reply) {
-	refuse := func(err error) (*command.Command, machine.Item, reply.Reply) {
-		return nil, machine.Item{}, reply.Error(err.Error())
-	}
-	cmd, err := command.Resolve(argv)
-	if err != nil {
-		return refuse(err)
-	}
-	c.last, c.lastAt = cmd.Name, c.loop.now
-	keys := cmd.AppendKeys(c.loop.keys[:0], argv)
-	c.loop.keys = keys
-	channels, patterns := cmd.Channels(argv)
-	if cmd.Flags&command.NoAuth == 0 {
-		if c.identity == nil {
-			return nil, machine.Item{}, reply.Error("NOAUTH Authentication required.")
-		}
-		if err := c.permit(cmd, keys, channels, patterns); err != nil {
-			return refuse(err)
-		}
-	}
-	if c.proto == 2 && c.Listens() && !cmd.AllowedSubscribed() {
-		return refuse(fmt.Errorf(errSubscribedOnly, cmd.Name))
-	}
-	limit := c.srv.opts.Limits.MaxKeyBytes
-	for _, key := range keys {
-		if len(key.Name) > limit {
-			return refuse(fmt.Errorf("ERR key is longer than %d bytes", limit))
-		}
-	}
-	for _, channel := range channels {
-		if len(channel) > limit {
-			return refuse(fmt.Errorf("ERR channel is longer than %d bytes", limit))
-		}
-	}
-	if cmd.Run != nil {
+	cmd, err := c.permitted(argv)
+	switch {
+	case err != nil:
+		return nil, machine.Item{}, c.refused(argv, err)
+	case c.multi != nil && cmd.Queued():
+		return nil, machine.Item{}, c.queue(cmd, argv)
+	case cmd.Parse == nil:
 		return cmd, machine.Item{}, reply.Reply{}
 	}
 	op, err := cmd.Parse(argv)
 	if err != nil {
-		return refuse(err)
+		return nil, machine.Item{}, reply.Error(err.Error())
 	}
-	return cmd, machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0, Grows: cmd.Grows()}, reply.Reply{}
+	return cmd, itemOf(cmd, op, argv), reply.Reply{}
+}
+
+func itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
+	return machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0, Grows: cmd.Grows()}
+}
+
+// permitted finds the command that argv calls, if the session may call it now.
+func (c *session) permitted(argv [][]byte) (*command.Command, error) {
+	cmd, err := command.Resolve(argv)
+	if err != nil {
+		return nil, err
+	}
+	c.last, c.lastAt = cmd.Name, c.loop.now
+	action := c.action(cmd, argv)
+	if cmd.Flags&command.NoAuth == 0 {
+		if c.identity == nil {
+			return nil, errNoAuth
+		}
+		if err := c.permit(cmd, action); err != nil {
+			return nil, err
+		}
+	}
+	if c.proto == 2 && c.Listens() && !cmd.AllowedSubscribed() {
+		return nil, fmt.Errorf(errSubscribedOnly, cmd.Name)
+	}
+	limit := c.srv.opts.Limits.MaxKeyBytes
+	for _, key := range action.Keys {
+		if len(key.Name) > limit {
+			return nil, fmt.Errorf("ERR key is longer than %d bytes", limit)
+		}
+	}
+	for _, channel := range action.Channels {
+		if len(channel) > limit {
+			return nil, fmt.Errorf("ERR channel is longer than %d bytes", limit)
+		}
+	}
+	return cmd, nil
+}
+
+// action is what a command asks for. Its keys are in the loop's room for them.
+func (c *session) action(cmd *command.Command, argv [][]byte) acl.Action {
+	keys := cmd.AppendKeys(c.loop.keys[:0], argv)
+	c.loop.keys = keys
+	channels, patterns := cmd.Channels(argv)
+	return cmd.Action(keys, channels, patterns)
 }
 
 // answer appends the replies of commands. What the client does not take waits

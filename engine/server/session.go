@@ -54,6 +54,10 @@ type session struct {
 	chunk      int       // bytes since
 	watching   *alarm    // looks whether it does
 
+	multi    *transaction // between MULTI and EXEC
+	executes *transaction // between EXEC and its reply
+	watched  watched
+
 	subscribed subscribed
 	pushed     bool // there are messages in out that the loop is to write
 
@@ -154,6 +158,7 @@ func (c *session) end() {
 	}
 	c.ended = true
 	c.unsubscribeAll()
+	c.Unwatch()
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
@@ -289,6 +294,8 @@ func (c *session) Authenticate(user, password string) error {
 // Reset implements command.Session.
 func (c *session) Reset() {
 	c.unsubscribeAll()
+	c.multi = nil
+	c.Unwatch()
 	c.proto, c.name = 2, ""
 	c.srv.usages.move(c.credential.User, "", 0)
 	c.snapshot, c.identity, c.usage = nil, nil, nil
@@ -313,14 +320,17 @@ func (c *session) CloseAfterReply() { c.closing = true }
 // Describe implements command.Session: the line of CLIENT INFO, with the
 // fields of redis-server whose value is known here.
 func (c *session) Describe() string {
-	now, flags := time.Now(), "N"
+	now, flags, queued := time.Now(), "N", -1
 	if c.Listens() {
 		flags = "P"
 	}
+	if c.executes != nil { // who asks is in it
+		flags, queued = strings.TrimPrefix(flags, "N")+"x", len(c.executes.queued)
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=-1 cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
+	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
-		flags, len(c.Subscriptions(command.Channel)), len(c.Subscriptions(command.ChannelPattern)), len(c.Subscriptions(command.ShardChannel)),
+		flags, len(c.Subscriptions(command.Channel)), len(c.Subscriptions(command.ChannelPattern)), len(c.Subscriptions(command.ShardChannel)), queued,
 		c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()
 }

@@ -50,17 +50,19 @@ func example(change func(*Store)) *Store {
 	s.Put([]byte("string"), String("value"), 0)
 	s.Put([]byte("short"), String("value"), 5000)
 	s.Put([]byte("set"), &Set{}, 0)
-	Edit(s, []byte("set"), func(v *Set) {
+	Edit(s, []byte("set"), func(v *Set) bool {
 		for _, m := range []string{"a", "b", "c"} {
 			v.Add([]byte(m))
 		}
+		return true
 	})
 	s.Put([]byte("stream"), &Stream{}, 0)
-	Edit(s, []byte("stream"), func(v *Stream) {
+	Edit(s, []byte("stream"), func(v *Stream) bool {
 		for seq := range uint64(150) {
 			v.Add(StreamEntry{ID: ID{1, seq + 1}, Fields: [][]byte{[]byte("f"), []byte("v")}})
 		}
 		v.Delete(ID{1, 7})
+		return true
 	})
 	for name, n := range map[string]int{"": 3, "large ": 200} {
 		l, h, z := &List{}, &Hash{}, &ZSet{}

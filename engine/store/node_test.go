@@ -12,14 +12,15 @@ func TestNodesEndAlikeAfterARestart(t *testing.T) {
 	live, key := New(), []byte("s")
 	live.Put(key, &Stream{}, 0)
 	add := func(s *Store, seq uint64, size int) {
-		Edit(s, key, func(v *Stream) {
+		Edit(s, key, func(v *Stream) bool {
 			v.Add(StreamEntry{ID: ID{1, seq}, Fields: [][]byte{{'f'}, make([]byte, size)}})
+			return true
 		})
 	}
 	for seq := range uint64(3) {
 		add(live, seq+1, 1000)
 	}
-	Edit(live, key, func(v *Stream) { v.Delete(ID{1, 2}) })
+	Edit(live, key, func(v *Stream) bool { return v.Delete(ID{1, 2}) > 0 })
 	restored, err := Restore(bytes.NewReader(encode(t, live)))
 	if err != nil {
 		t.Fatal(err)

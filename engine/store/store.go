@@ -41,7 +41,8 @@ type Store struct {
 	bytes    int64
 	expiries *btree.BTreeG[expiry]
 	snapshot *Snapshot // the running one, nil for none
-	buf      []byte    // a cell in the making
+	watched  map[string][]*mark
+	buf      []byte // a cell in the making
 }
 
 // New makes an empty store.
@@ -123,14 +124,16 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 	return value, true, nil
 }
 
-// Edit lets fn change the value of a present key in place. A collection that
-// is empty afterwards is removed. It must follow a Read that found the key.
-// Strings are not changed in place.
-func Edit[T Value](s *Store, key []byte, fn func(T)) {
+// Edit lets fn change the value of a present key in place; it says whether it
+// did. A collection that is empty afterwards is removed. It must follow a Read
+// that found the key. Strings are not changed in place.
+func Edit[T Value](s *Store, key []byte, fn func(T) (changed bool)) {
 	p := s.locate(key)
 	s.beforeWrite(&p, key)
 	before := p.apart.Size()
-	fn(p.apart.(T))
+	if fn(p.apart.(T)) {
+		s.touch(key)
+	}
 	s.bytes += p.apart.Size() - before
 	if p.apart.vanished() {
 		s.remove(&p)
@@ -162,6 +165,7 @@ func (s *Store) PutString(key, text []byte, deadline int64) {
 func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	s.buf = encoded
 	s.beforeWrite(p, key)
+	s.touch(key)
 	c := cell(encoded)
 	if p.found {
 		s.bytes -= p.size()
@@ -194,7 +198,12 @@ func (s *Store) Deadline(key []byte, now int64) (deadline int64, found bool) {
 // SetDeadline changes when a key expires, 0 for never; an absent key is left
 // alone.
 func (s *Store) SetDeadline(key []byte, deadline int64) {
-	if p := s.locate(key); p.found && p.deadline != deadline {
+	p := s.locate(key)
+	switch {
+	case !p.found:
+	case p.deadline == deadline:
+		s.touch(key)
+	default:
 		s.write(&p, key, appendCell(s.buf[:0], key, deadline, p.text), p.apart)
 	}
 }
@@ -223,7 +232,11 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	}
 	s.beforeWrite(&p, key)
 	s.remove(&p)
-	return !p.expired(now)
+	if p.expired(now) {
+		return false // it was absent before
+	}
+	s.touch(key)
+	return true
 }
 
 // Rename moves a present key's value and deadline to another name, in place
@@ -234,6 +247,7 @@ func (s *Store) Rename(from, to []byte) {
 	}
 	p := s.locate(from)
 	s.beforeWrite(&p, from)
+	s.touch(from)
 	s.remove(&p)
 	s.Put(to, p.value(), p.deadline)
 }

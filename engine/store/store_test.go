@@ -30,7 +30,10 @@ func edit[V any, T interface {
 	if !found {
 		s.Put(key, T(new(V)), 0)
 	}
-	Edit(s, key, change)
+	Edit(s, key, func(v T) bool {
+		change(v)
+		return true
+	})
 }
 
 // mutate applies one random operation.
@@ -65,11 +68,11 @@ func mutate(s *Store, r *rand.Rand, now int64) {
 			if !found {
 				s.Put(key, &Set{}, deadline)
 			}
-			Edit(s, key, func(v *Set) { v.Add(member); v.Add([]byte{byte(r.IntN(99))}) })
+			Edit(s, key, func(v *Set) bool { return v.Add(member) || v.Add([]byte{byte(r.IntN(99))}) })
 		}
 	case 9:
 		if _, found, err := Read[*Set](s, key, now); err == nil && found {
-			Edit(s, key, func(v *Set) { v.Remove(member) })
+			Edit(s, key, func(v *Set) bool { return v.Remove(member) })
 		}
 	default:
 		if v, found, err := Read[*Stream](s, key, now); err == nil {
@@ -78,10 +81,11 @@ func mutate(s *Store, r *rand.Rand, now int64) {
 				s.Put(key, v, deadline)
 			}
 			id, _ := v.LastID().Next()
-			Edit(s, key, func(v *Stream) {
+			Edit(s, key, func(v *Stream) bool {
 				v.Add(StreamEntry{ID: id, Fields: [][]byte{member, []byte("value")}})
 				v.Delete(ID{0, uint64(r.IntN(20))})
 				v.Trim(Trim{MaxLen: 300, Approximate: r.IntN(2) == 0})
+				return true
 			})
 		}
 	}

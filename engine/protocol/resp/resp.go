@@ -23,12 +23,6 @@ import (
 // AppendReply appends r as a client of protocol version proto (2 or 3) reads
 // it, and returns the extended buffer.
 func AppendReply(dst []byte, proto int, r reply.Reply) []byte {
-	if r.Kind == reply.KindSeveral {
-		for i := range r.Items {
-			dst = AppendReply(dst, proto, r.Items[i])
-		}
-		return dst
-	}
 	if proto < 3 {
 		return appendReply2(dst, r)
 	}
@@ -37,6 +31,11 @@ func AppendReply(dst []byte, proto int, r reply.Reply) []byte {
 
 func appendReply2(dst []byte, r reply.Reply) []byte {
 	switch r.Kind {
+	case reply.KindSeveral:
+		for i := range r.Items {
+			dst = appendReply2(dst, r.Items[i])
+		}
+		return dst
 	case reply.KindSimple:
 		return appendLine(dst, '+', r.Str)
 	case reply.KindError:
@@ -71,6 +70,11 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 
 func appendReply3(dst []byte, r reply.Reply) []byte {
 	switch r.Kind {
+	case reply.KindSeveral:
+		for i := range r.Items {
+			dst = appendReply3(dst, r.Items[i])
+		}
+		return dst
 	case reply.KindSimple:
 		return appendLine(dst, '+', r.Str)
 	case reply.KindError:

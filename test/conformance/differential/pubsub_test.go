@@ -27,14 +27,44 @@ var pubsubSteps = []struct {
 }
 
 // chat is two connections to one server.
-type chat struct{ of [2]*redis }
+type chat struct {
+	of       [2]*redis
+	password string
+}
 
-func (c *chat) connect(t *testing.T, proto int, dial func() net.Conn, login func(*redis)) {
+// chats connects to a redis-server and to the whole engine.
+func chats(t *testing.T, proto int) (theirs, ours *chat) {
+	t.Helper()
+	theirs, ours = &chat{password: "secret"}, &chat{}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	dial := func() (net.Conn, error) { return net.Dial("unix", socket) }
+	redisserver.Start(t, dir, func() error {
+		conn, err := dial()
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}, "--unixsocket", socket, "--requirepass", theirs.password, "--databases", "1")
+	theirs.connect(t, proto, func() net.Conn {
+		conn, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	})
+	dev := devengine.Start(t, devengine.Build(t), t.TempDir())
+	ours.password = dev.Password
+	ours.connect(t, proto, func() net.Conn { return dev.Dial() })
+	return theirs, ours
+}
+
+func (c *chat) connect(t *testing.T, proto int, dial func() net.Conn) {
 	for i := range c.of {
 		conn := dial()
 		t.Cleanup(func() { _ = conn.Close() })
 		c.of[i] = &redis{t: t, conn: conn, in: bufio.NewReaderSize(conn, 1<<16)}
-		login(c.of[i])
+		c.of[i].do(args("AUTH", c.password))
 		if proto == 3 {
 			c.of[i].do(args("HELLO", "3"))
 		}
@@ -46,45 +76,33 @@ func (c *chat) hear(t *testing.T, on int, line string) (heard [2]string) {
 	t.Helper()
 	c.of[on].send(split(line))
 	for _, i := range []int{on, 1 - on} {
-		mark := fmt.Sprintf("mark-%d", i)
-		c.of[i].send(args("PING", mark))
-		for {
-			raw, err := readRaw(c.of[i].in, nil)
-			if err != nil {
-				t.Fatalf("after %q connection %d: %v", line, i, err)
-			}
-			heard[i] += string(raw)
-			if pong := fmt.Sprintf("$%d\r\n%s\r\n", len(mark), mark); string(raw) == pong || string(raw) == "*2\r\n$4\r\npong\r\n"+pong || string(raw) == "-NOAUTH Authentication required.\r\n" {
-				break
-			}
-		}
+		heard[i] = c.drain(t, i)
 	}
 	return heard
+}
+
+// drain returns what a connection has heard up to now.
+func (c *chat) drain(t *testing.T, i int) (heard string) {
+	t.Helper()
+	mark := fmt.Sprintf("mark-%d", i)
+	c.of[i].send(args("PING", mark))
+	for {
+		raw, err := readRaw(c.of[i].in, nil)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		heard += string(raw)
+		if pong := fmt.Sprintf("$%d\r\n%s\r\n", len(mark), mark); string(raw) == pong || string(raw) == "*2\r\n$4\r\npong\r\n"+pong || string(raw) == "-NOAUTH Authentication required.\r\n" {
+			return heard
+		}
+	}
 }
 
 // TestPublishSubscribe compares what publishers and subscribers hear.
 func TestPublishSubscribe(t *testing.T) {
 	for _, proto := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
-			var theirs, ours chat
-			dir := t.TempDir()
-			socket := filepath.Join(dir, "s")
-			redisserver.Start(t, dir, func() error {
-				conn, err := net.Dial("unix", socket)
-				if err == nil {
-					_ = conn.Close()
-				}
-				return err
-			}, "--unixsocket", socket, "--requirepass", "secret")
-			theirs.connect(t, proto, func() net.Conn {
-				conn, err := net.Dial("unix", socket)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return conn
-			}, func(r *redis) { r.do(args("AUTH", "secret")) })
-			dev := devengine.Start(t, devengine.Build(t), t.TempDir())
-			ours.connect(t, proto, func() net.Conn { return dev.Dial() }, func(r *redis) { r.do(args("AUTH", "default", dev.Password)) })
+			theirs, ours := chats(t, proto)
 			for _, step := range pubsubSteps {
 				want, got := theirs.hear(t, step.on, step.line), ours.hear(t, step.on, step.line)
 				if want != got {

@@ -1,0 +1,161 @@
+package machine
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+// transactionName is the logged name of a transaction, which like sweepName is
+// no client's to send:
+//
+//	name, n, n watched keys, then per write: number of arguments, arguments
+//
+// Numbers are decimal.
+const transactionName = "\x00MULTI"
+
+var errTransaction = errors.New("malformed transaction")
+
+// transaction is several commands that are one: they are in the log together or
+// not at all, and nothing comes between them.
+type transaction struct {
+	items []Item
+	// watch is what it depends on: nothing is done if it is broken. Nil for
+	// nothing.
+	watch *store.Watch
+	keys  [][]byte // of the watch, as they were read from the log
+}
+
+// Transaction is the item that carries out all of items, writes and reads,
+// unless watch is broken, which may be nil. Its reply is an array of theirs, or
+// the null array.
+func Transaction(items []Item, watch *store.Watch) Item {
+	t := &transaction{items: items, watch: watch}
+	whole := Item{Op: t}
+	for _, item := range items {
+		whole.Write = whole.Write || item.Write
+		whole.Grows = whole.Grows || item.Grows
+	}
+	if whole.Write {
+		whole.Argv = t.argv()
+	}
+	return whole
+}
+
+// argv is what the log carries: the writes.
+func (t *transaction) argv() [][]byte {
+	number := func(n int) []byte { return strconv.AppendInt(nil, int64(n), 10) }
+	var keys [][]byte
+	if t.watch != nil {
+		keys = t.watch.Keys()
+	}
+	argv := append([][]byte{[]byte(transactionName), number(len(keys))}, keys...)
+	for _, item := range t.items {
+		if item.Write {
+			argv = append(append(argv, number(len(item.Argv))), item.Argv...)
+		}
+	}
+	return argv
+}
+
+// parseTransaction reads back what argv wrote.
+func (m *Machine) parseTransaction(argv [][]byte) (Op, error) {
+	t := &transaction{}
+	var err error
+	if t.keys, argv, err = counted(argv[1:], 0); err != nil {
+		return nil, err
+	}
+	for len(argv) > 0 {
+		var command [][]byte
+		if command, argv, err = counted(argv, 1); err != nil {
+			return nil, err
+		}
+		op, err := m.parse(command)
+		if err != nil {
+			return nil, err
+		}
+		t.items = append(t.items, Item{Op: op, Write: true})
+	}
+	return t, nil
+}
+
+// counted takes a number off the arguments, and as many of them as it says.
+func counted(argv [][]byte, least int) (taken, rest [][]byte, err error) {
+	if len(argv) == 0 {
+		return nil, nil, errTransaction
+	}
+	n, err := strconv.Atoi(string(argv[0]))
+	if err != nil || n < least || n > len(argv)-1 {
+		return nil, nil, errTransaction
+	}
+	return argv[1 : n+1], argv[n+1:], nil
+}
+
+// Apply implements Op. Of replies that together are too large for anybody the
+// last ones are left out.
+func (t *transaction) Apply(tx *Tx) reply.Reply {
+	if t.broken(tx.Store, tx.Now) {
+		return reply.NullArray
+	}
+	replies := make([]reply.Reply, 0, len(t.items))
+	each, size, seed := *tx, int64(0), tx.Seed
+	for _, item := range t.items {
+		tooLarge := tx.MaxReply > 0 && size > tx.MaxReply
+		if tooLarge && !item.Write {
+			continue
+		}
+		if item.Write {
+			seed = step(seed)
+			each.Seed = mix(seed)
+		} else {
+			each.Seed = mix(^seed ^ uint64(len(replies)))
+		}
+		r := item.Op.Apply(&each)
+		if !tooLarge {
+			replies = append(replies, r)
+			size += r.Size()
+		}
+	}
+	return reply.Array(replies...)
+}
+
+func (t *transaction) broken(s *store.Store, now int64) bool {
+	return t.watch != nil && t.watch.Broken(s, now)
+}
+
+// Decide answers the transactions whose watch is broken: they are not carried
+// out. It is the leader's business, once all before the items is applied and
+// before they are logged. Keys that change between the beginning of the entry
+// and the transaction's place in it are found there, by every member.
+func (m *Machine) Decide(items []Item, now int64) {
+	for i := range items {
+		t, ok := items[i].Op.(*transaction)
+		if ok && items[i].Write && t.broken(m.store, max(now, m.lastNow)) {
+			items[i] = Item{Op: refusal{reply.NullArray}}
+		}
+	}
+}
+
+// begin starts the watches of an entry that is replayed: the leader has decided
+// that no key had changed up to there.
+func begin(ops []Op, tx *Tx) {
+	for _, op := range ops {
+		if t, ok := op.(*transaction); ok && len(t.keys) > 0 {
+			t.watch = &store.Watch{}
+			for _, key := range t.keys {
+				tx.Store.Watch(t.watch, key, tx.Now)
+			}
+		}
+	}
+}
+
+// end lets go of what begin began.
+func end(ops []Op) {
+	for _, op := range ops {
+		if t, ok := op.(*transaction); ok && t.watch != nil {
+			t.watch.Stop()
+		}
+	}
+}
