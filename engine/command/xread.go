@@ -195,7 +195,7 @@ func (op *xsetid) Apply(tx *machine.Tx) reply.Reply {
 	}
 	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
 		s.SetID(op.id, op.added, op.maxDeleted)
-		return true
+		return false // of redis-server's WATCH it is none
 	})
 	return reply.OK
 }

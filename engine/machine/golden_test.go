@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads batches and snapshots as every version of format and
 // semantics wrote them.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3"} {
+	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4"} {
 		t.Run(dir, func(t *testing.T) {
 			dir := filepath.Join("testdata", dir)
 			if _, err := os.Stat(dir); err != nil && *update {
@@ -77,7 +77,7 @@ func writeGolden(t *testing.T, dir string) {
 		snapshot = append(snapshot, chunk...)
 	}
 	write("snapshot", snapshot)
-	items := []Item{putItem("c", 0)}
+	items := []Item{Transaction([]Item{putItem("c", 0)}, watchOf(m, 0, "a", "none"))}
 	write("batch", AppendBatch(nil, items, 2000, 43))
 	m.Apply(6, items, 2000, 43)
 	for _, key := range []string{"a", "b", "c"} {

@@ -26,6 +26,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/node/dev"
+	"github.com/coffer-dev/coffer/engine/reply"
 )
 
 // memory is an executor without a log. It notes the size of each batch.
@@ -36,6 +37,7 @@ type memory struct {
 	batches []int
 	hold    chan struct{} // when set, writes wait for it
 	stopped error
+	refusal reply.Reply // of writes, if it is an error
 }
 
 // Read implements Executor.
@@ -61,6 +63,11 @@ func (m *memory) Write(items []machine.Item, done func(error)) {
 			m.index++
 			m.batches = append(m.batches, len(items))
 			m.machine.Apply(m.index, items, time.Now().UnixMilli(), 1)
+		}
+		for i := range items {
+			if items[i].Write && m.refusal.IsError() {
+				items[i].Reply = m.refusal
+			}
 		}
 		done(m.stopped)
 	}()

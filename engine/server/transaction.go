@@ -216,7 +216,7 @@ func lost(denied *acl.Denied) error {
 	case denied.Command != "":
 		reason = "no permission to execute the command or subcommand"
 	case denied.Channel:
-		reason = "no permission to access one of the channels used as arguments to the command"
+		reason = "no permission to access one of the channels used as arguments"
 	}
 	if denied.Source != "" {
 		reason += ": see " + denied.Source

@@ -196,15 +196,16 @@ func (s *Store) Deadline(key []byte, now int64) (deadline int64, found bool) {
 }
 
 // SetDeadline changes when a key expires, 0 for never; an absent key is left
-// alone.
+// alone. That it is set again counts as a change, that it is never again does
+// not.
 func (s *Store) SetDeadline(key []byte, deadline int64) {
 	p := s.locate(key)
 	switch {
 	case !p.found:
-	case p.deadline == deadline:
-		s.touch(key)
-	default:
+	case p.deadline != deadline:
 		s.write(&p, key, appendCell(s.buf[:0], key, deadline, p.text), p.apart)
+	case deadline != 0:
+		s.touch(key)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
+	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
 	"github.com/coffer-dev/coffer/test/fixture/commands"
 )
@@ -55,6 +56,9 @@ type leader struct {
 	log     [][]byte // entry i+1
 	hashes  map[uint64]uint64
 	count   uint64 // of commands that were logged
+	watches []*store.Watch
+	grouped int // transactions
+	broken  int // that were not carried out
 
 	running *machine.Snapshot
 	stream  []byte
@@ -77,6 +81,9 @@ func (l *leader) entry() {
 	case 1, 2, 3, 4, 5, 6, 7, 8:
 		l.now++
 	}
+	if l.r.IntN(3) == 0 {
+		items = l.transactions(items)
+	}
 	if l.machine.Due(l.now) && l.r.IntN(3) == 0 {
 		items = append(items, machine.Sweep(1+l.r.IntN(20)))
 	}
@@ -84,6 +91,56 @@ func (l *leader) entry() {
 	data := machine.AppendBatch(nil, items, l.now, seed)
 	l.log = append(l.log, data)
 	l.machine.Apply(index, items, l.now, seed)
+	for _, w := range l.watches {
+		w.Stop()
+	}
+	l.watches = nil
+	for _, item := range items {
+		if item.Write && item.Reply.Kind == reply.KindNullArray && string(item.Argv[0]) == "\x00MULTI" {
+			l.broken++
+		}
+	}
+}
+
+// transactions makes transactions of runs of items, which depend on keys that
+// those before them in the entry may change.
+func (l *leader) transactions(items []machine.Item) (made []machine.Item) {
+	for len(items) > 0 {
+		n := 1 + l.r.IntN(len(items))
+		if l.r.IntN(2) == 0 {
+			made = append(made, items[:n]...)
+		} else {
+			made = append(made, machine.Transaction(items[:n], l.watch()))
+			l.grouped++
+		}
+		items = items[n:]
+	}
+	return made
+}
+
+// watch watches some keys, or none.
+func (l *leader) watch() *store.Watch {
+	if l.r.IntN(2) == 0 {
+		return nil
+	}
+	w, names := &store.Watch{}, l.g.Names()
+	l.watches = append(l.watches, w)
+	l.machine.Read([]machine.Item{{Op: watching{w, names[l.r.IntN(len(names)):]}}}, l.now)
+	return w
+}
+
+// watching begins to watch keys.
+type watching struct {
+	watch *store.Watch
+	names []string
+}
+
+// Apply implements machine.Op.
+func (op watching) Apply(tx *machine.Tx) reply.Reply {
+	for _, name := range op.names {
+		tx.Store.Watch(op.watch, []byte(name), tx.Now)
+	}
+	return reply.OK
 }
 
 func (l *leader) command() [][]byte {
@@ -251,8 +308,8 @@ func TestMachinesAgree(t *testing.T) {
 		}
 	}
 	l.fromTheBeginning()
-	if l.taken == 0 || restarts == 0 {
-		t.Fatalf("%d snapshots, %d restarts: the test proves nothing", l.taken, restarts)
+	if l.taken == 0 || restarts == 0 || l.broken == 0 || l.broken == l.grouped {
+		t.Fatalf("%d snapshots, %d restarts, %d of %d transactions not carried out: the test proves nothing", l.taken, restarts, l.broken, l.grouped)
 	}
 	t.Logf("%d writes in %d entries, %d keys, %d snapshots beside writes, %d restarts, state compared at %d indexes",
 		l.count, len(l.log), l.machine.Keys(), l.taken, restarts, len(l.hashes))

@@ -10,6 +10,7 @@ const (
 	serverBuffers = "engine/server/buffers.go"
 	serverQuota   = "engine/server/quota.go"
 	serverAudit   = "engine/server/audit.go"
+	transactions  = "engine/server/transaction.go"
 	auditFormat   = "engine/audit/format.go"
 	auditWrite    = "engine/audit/write.go"
 	permissionPkg = "test/conformance/permission"
@@ -20,8 +21,8 @@ var permissions = []safeguard{
 	{name: "the permission check", file: serverAudit, in: nodePkg, test: "TestPermissionsAndLimits",
 		old: "denied := c.identity.Allows(&action)\n", new: "denied := c.identity.Allows(&action)\n\tdenied = nil\n"},
 	{name: "authentication before commands", file: serverLoop, in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if c.identity == nil {\n\t\t\treturn nil, machine.Item{}, reply.Error(\"NOAUTH Authentication required.\")\n\t\t}\n\t\tif err := c.permit(cmd, keys, channels, patterns); err != nil {",
-		new: "if c.identity == nil {\n\t\t} else if err := c.permit(cmd, keys, channels, patterns); err != nil {"},
+		old: "if c.identity == nil {\n\t\t\treturn nil, errNoAuth\n\t\t}\n\t\tif err := c.permit(cmd, action); err != nil {",
+		new: "if c.identity == nil {\n\t\t} else if err := c.permit(cmd, action); err != nil {"},
 	{name: "that sessions of a revoked credential end", file: serverSession, in: nodePkg, test: "TestRevokedSessionsAreClosed",
 		old: "if !current.Users.Accepts(c.credential, c.loop.now) {", new: "if false {"},
 	{name: "the order of the rules", file: aclPermission, test: "TestTheLastRuleThatMatchesCounts",
@@ -148,4 +149,22 @@ var permissions = []safeguard{
 		old: "int64(waiting) > c.srv.opts.Limits.MaxOutputBytes {", new: "false && waiting > 0 {"},
 	{name: "that a connection's end ends its subscriptions", file: "engine/server/session.go", test: "TestNobodyListensAfterTheEnd",
 		old: "c.ended = true\n\tc.unsubscribeAll()", new: "c.ended = true"},
+	{name: "that EXEC asks for permission again", file: transactions, test: "TestRulesChangeBeforeExec",
+		old: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); denied != nil", new: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); false"},
+	{name: "that EXEC asks whether the session may go on", file: transactions, test: "TestRevokedBeforeExec",
+		old: "case !c.mayGoOn():", new: "case false:"},
+	{name: "that what is refused takes the transaction with it", file: transactions, test: "TestWhatIsRefusedIsNotQueued",
+		old: "*c.multi = transaction{failed: true}", new: ""},
+	{name: "that nobody becomes another within a transaction", file: transactions, test: "TestWhatIsRefusedIsNotQueued",
+		old: "if !cmd.InTransaction() {", new: "if false {"},
+	{name: "the bound of what is queued", file: transactions, test: "TestTransactionIsBounded",
+		old: "t.bytes > limit {", new: "false && t.bytes > limit {"},
+	{name: "that what is queued is counted", file: serverBuffers, test: "TestWhatIsQueuedIsCounted",
+		old: "n += c.multi.bytes", new: ""},
+	{name: "the bound of what is watched", file: transactions, test: "TestWatchIsBounded",
+		old: "if bytes > maxWatched {", new: "if false {"},
+	{name: "that a connection's end ends its watch", file: serverSession, test: "TestWatchIsBounded",
+		old: "c.unsubscribeAll()\n\tc.Unwatch()\n\tfor", new: "c.unsubscribeAll()\n\tfor"},
+	{name: "the record of what EXEC carries out, and not of what is discarded", file: serverAudit, test: "TestAuditOfTransactions",
+		old: "case c.multi != nil && cmd.Queued():\n\t\treturn nil", new: "case false:"},
 }

@@ -22,3 +22,30 @@ var collections = []safeguard{
 	{name: "a list's own copy of what it is given", file: "engine/store/packed.go", test: "TestListAgainstSlice",
 		old: "copy(p.data[end:], item)", new: "_ = item"},
 }
+
+const (
+	machineTransaction = "engine/machine/transaction.go"
+	storeWatch         = "engine/store/watch.go"
+)
+
+// together: what makes several commands one.
+var together = []safeguard{
+	{name: "that a transaction depends on what it watches", file: machineTransaction, test: "TestTransactionReplays",
+		old: "if t.broken(tx.Store, tx.Now) {", new: "if false {"},
+	{name: "what is decided before it is logged", file: machineTransaction, test: "TestTransactionReplays",
+		old: "if ok && items[i].Write && t.broken", new: "if ok && false && t.broken"},
+	{name: "that others find what changes within an entry", file: machineTransaction, test: "TestTransactionReplays",
+		old: "tx.Store.Watch(t.watch, key, tx.Now)", new: ""},
+	{name: "a seed of its own for each command of a transaction", file: machineTransaction, in: "test/determinism", test: "TestMachinesAgree",
+		old: "\t\t\tseed = step(seed)\n\t\t\teach.Seed = mix(seed)", new: "\t\t\teach.Seed = mix(seed ^ uint64(len(replies)))"},
+	{name: "the bound of a transaction's replies", file: machineTransaction, test: "TestTransactionKeepsNoLargeReplies",
+		old: "tooLarge := tx.MaxReply > 0 &&", new: "tooLarge := false &&"},
+	{name: "the memory that a transaction takes", file: "engine/machine/memory.go", test: "TestTransactionIsBound",
+		old: "largest = max(largest, n)\n", new: "\n"},
+	{name: "that a watch notices expiry", file: storeWatch, test: "TestWatchNoticesExpiry",
+		old: "return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !s.Exists([]byte(m.key), now) })", new: "return slices.Contains(w.marks, nil)"},
+	{name: "that a watch that has ended knows nothing", file: storeWatch, test: "TestWatchNoticesExpiry",
+		old: "*w = Watch{touched: true}", new: "*w = Watch{}"},
+	{name: "that a change is noticed", file: "engine/store/store.go", test: "TestWatch",
+		old: "if fn(p.apart.(T)) {\n\t\ts.touch(key)\n\t}", new: "fn(p.apart.(T))"},
+}

@@ -44,6 +44,7 @@ type request struct {
 	keys   []string
 	argvs  [][]string
 	items  []machine.Item
+	whole  []machine.Item // one transaction of them; nil when they are sent as they are
 	writes bool
 	call   int64
 }
@@ -94,6 +95,9 @@ func (c *client) compose() *request {
 	if !reads && w.chance(8) {
 		r.addTimed()
 	}
+	if w.chance(15) {
+		r.whole = []machine.Item{machine.Transaction(r.items, nil)}
+	}
 	return r
 }
 
@@ -133,6 +137,14 @@ func (r *request) add(key string, argv []string) {
 	r.keys, r.argvs = append(r.keys, key), append(r.argvs, argv)
 }
 
+// sent is what the member is handed.
+func (r *request) sent() []machine.Item {
+	if r.whole != nil {
+		return r.whole
+	}
+	return r.items
+}
+
 // next lets the client send its next request.
 func (c *client) next() {
 	if c.stopped || c.w.err != nil {
@@ -169,12 +181,13 @@ func (h *host) serve(r *request) {
 		return
 	}
 	h.do(func() {
-		h.w.load.requests[&r.items[0]] = r
+		items := r.sent()
+		h.w.load.requests[&items[0]] = r
 		var err error
 		if r.writes {
-			err = h.member.Propose(&member.Proposal{Items: r.items, Now: h.wall(), Seed: h.w.rng.Uint64()})
+			err = h.member.Propose(&member.Proposal{Items: items, Now: h.wall(), Seed: h.w.rng.Uint64()})
 		} else {
-			err = h.member.Read(&member.Read{Items: r.items, Now: h.wall()})
+			err = h.member.Read(&member.Read{Items: items, Now: h.wall()})
 		}
 		if err == nil || h.broken(err) {
 			return
@@ -229,6 +242,11 @@ func (c *client) refused(m *member.Member) {
 // done records what came of a request.
 func (c *client) done(r *request, verdict string) {
 	c.request = nil
+	if verdict == "" && r.whole != nil {
+		for i, answer := range r.whole[0].Reply.Items {
+			r.items[i].Reply = answer
+		}
+	}
 	for i, argv := range r.argvs {
 		if strings.HasPrefix(r.keys[i], unchecked) {
 			continue

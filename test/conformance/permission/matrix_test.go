@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,21 +52,11 @@ func parties() (all []*party) {
 // admit puts the parties into the engine's users file and logs each in.
 func admit(t *testing.T, e *devengine.Engine, all []*party) {
 	t.Helper()
-	f := acl.File{Version: acl.FileVersion, Revision: "matrix"}
+	var users []acl.User
 	for _, p := range all {
-		f.Users = append(f.Users, p.user)
+		users = append(users, p.user)
 	}
-	data, err := json.Marshal(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(e.Dir, "users", "users.json")
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
+	permit(t, e, users)
 	for _, p := range all {
 		conn := e.Dial()
 		_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
@@ -78,20 +69,91 @@ func admit(t *testing.T, e *devengine.Engine, all []*party) {
 	}
 }
 
-// ask sends a command with a PING behind it and returns the first line of the
-// command's reply.
-func (p *party) ask(t *testing.T, argv ...string) string {
+// permit writes the engine's users file.
+func permit(t *testing.T, e *devengine.Engine, users []acl.User) {
 	t.Helper()
+	f := acl.File{Version: acl.FileVersion, Revision: "matrix", Users: users}
+	data, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(e.Dir, "users", "users.json")
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// request is how a command is sent.
+func request(argv ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(argv))
 	for _, a := range argv {
 		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
 	}
-	const end = "end-of-reply"
-	fmt.Fprintf(&b, "*2\r\n$4\r\nPING\r\n$%d\r\n%s\r\n", len(end), end)
-	if _, err := io.WriteString(p.out, b.String()); err != nil {
-		t.Fatalf("%s: %v", argv, err)
+	return b.String()
+}
+
+// askQueued is ask of a command in a transaction, which is discarded.
+func (p *party) askQueued(t *testing.T, argv ...string) string {
+	t.Helper()
+	p.send(t, request("MULTI")+request(argv...)+request("DISCARD"))
+	multi, reply, end := p.line(t), p.line(t), p.line(t)
+	if multi != "+OK" || end != "+OK" && end != "-ERR DISCARD without MULTI" {
+		t.Fatalf("%s: %s in a transaction: %q, %q, %q", p.user.Name, argv, multi, reply, end)
 	}
+	return reply
+}
+
+// askOnce is ask, but for MULTI, behind which PING would not be answered.
+func (p *party) askOnce(t *testing.T, c *command.Command, argv []string) string {
+	t.Helper()
+	if c.Name != "multi" {
+		return p.ask(t, argv...)
+	}
+	p.send(t, request(argv...)+request("DISCARD"))
+	reply := p.line(t)
+	p.line(t)
+	return reply
+}
+
+func (p *party) send(t *testing.T, requests string) {
+	t.Helper()
+	if _, err := io.WriteString(p.out, requests); err != nil {
+		t.Fatalf("%s: %v", p.user.Name, err)
+	}
+}
+
+// line returns the next line of what is answered, and skips what a string or an
+// array has behind it.
+func (p *party) line(t *testing.T) string {
+	t.Helper()
+	line, err := p.in.ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s: %v", p.user.Name, err)
+	}
+	line = strings.TrimSpace(line)
+	switch n, _ := strconv.Atoi(line[1:]); {
+	case line[0] == '$' && n >= 0:
+		if _, err := p.in.Discard(n + 2); err != nil {
+			t.Fatal(err)
+		}
+	case line[0] == '*':
+		for range n {
+			p.line(t)
+		}
+	}
+	return line
+}
+
+// ask sends a command with a PING behind it and returns the first line of the
+// command's reply.
+func (p *party) ask(t *testing.T, argv ...string) string {
+	t.Helper()
+	const end = "end-of-reply"
+	p.send(t, request(argv...)+request("PING", end))
 	first := ""
 	for {
 		line, err := p.in.ReadString('\n')
@@ -178,13 +240,17 @@ func TestMatrix(t *testing.T) {
 					if c.EveryKey() != 0 {
 						allowed = allowed && len(p.user.Keys) > 0 && p.user.Keys[0] == "*"
 					}
-					reply := p.ask(t, argv...)
+					reply := p.askOnce(t, c, argv)
 					compared++
 					if got := !strings.HasPrefix(reply, "-NOPERM"); got != allowed {
 						t.Errorf("%s: %s is answered %q, redis-server permits it: %v", p.user.Name, argv, reply, allowed)
 					}
 					if !allowed {
 						refused++
+					}
+					reply = p.askQueued(t, argv...)
+					if got := !strings.HasPrefix(reply, "-NOPERM"); got != allowed {
+						t.Errorf("%s: %s in a transaction is answered %q, redis-server permits it: %v", p.user.Name, argv, reply, allowed)
 					}
 				}
 			}
