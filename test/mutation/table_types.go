@@ -35,7 +35,7 @@ var together = []safeguard{
 	{name: "what is decided before it is logged", file: machineTransaction, test: "TestTransactionReplays",
 		old: "if ok && items[i].Write && t.broken", new: "if ok && false && t.broken"},
 	{name: "that others find what changes within an entry", file: machineTransaction, test: "TestTransactionReplays",
-		old: "tx.Store.Watch(t.watch, key, tx.Now)", new: ""},
+		old: "tx.Store.Watch(t.watch, key, tx.Now)", new: "_ = key"},
 	{name: "a seed of its own for each command of a transaction", file: machineTransaction, in: "test/determinism", test: "TestMachinesAgree",
 		old: "\t\t\tseed = step(seed)\n\t\t\teach.Seed = mix(seed)", new: "\t\t\teach.Seed = mix(seed ^ uint64(len(replies)))"},
 	{name: "the bound of a transaction's replies", file: machineTransaction, test: "TestTransactionKeepsNoLargeReplies",
