@@ -126,6 +126,9 @@ func run(m *machine.Machine, index *uint64, log *[][]byte, call [][]byte) (reply
 	if err != nil {
 		return fail(err), false
 	}
+	if c == Exec {
+		return fail(textError("ERR EXEC without MULTI")), false
+	}
 	if c.Run != nil {
 		return c.Run(&session{user: "default", proto: 2}, call), false
 	}

@@ -14,6 +14,9 @@ const RedisVersion = "7.2.4"
 // ErrAuth is the answer to wrong credentials, whatever is wrong with them.
 const ErrAuth = textError("WRONGPASS invalid username-password pair or user is disabled.")
 
+// ErrNoAuth is the answer to who has not authenticated.
+const ErrNoAuth = textError("NOAUTH Authentication required.")
+
 const (
 	errProto      = textError("NOPROTO unsupported protocol version")
 	errNotAuth    = textError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")

@@ -18,6 +18,14 @@ func (deaf) Subscriptions(ChannelKind) []string         { return nil }
 func (deaf) Publish(ChannelKind, []byte, []byte) int64  { return 0 }
 func (deaf) Active(ChannelKind) []ActiveChannel         { return nil }
 
+// hasty has no transactions.
+type hasty struct{}
+
+func (hasty) Multi() error         { return nil }
+func (hasty) Discard() error       { return textError("ERR DISCARD without MULTI") }
+func (hasty) Watch([][]byte) error { return nil }
+func (hasty) Unwatch()             {}
+
 // session is a connection whose users' password is "secret".
 type session struct {
 	user, name, lib string
@@ -33,7 +41,7 @@ func (s *session) SetName(n string)        { s.name = n }
 func (s *session) SetLib(name, v string)   { s.lib += name + "/" + v + " " }
 func (s *session) User() string            { return s.user }
 func (s *session) Subscriber() Subscriber  { return deaf{} }
-func (s *session) Transactor() Transactor  { return nil }
+func (s *session) Transactor() Transactor  { return hasty{} }
 func (s *session) Reset()                  { s.reset = true }
 func (s *session) CloseAfterReply()        { s.closed = true }
 func (s *session) Describe() string        { return "id=7" }

@@ -25,8 +25,6 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-var errNoAuth = errors.New("NOAUTH Authentication required.")
-
 // barrier is a request that waits for those before it to be answered: it is
 // not of the keyspace, or heavy, or none at all.
 type barrier struct {
@@ -248,7 +246,7 @@ func (c *session) permitted(argv [][]byte) (*command.Command, error) {
 	action := c.action(cmd, argv)
 	if cmd.Flags&command.NoAuth == 0 {
 		if c.identity == nil {
-			return nil, errNoAuth
+			return nil, command.ErrNoAuth
 		}
 		if err := c.permit(cmd, action); err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ var permissions = []safeguard{
 	{name: "the permission check", file: serverAudit, in: nodePkg, test: "TestPermissionsAndLimits",
 		old: "denied := c.identity.Allows(&action)\n", new: "denied := c.identity.Allows(&action)\n\tdenied = nil\n"},
 	{name: "authentication before commands", file: serverLoop, in: nodePkg, test: "TestPermissionsAndLimits",
-		old: "if c.identity == nil {\n\t\t\treturn nil, errNoAuth\n\t\t}\n\t\tif err := c.permit(cmd, action); err != nil {",
+		old: "if c.identity == nil {\n\t\t\treturn nil, command.ErrNoAuth\n\t\t}\n\t\tif err := c.permit(cmd, action); err != nil {",
 		new: "if c.identity == nil {\n\t\t} else if err := c.permit(cmd, action); err != nil {"},
 	{name: "that sessions of a revoked credential end", file: serverSession, in: nodePkg, test: "TestRevokedSessionsAreClosed",
 		old: "if !current.Users.Accepts(c.credential, c.loop.now) {", new: "if false {"},
