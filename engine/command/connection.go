@@ -21,6 +21,7 @@ const (
 	errProto      = textError("NOPROTO unsupported protocol version")
 	errNotAuth    = textError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 	errClientName = textError("ERR Client names cannot contain spaces, newlines or special characters.")
+	errLabel      = textError("ERR the names of a connection and of its library, and its version, may have 1024 bytes each: use shorter ones")
 )
 
 func init() {
@@ -146,8 +147,9 @@ func (o *helloOptions) parse(argv [][]byte) error {
 			o.user, o.password, o.authGiven = argv[i+1], argv[i+2], true
 			i += 2
 		case is(argv[i], "SETNAME") && more >= 1:
-			if o.name = argv[i+1]; !printable(o.name) {
-				return errClientName
+			o.name = argv[i+1]
+			if err := checkLabel(o.name, errClientName); err != nil {
+				return err
 			}
 			o.nameGiven = true
 			i++
@@ -188,14 +190,21 @@ func hello(s Session, argv [][]byte) reply.Reply {
 	)
 }
 
-// printable reports whether text may name a connection or library.
-func printable(text []byte) bool {
+// maxLabel bounds what a connection says of itself, in bytes: it is kept for as
+// long as the connection is there.
+const maxLabel = 1024
+
+// checkLabel says what is wrong with the name of a connection or library.
+func checkLabel(text []byte, unprintable textError) error {
+	if len(text) > maxLabel {
+		return errLabel
+	}
 	for _, c := range text {
 		if c < '!' || c > '~' {
-			return false
+			return unprintable
 		}
 	}
-	return true
+	return nil
 }
 
 func ping(s Session, argv [][]byte) reply.Reply {
@@ -249,8 +258,8 @@ func info(s Session, argv [][]byte) reply.Reply {
 func clientID(s Session, _ [][]byte) reply.Reply { return reply.Integer(s.ID()) }
 
 func clientSetName(s Session, argv [][]byte) reply.Reply {
-	if !printable(argv[2]) {
-		return fail(errClientName)
+	if err := checkLabel(argv[2], errClientName); err != nil {
+		return fail(err)
 	}
 	s.SetName(string(argv[2]))
 	return reply.OK
@@ -271,8 +280,8 @@ func clientSetInfo(s Session, argv [][]byte) reply.Reply {
 	case !is(argv[2], "LIB-NAME"):
 		return fail(errorf("ERR Unrecognized option '%s'", cstring(argv[2])))
 	}
-	if !printable(argv[3]) {
-		return fail(errorf("ERR %s cannot contain spaces, newlines or special characters.", cstring(argv[2])))
+	if err := checkLabel(argv[3], errorf("ERR %s cannot contain spaces, newlines or special characters.", cstring(argv[2]))); err != nil {
+		return fail(err)
 	}
 	s.SetLib(name, version)
 	return reply.OK

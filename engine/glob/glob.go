@@ -13,7 +13,7 @@ package glob
 // maxWork bounds the bytes of pattern that are looked at to match one string.
 // Only a long pattern that almost matches a long string at many places comes
 // near it; such a string counts as not matching: not listed, not permitted.
-const maxWork = 4 << 20
+const maxWork = 256 << 10
 
 // Match reports whether the whole of s matches the pattern. It goes back to the
 // last star only, so its work is at most pattern × string, and within maxWork.

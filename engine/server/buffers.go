@@ -18,6 +18,12 @@ func (c *session) settle() {
 		return
 	}
 	c.watchRequest()
+	c.keep()
+}
+
+// keep counts what the session keeps; if that is too much of all together, who
+// keeps most loses it.
+func (c *session) keep() {
 	c.count(c.buffered())
 	if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {
 		c.srv.shed(limit)
@@ -27,7 +33,7 @@ func (c *session) settle() {
 // buffered is what the session has in memory of what its client sent or has
 // not yet taken, in bytes.
 func (c *session) buffered() int64 {
-	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent)
+	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent+c.subscribed.bytes)
 	if c.multi != nil {
 		n += c.multi.bytes
 	}
@@ -58,6 +64,10 @@ func (s *Server) shed(limit int64) {
 		s.mu.Unlock()
 		if largest == nil {
 			return
+		}
+		if bytes := largest.buffered(); bytes < largest.size { // it is being served
+			largest.count(bytes)
+			continue
 		}
 		s.counters.shed.Add(1)
 		largest.drop("limits.maxClientBufferBytes")

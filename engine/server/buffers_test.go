@@ -106,3 +106,45 @@ func TestARequestThatDoesNotComeOn(t *testing.T) {
 		t.Errorf("counted %d", got)
 	}
 }
+
+// TestMessagesCountForAllWhoListen: one message to many who do not take it may
+// not take more memory than all clients together have.
+func TestMessagesCountForAllWhoListen(t *testing.T) {
+	const limit, size, listeners = 8 << 20, 2 << 20, 20
+	f := start(t, func(l *config.Limits) { l.MaxClientBufferBytes = limit })
+	for range listeners {
+		c, r := f.login(t)
+		exchange(t, c, r, "SUBSCRIBE flood\r\n", subscribedTo("flood", 1))
+	}
+	p, pr := f.login(t)
+	exchange(t, p, pr, fmt.Sprintf("*3\r\n$7\r\nPUBLISH\r\n$5\r\nflood\r\n$%d\r\n%s\r\n", size, strings.Repeat("x", size)), fmt.Sprintf(":%d\r\n", listeners))
+	if st := f.Stats(); st.Shed < listeners-limit/size || st.Buffered > limit {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestWhatIsKeptOfAConnectionCounts: its subscriptions, and arguments without a
+// byte too.
+func TestWhatIsKeptOfAConnectionCounts(t *testing.T) {
+	f := start(t)
+	hold := make(chan struct{})
+	defer close(hold)
+	f.executor.hold = hold
+	eventually := func(what string, bytes int64) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); f.Stats().Buffered < bytes; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d bytes are counted", what, f.Stats().Buffered)
+			}
+		}
+	}
+	c, r := f.login(t)
+	for i := range 1000 {
+		exchange(t, c, r, fmt.Sprintf("SUBSCRIBE %d\r\n", i), subscribedTo(fmt.Sprint(i), i+1))
+	}
+	eventually("subscriptions", 1000*subscriptionCost)
+	empty, emptyReader := f.login(t)
+	const arguments = 200_000
+	exchange(t, empty, emptyReader, fmt.Sprintf("*%d\r\n$3\r\nDEL\r\n", arguments+1)+strings.Repeat("$0\r\n\r\n", arguments), "")
+	eventually("arguments", 1000*subscriptionCost+arguments*argumentCost)
+}

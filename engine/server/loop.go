@@ -144,9 +144,10 @@ func (c *session) gather() (served int) {
 	return served
 }
 
+// sizeOf is what arguments take in memory: a million empty ones are not nothing.
 func sizeOf(argv [][]byte) (n int) {
 	for _, arg := range argv {
-		n += len(arg)
+		n += len(arg) + argumentCost
 	}
 	return n
 }
@@ -262,8 +263,8 @@ func (c *session) permitted(argv [][]byte) (*command.Command, error) {
 		}
 	}
 	for _, channel := range action.Channels {
-		if len(channel) > limit {
-			return nil, fmt.Errorf("ERR channel is longer than %d bytes", limit)
+		if len(channel) > maxChannel {
+			return nil, fmt.Errorf("ERR channel is longer than %d bytes", maxChannel)
 		}
 	}
 	return cmd, nil

@@ -16,12 +16,18 @@ const (
 	// maxSubscribed bounds what the names of one connection's subscriptions may
 	// take in memory, in bytes, subscriptionCost that of one beside its name.
 	maxSubscribed    = 1 << 20
-	subscriptionCost = 128
-	kinds            = 3 // of subscriptions
+	subscriptionCost = 300
+	// patternCost is how many times that a pattern counts: each one is matched
+	// with the channel of every message, of all publishers.
+	patternCost = 16
+	// maxChannel bounds the name of a channel, in bytes, and with it what
+	// matching it may take.
+	maxChannel = 1024
+	kinds      = 3 // of subscriptions
 )
 
 var (
-	errTooManySubscriptions = errors.New("ERR the subscriptions of one connection may take 1 MiB of memory: unsubscribe from some, or use a pattern")
+	errTooManySubscriptions = errors.New("ERR the subscriptions of one connection may take 1 MiB of memory, of which a pattern counts 16 times: unsubscribe from some, or use fewer and wider patterns")
 	errSubscribedOnly       = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
 )
 
@@ -63,13 +69,20 @@ func (c *session) Listens() bool {
 	return c.countSubscribed(command.Channel)+c.countSubscribed(command.ShardChannel) > 0
 }
 
+func costOf(k command.ChannelKind, name int) int {
+	if k == command.ChannelPattern {
+		return patternCost * (name + subscriptionCost)
+	}
+	return name + subscriptionCost
+}
+
 // Subscribe implements command.Subscriber.
 func (c *session) Subscribe(k command.ChannelKind, name []byte) (int, error) {
 	key := string(name)
 	if _, already := c.subscribed.names[k][key]; already {
 		return c.countSubscribed(k), nil
 	}
-	cost := len(name) + subscriptionCost
+	cost := costOf(k, len(name))
 	if c.subscribed.bytes+cost > maxSubscribed {
 		return 0, errTooManySubscriptions
 	}
@@ -90,7 +103,7 @@ func (c *session) Subscribe(k command.ChannelKind, name []byte) (int, error) {
 func (c *session) Unsubscribe(k command.ChannelKind, name []byte) int {
 	key := string(name)
 	if _, there := c.subscribed.names[k][key]; there {
-		c.subscribed.bytes -= len(name) + subscriptionCost
+		c.subscribed.bytes -= costOf(k, len(name))
 		delete(c.subscribed.names[k], key)
 		listeners := c.loop.hub.listeners[k]
 		delete(listeners[key], c)
@@ -190,6 +203,7 @@ func (c *session) push(m *message) {
 		c.out = c.loop.buffer()
 	}
 	c.out = append(c.out, text...)
+	c.keep() // now: for all listeners together a message is many times as large
 	if !c.pushed {
 		c.pushed = true
 		c.loop.post(c.flushPushed)

@@ -62,21 +62,22 @@ func TestLosingAChannelEndsItsListeners(t *testing.T) {
 	exchange(t, stays, staysReader, "", "*3\r\n$7\r\nmessage\r\n$6\r\nnews:a\r\n$1\r\nx\r\n")
 }
 
-// TestSubscriptionsAreBounded in memory.
+// TestSubscriptionsAreBounded in memory, and patterns in what they cost everybody
+// who publishes.
 func TestSubscriptionsAreBounded(t *testing.T) {
 	f := start(t)
-	c, r := f.login(t)
-	const step = 8 << 10
-	for i := 1; ; i++ {
-		channel := fmt.Sprintf("%0*d", step-subscriptionCost, i)
-		if i > maxSubscribed/step {
-			exchange(t, c, r, "SUBSCRIBE "+channel+"\r\n", "-"+errTooManySubscriptions.Error()+"\r\n")
-			break
+	for _, kind := range []struct {
+		word string
+		fit  int
+	}{{"subscribe", maxSubscribed / (maxChannel + subscriptionCost)}, {"psubscribe", maxSubscribed / patternCost / (maxChannel + subscriptionCost)}} {
+		c, r := f.login(t)
+		for i := 1; i <= kind.fit; i++ {
+			channel := fmt.Sprintf("%0*d", maxChannel, i)
+			exchange(t, c, r, kind.word+" "+channel+"\r\n", fmt.Sprintf("*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:%d\r\n", len(kind.word), kind.word, maxChannel, channel, i))
 		}
-		exchange(t, c, r, "SUBSCRIBE "+channel+"\r\n", subscribedTo(channel, i))
+		exchange(t, c, r, kind.word+" "+strings.Repeat("x", maxChannel)+"\r\n", "-"+errTooManySubscriptions.Error()+"\r\n")
+		exchange(t, c, r, kind.word+" "+strings.Repeat("x", maxChannel+1)+"\r\n", "-ERR channel is longer than 1024 bytes\r\n")
 	}
-	long := strings.Repeat("x", 64<<10+1)
-	exchange(t, c, r, fmt.Sprintf("*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n", len(long), long), "-ERR channel is longer than 65536 bytes\r\n")
 }
 
 // TestListenerThatTakesNothing is closed, and the publisher goes on.

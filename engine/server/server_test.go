@@ -180,6 +180,17 @@ func exchange(t *testing.T, c io.Writer, r io.Reader, send, want string) {
 	}
 }
 
+// TestWhatAConnectionIsCalledIsBounded, since it is kept.
+func TestWhatAConnectionIsCalledIsBounded(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	fits := strings.Repeat("x", 1024)
+	for _, command := range []string{"CLIENT SETNAME ", "CLIENT SETINFO LIB-NAME ", "CLIENT SETINFO LIB-VER ", "HELLO 2 SETNAME "} {
+		exchange(t, c, r, command+fits+"x\r\n", "-ERR the names of a connection and of its library, and its version, may have 1024 bytes each: use shorter ones\r\n")
+	}
+	exchange(t, c, r, "CLIENT GETNAME\r\nCLIENT SETNAME "+fits+"\r\nCLIENT GETNAME\r\n", "$-1\r\n+OK\r\n$1024\r\n"+fits+"\r\n")
+}
+
 // TestPipelineIsOneBatch: commands that arrive together are executed together,
 // and answered in order also where a command of the connection or an error
 // stands between them.

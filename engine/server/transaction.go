@@ -160,7 +160,7 @@ func (c *session) queue(cmd *command.Command, argv [][]byte) reply.Reply {
 	}
 	t := c.multi
 	if !t.failed {
-		t.bytes += int64(sizeOf(argv)) + argumentCost*int64(len(argv)) + queuedCost
+		t.bytes += int64(sizeOf(argv)) + queuedCost
 		if limit := c.srv.opts.Limits.MaxRequestBytes; t.bytes > limit {
 			return c.refused(argv, fmt.Errorf(errTooMuchQueued, limit))
 		}
@@ -236,13 +236,18 @@ func (c *session) conclude(r reply.Reply) reply.Reply {
 	case reply.KindNullArray:
 		return r
 	}
-	all := make([]reply.Reply, 0, len(t.queued))
+	all, size := make([]reply.Reply, 0, len(t.queued)), r.Size()
 	for _, q := range t.queued {
 		switch {
 		case q.err != nil:
 			all = append(all, reply.Error(q.err.Error()))
 		case q.op == nil:
-			all = append(all, q.cmd.Run(c, q.argv))
+			// What only answers is left out of an answer that nobody gets.
+			if size > c.srv.opts.Limits.MaxOutputBytes && q.cmd.Flags&command.PubSub == 0 {
+				continue
+			}
+			answer := q.cmd.Run(c, q.argv)
+			all, size = append(all, answer), size+answer.Size()
 		case len(r.Items) > 0: // fewer than asked for are more than anybody gets
 			all = append(all, r.Items[0])
 			r.Items = r.Items[1:]

@@ -83,6 +83,28 @@ func TestTransactionIsBounded(t *testing.T) {
 	exchange(t, c, r, "MULTI\r\n"+strings.Repeat("SET a "+value+"\r\n", 2)+"EXEC\r\n", "+OK\r\n"+queuedReply+queuedReply+"*2\r\n+OK\r\n+OK\r\n")
 }
 
+// TestAnswersOfExecAreBounded: of what only answers, no more is done than anybody
+// gets an answer of.
+func TestAnswersOfExecAreBounded(t *testing.T) {
+	const queued = 5000
+	f := start(t, func(l *config.Limits) { l.MaxOutputBytes = 1 << 20 })
+	c, r := f.login(t)
+	asked := 0
+	f.loop.post(func() {
+		f.opts.Facts = func() Facts { asked++; return Facts{} }
+	})
+	exchange(t, c, r, "MULTI\r\n"+strings.Repeat("INFO\r\n", queued)+"SET a 1\r\n", "+OK\r\n"+strings.Repeat(queuedReply, queued+1))
+	exchange(t, c, r, "EXEC\r\n", "")
+	wantClosed(t, r)
+	p, pr := f.login(t)
+	exchange(t, p, pr, "GET a\r\n", "$1\r\n1\r\n")
+	said := make(chan int)
+	f.loop.post(func() { said <- asked })
+	if got := <-said; got == 0 || got > queued/2 {
+		t.Errorf("INFO was carried out %d times of %d", got, queued)
+	}
+}
+
 // TestWhatIsQueuedIsCounted as the client's buffers are.
 func TestWhatIsQueuedIsCounted(t *testing.T) {
 	f := start(t)
