@@ -25,7 +25,7 @@ demo-down: ## Remove all that `make demo` started: processes, mounts, namespace,
 	@$(GO) run ./hack/demo down
 
 .PHONY: test
-test: test-unit test-disk test-integration test-conformance test-e2e ## Every layer; leaves nothing running
+test: assets test-unit test-disk test-integration test-conformance test-e2e ## Every layer; leaves nothing running
 
 ##@ Test layers
 .PHONY: test-unit

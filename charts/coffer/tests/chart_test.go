@@ -45,8 +45,11 @@ func helm(t *testing.T, args ...string) *exec.Cmd {
 	case !errors.Is(err, fs.ErrNotExist):
 		t.Fatal(err)
 	}
-	// go -C moves there: paths must not depend on where it runs.
-	return exec.Command("go", append([]string{"-C", filepath.Join(root, "hack", "cluster", "components", "helm"), "tool", "helm"}, args...)...)
+	// go -C moves there: paths must not depend on where it runs. It is built as
+	// the cluster's is, and so once for both.
+	cmd := exec.Command("go", append([]string{"-C", filepath.Join(root, "hack", "cluster", "components", "helm"), "tool", "helm"}, args...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-trimpath -buildvcs=false")
+	return cmd
 }
 
 func chart(t *testing.T) string {
