@@ -45,6 +45,7 @@ type Log struct {
 	fit      int64      // see Fit
 	file     vfs.File   // of the last segment
 	beside   sync.Mutex // held while SyncBeside is at it
+	lost     error      // what came of that; guarded by beside
 	seed     uint32     // of the last segment
 	end      int64      // where the next frame goes
 	durable  int64      // up to where the last segment is
@@ -155,7 +156,9 @@ func (l *Log) write(b []byte, f frame) error {
 // maxBuffer is the largest buffer kept from one append to the next.
 const maxBuffer = 4 << 20
 
-// Sync makes all that was appended durable.
+// Sync makes all that was appended durable. It waits for SyncBeside and for what
+// came of that: the kernel tells of what it could not write only once, to one of
+// the two.
 func (l *Log) Sync() error {
 	if l.err != nil {
 		return l.err
@@ -163,7 +166,13 @@ func (l *Log) Sync() error {
 	if l.durable == l.end {
 		return nil
 	}
-	if err := l.file.SyncData(); err != nil {
+	l.beside.Lock()
+	defer l.beside.Unlock()
+	err := l.lost
+	if err == nil {
+		err = l.file.SyncData()
+	}
+	if err != nil {
 		return l.fail(fmt.Errorf("fsync %s: %w", l.segments[len(l.segments)-1].name, err))
 	}
 	l.durable = l.end
@@ -183,6 +192,7 @@ func (l *Log) SyncBeside() (sync func() Synced) {
 	return func() Synced {
 		defer l.beside.Unlock()
 		s.err = file.SyncData()
+		l.lost = s.err
 		return s
 	}
 }

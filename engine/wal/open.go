@@ -22,8 +22,6 @@ type State struct {
 	// Torn is where the log was cut, nil when it ended cleanly. What was cut
 	// off had never been acknowledged.
 	Torn *DamageError
-	// Bytes of the entries above the snapshot.
-	Bytes int64
 }
 
 // Open opens the log in a directory, or begins one. Entries above the
@@ -311,7 +309,6 @@ func (r *replay) entry(e *raftpb.Entry) error {
 		r.state.Entries = r.state.Entries[:uint64(len(r.state.Entries))-(r.last-index+1)]
 	}
 	r.state.Entries = append(r.state.Entries, e)
-	r.state.Bytes += int64(len(e.GetData()))
 	r.last = index
 	return nil
 }

@@ -33,6 +33,6 @@ func (r *replay) restart(f frame) error {
 // entry at the snapshot's index is not the one that the snapshot holds: raft
 // never lets two logs agree again behind an entry in which they differ.
 func (r *replay) cut(differs bool) {
-	r.state.Entries, r.state.Bytes = nil, 0
+	r.state.Entries = nil
 	r.last, r.void = r.snapshot.Index, differs
 }
