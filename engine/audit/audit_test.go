@@ -356,6 +356,48 @@ func TestFullVolume(t *testing.T) {
 	}
 }
 
+// TestFailedFsync: what it did not make durable is counted and told, though a
+// reader may still find it.
+func TestFailedFsync(t *testing.T) {
+	var broken, tearing atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch {
+		case op.Kind == errorfs.OpFileSyncData && broken.Load(), op.Kind == errorfs.OpFileWrite && tearing.Load():
+			return syscall.EIO
+		}
+		return nil
+	}))
+	l := open(t, fs)
+	defer l.Close()
+	fill(t, l, 0, 1)
+	broken.Store(true)
+	fill(t, l, 1, 4)
+	wait(t, l, func(s *adminapi.Audit) bool { return s.Lost >= 3 })
+	before := l.Status()
+	if !strings.Contains(before.Error, "fsync") {
+		t.Errorf("%+v", before)
+	}
+	// What stands before a block that could not be written is made durable too.
+	fill(t, l, 4, 6)
+	tearing.Store(true)
+	fill(t, l, 6, 7)
+	if s := l.Status(); s.Lost != before.Lost+4 { // with the record that told of those before
+		t.Errorf("behind a block that could not be written: %+v, before: %+v", s, before)
+	}
+	broken.Store(false)
+	tearing.Store(false)
+	fill(t, l, 7, 8)
+	told := int64(0)
+	for _, r := range l.Read(0, 1000).Records {
+		if r.Decision == adminapi.AuditLost {
+			told += r.Count
+		}
+	}
+	if s := l.Status(); told != s.Lost || s.Error != "" {
+		t.Errorf("told of %d, %+v", told, s)
+	}
+}
+
 // TestRetention: the bound on all files wins over how long records are kept.
 func TestRetention(t *testing.T) {
 	fs := vfs.NewMem()

@@ -76,13 +76,14 @@ type Log struct {
 	problem string // of the last write; empty if it was well
 
 	// The writer's alone.
-	keys    *vault.Ring
-	current *file
-	out     vfs.File // of current
-	synced  int64    // how much of it is durable
-	untold  int64    // lost records that no record tells of
-	why     string   // of them
-	ticks   int
+	keys     *vault.Ring
+	current  *file
+	out      vfs.File // of current
+	synced   int64    // how much of it is durable
+	unsynced int      // records behind that
+	untold   int64    // lost records that no record tells of
+	why      string   // of them
+	ticks    int
 
 	unverified []*file // from before, still to be read
 }

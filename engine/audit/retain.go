@@ -48,7 +48,7 @@ func (l *Log) ready(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	l.current, l.out, l.synced = f, out, f.size
+	l.current, l.out, l.synced, l.unsynced = f, out, f.size, 0
 	l.mu.Lock()
 	l.files = append(l.files, f)
 	l.mu.Unlock()
@@ -79,11 +79,11 @@ func (l *Log) sync() {
 	}
 	if err := l.out.SyncData(); err != nil {
 		// What the kernel could not write is gone, and it will not say so again.
-		l.lose(fmt.Errorf("fsync an audit file: %w", err), 0)
+		l.lose(fmt.Errorf("fsync an audit file: %w", err), l.unsynced)
 		l.abandon()
 		return
 	}
-	l.synced = l.current.size
+	l.synced, l.unsynced = l.current.size, 0
 }
 
 // endFile closes the current file in order.

@@ -97,6 +97,7 @@ func (l *Log) writeBlock(lines []byte, count int) error {
 		}
 	}
 	if err != nil {
+		l.sync()    // of what stands before
 		l.abandon() // it may hold half a block: nothing may stand behind that
 		return fmt.Errorf("write audit records: %w", err)
 	}
@@ -104,11 +105,12 @@ func (l *Log) writeBlock(lines []byte, count int) error {
 	defer l.mu.Unlock()
 	l.current.size += int64(blockHead + len(lines) + l.current.overhead())
 	l.next += uint64(count)
+	l.unsynced += count
 	l.current.next, l.current.last, l.problem = l.next, now.UnixMilli(), ""
 	return nil
 }
 
-// lose counts records that could not be written.
+// lose counts records that could not be written, or made durable.
 func (l *Log) lose(err error, count int) {
 	l.opts.Log.Error("audit records are lost", "records", count, "error", err)
 	l.untold += int64(count)
