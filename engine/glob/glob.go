@@ -19,15 +19,21 @@ const maxWork = 256 << 10
 // last star only, so its work is at most pattern × string, and within maxWork.
 // The empty string matches "*" and "" only, as in redis-server.
 func Match(pattern, s []byte) bool {
+	ok, _ := match(pattern, s)
+	return ok
+}
+
+// match also tells how many bytes of pattern it looked at.
+func match(pattern, s []byte) (ok bool, work int) {
 	if string(pattern) == "*" {
-		return true
+		return true, 0
 	}
 	if len(s) == 0 {
-		return len(pattern) == 0
+		return len(pattern) == 0, 0
 	}
 	p, i := 0, 0
 	star, resume := -1, 0 // behind the last star; where its next try begins
-	for work := 0; i < len(s); {
+	for i < len(s) {
 		if p < len(pattern) && pattern[p] == '*' {
 			p++
 			star, resume = p, i
@@ -42,7 +48,7 @@ func Match(pattern, s []byte) bool {
 			}
 		}
 		if star < 0 || work > maxWork {
-			return false
+			return false, work
 		}
 		resume++
 		p, i = star, resume
@@ -50,7 +56,7 @@ func Match(pattern, s []byte) bool {
 	for p < len(pattern) && pattern[p] == '*' {
 		p++
 	}
-	return p == len(pattern)
+	return p == len(pattern), work
 }
 
 // matchOne matches one byte against the pattern's element at p and returns

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestMatch(t *testing.T) {
@@ -26,17 +25,17 @@ func TestMatch(t *testing.T) {
 }
 
 // TestMatchIsBounded would take longer than the universe with a matcher that
-// tries every star everywhere, and minutes with one that knows no limit.
+// tries every star everywhere.
 func TestMatchIsBounded(t *testing.T) {
-	long := bytes.Repeat([]byte("a"), 64<<10)
-	class := "*[" + strings.Repeat("b", 1<<20) + "]c"
-	for _, pattern := range []string{strings.Repeat("*a", 500) + "*c", "*" + string(long[:32<<10]) + "c", class} {
-		start := time.Now()
-		if Match([]byte(pattern), long) {
+	long := bytes.Repeat([]byte("a"), 16<<10)
+	class := "*[" + strings.Repeat("b", 64<<10) + "]c"
+	for _, pattern := range []string{strings.Repeat("*a", 500) + "*c", "*" + string(long[:8<<10]) + "c", class} {
+		ok, work := match([]byte(pattern), long)
+		if ok {
 			t.Errorf("%.10q… matched", pattern)
 		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%.10q… took %v", pattern, took)
+		if most := maxWork + len(pattern); work > most { // the last element may be as long as that
+			t.Errorf("%.10q…: %d bytes looked at, at most %d may be", pattern, work, most)
 		}
 	}
 	if !Match([]byte("*"+string(long)+"*"), long) {
