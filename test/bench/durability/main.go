@@ -23,6 +23,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 // options are what the program was called with.
@@ -58,16 +60,14 @@ func run(o options, only []string, out string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(o.dir, "coffer-engine"), "./engine")
-	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the engine: %w", err)
+	if err := harness.BuildEngine(filepath.Join(o.dir, "coffer-engine")); err != nil {
+		return err
 	}
-	r := newReport()
-	r.add(machine(o.dir))
+	r := harness.NewReport("Durable writes, space and restart beside redis-server", "durability")
+	r.Add(harness.Machine(o.dir, ", redis-server "+redisVersion()))
 	for _, what := range only {
 		begin := time.Now()
-		measure := map[string]func(options, *report) error{"speed": measureSpeed, "space": measureSpace, "restart": measureRestart}[what]
+		measure := map[string]func(options, *harness.Report) error{"speed": measureSpeed, "space": measureSpace, "restart": measureRestart}[what]
 		if measure == nil {
 			return fmt.Errorf("-only %s: speed, space or restart", what)
 		}
@@ -76,9 +76,9 @@ func run(o options, only []string, out string) (err error) {
 		}
 		fmt.Fprintf(os.Stderr, "%s took %s\n", what, time.Since(begin).Round(time.Second))
 	}
-	r.add(loadNow("At the end"))
+	r.Add(harness.LoadNow("At the end"))
 	if out == "" {
 		return nil
 	}
-	return r.write(out)
+	return r.Write(out)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 // shape is a set of keys.
@@ -73,11 +74,11 @@ func (s *server) restart(keys int) (r restarted, err error) {
 	if err != nil {
 		return r, err
 	}
-	cpu, err := cpuTime(s.pid())
+	cpu, err := harness.CPUTime(s.pid())
 	if err != nil {
 		return r, err
 	}
-	peak, err := memory(s.pid(), "VmHWM")
+	peak, err := harness.Memory(s.pid(), "VmHWM")
 	if err != nil {
 		return r, err
 	}
@@ -93,7 +94,7 @@ func (s *server) restart(keys int) (r restarted, err error) {
 }
 
 // measureRestart restarts the servers with the same data, in turn.
-func measureRestart(o options, r *report) error {
+func measureRestart(o options, r *harness.Report) error {
 	for _, shape := range []shape{{1_000_000, 10, 32}, {100_000, 10, 1024}} {
 		if o.quick {
 			shape.keys /= 10
@@ -103,7 +104,7 @@ func measureRestart(o options, r *report) error {
 			if err != nil {
 				return err
 			}
-			r.add(section)
+			r.Add(section)
 		}
 	}
 	return nil
@@ -195,23 +196,23 @@ func (s *server) settle() error {
 
 func restartTable(shape shape, rewritten bool, times map[string][]restarted) string {
 	rows := [][]string{{"", "seconds to the first answer", "ratio", "CPU seconds", "peak memory MiB"}}
-	pick := func(name string, of func(restarted) float64) spread {
+	pick := func(name string, of func(restarted) float64) harness.Spread {
 		var values []float64
 		for _, t := range times[name] {
 			values = append(values, of(t))
 		}
-		return spreadOf(values)
+		return harness.SpreadOf(values)
 	}
 	took := func(r restarted) float64 { return r.took }
 	for _, name := range contenders {
 		rows = append(rows, []string{
-			name, pick(name, took).text("%.2f"), fmt.Sprintf("%.2f", pick(name, took).median/pick(redis, took).median),
-			pick(name, func(r restarted) float64 { return r.cpu }).text("%.2f"), pick(name, func(r restarted) float64 { return r.memory }).text("%.0f"),
+			name, pick(name, took).Text("%.2f"), fmt.Sprintf("%.2f", pick(name, took).Median/pick(redis, took).Median),
+			pick(name, func(r restarted) float64 { return r.cpu }).Text("%.2f"), pick(name, func(r restarted) float64 { return r.memory }).Text("%.0f"),
 		})
 	}
 	how := "as they are after the data was written once"
 	if rewritten {
 		how = "behind a snapshot: redis-server after BGREWRITEAOF (its RDB preamble), the engine after its own snapshot and what log there is since"
 	}
-	return table(fmt.Sprintf("Restart with %s", shape), fmt.Sprintf("The files are %s; %d restarts of each.", how, len(times[redis])), rows)
+	return harness.Table(fmt.Sprintf("Restart with %s", shape), fmt.Sprintf("The files are %s; %d restarts of each.", how, len(times[redis])), rows)
 }

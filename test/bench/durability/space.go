@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 const (
@@ -27,7 +28,7 @@ type moment struct {
 }
 
 // measureSpace rewrites the same keys again and again and looks on.
-func measureSpace(o options, r *report) error {
+func measureSpace(o options, r *harness.Report) error {
 	for _, shape := range []shape{{1_000_000, 10, 32}, {250_000, 10, 1024}} {
 		if o.quick {
 			shape.keys /= 10
@@ -40,7 +41,7 @@ func measureSpace(o options, r *report) error {
 			}
 			rows = append(rows, row)
 		}
-		r.add(table(fmt.Sprintf("Rewriting %s", shape),
+		r.Add(harness.Table(fmt.Sprintf("Rewriting %s", shape),
 			fmt.Sprintf("%.0f MB of keys and values, all of them written at random %d times over by %d connections at depth %d with `EverySecond` or `everysec`; a snapshot is what redis-server calls an AOF rewrite. Sampled every %s; memory is the serving process's without the child that redis-server forks.",
 				float64(shape.bytes())/1e6, rewrites, writers, writerDepth, sampleEvery), rows))
 	}
@@ -62,7 +63,7 @@ func spaceOf(o options, name string, shape shape) (row []string, err error) {
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	before, err := memory(s.pid(), "VmRSS")
+	before, err := harness.Memory(s.pid(), "VmRSS")
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (s *server) rewriteAll(shape shape) (moments []moment, err error) {
 			running--
 		case <-time.After(sampleEvery):
 			f, e := look(s.data)
-			resident, e2 := memory(s.pid(), "VmRSS")
+			resident, e2 := harness.Memory(s.pid(), "VmRSS")
 			err = errors.Join(err, e, e2)
 			moments = append(moments, moment{time.Now(), written.Load(), f, resident})
 		}

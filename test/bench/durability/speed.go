@@ -14,15 +14,13 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 const (
 	connections = 50
 	valueBytes  = 100
 	keySpace    = 1_000_000
-	// maxSteal is the share of the processors' time above which a round says
-	// more about the neighbours than about the servers.
-	maxSteal = 0.05
 	// maxDiscarded bounds how many rounds are repeated for it.
 	maxDiscarded = 20
 	calibration  = 20_000 // requests
@@ -38,7 +36,7 @@ type round struct {
 }
 
 // measureSpeed lets the contenders take turns at every durability and depth.
-func measureSpeed(o options, r *report) error {
+func measureSpeed(o options, r *harness.Report) error {
 	for _, durability := range []config.Durability{config.Always, config.EverySecond} {
 		if err := measureDurability(o, r, durability); err != nil {
 			return fmt.Errorf("%s: %w", durability, err)
@@ -47,7 +45,7 @@ func measureSpeed(o options, r *report) error {
 	return nil
 }
 
-func measureDurability(o options, r *report, durability config.Durability) (err error) {
+func measureDurability(o options, r *harness.Report, durability config.Durability) (err error) {
 	servers, err := startAll(o, durability)
 	defer func() {
 		for _, s := range servers {
@@ -68,7 +66,7 @@ func measureDurability(o options, r *report, durability config.Durability) (err 
 				return err
 			}
 		}
-		r.add(speedTable(durability, depth, rounds, discarded, syncs))
+		r.Add(speedTable(durability, depth, rounds, discarded, syncs))
 	}
 	return nil
 }
@@ -105,12 +103,12 @@ func takeTurns(o options, servers []*server, depth int) (rounds map[string][]rou
 				if err != nil {
 					return nil, 0, err
 				}
-				if one.steal <= maxSteal {
+				if one.steal <= harness.MaxSteal {
 					rounds[s.name] = append(rounds[s.name], one)
 					break
 				}
 				if discarded++; discarded > maxDiscarded {
-					return nil, 0, fmt.Errorf("%d rounds with more than %.0f %% steal: this machine is too busy", discarded, maxSteal*100)
+					return nil, 0, fmt.Errorf("%d rounds with more than %.0f %% steal: this machine is too busy", discarded, harness.MaxSteal*100)
 				}
 			}
 		}
@@ -121,22 +119,22 @@ func takeTurns(o options, servers []*server, depth int) (rounds map[string][]rou
 // benchmark runs redis-benchmark against the server once.
 func (s *server) benchmark(requests, depth int) (r round, err error) {
 	syncs, counted := s.syncs()
-	steal, all, err := stealTime()
+	steal, all, err := harness.StealTime()
 	if err != nil {
 		return r, err
 	}
-	cpu, err := cpuTime(s.pid())
+	cpu, err := harness.CPUTime(s.pid())
 	if err != nil {
 		return r, err
 	}
 	if r, err = s.redisBenchmark(requests, depth); err != nil {
 		return r, err
 	}
-	cpuAfter, err := cpuTime(s.pid())
+	cpuAfter, err := harness.CPUTime(s.pid())
 	if err != nil {
 		return r, err
 	}
-	stealAfter, allAfter, err := stealTime()
+	stealAfter, allAfter, err := harness.StealTime()
 	if err != nil {
 		return r, err
 	}

@@ -1,23 +1,19 @@
-package main
+package harness
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
 // clockTick is what /proc counts time in; 100 a second on every Linux.
 const clockTick = 10 * time.Millisecond
 
-// cpuTime is what a process and its ended children have used: redis-server
+// CPUTime is what a process and its ended children have used: redis-server
 // rewrites its log in a child.
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -36,9 +32,9 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
-// stealTime is what the hypervisor has given to others, and all time, of all
+// StealTime is what the hypervisor has given to others, and all time, of all
 // processors, in ticks.
-func stealTime() (steal, all float64, err error) {
+func StealTime() (steal, all float64, err error) {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, 0, err
@@ -58,8 +54,8 @@ func stealTime() (steal, all float64, err error) {
 	return steal, all, nil
 }
 
-// memory reads a field of a process's status, in bytes.
-func memory(pid int, field string) (int64, error) {
+// Memory reads a field of a process's status, in bytes.
+func Memory(pid int, field string) (int64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
@@ -71,38 +67,4 @@ func memory(pid int, field string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no %s of process %d", field, pid)
-}
-
-// files is what a directory's files take on the disk.
-type files struct {
-	bytes    int64
-	snapshot bool // one is being written
-}
-
-// look sums up a data directory. A file may vanish meanwhile. A snapshot is on
-// its way until the one before it is gone.
-func look(dir string) (f files, err error) {
-	snapshots := 0
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			return nil
-		}
-		var info fs.FileInfo
-		if err == nil {
-			info, err = d.Info()
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		f.bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
-		if strings.HasSuffix(path, ".snap") {
-			snapshots++
-		}
-		f.snapshot = f.snapshot || snapshots > 1 || strings.HasPrefix(d.Name(), "temp-rewriteaof") || strings.HasSuffix(path, "/snapshot/next.tmp")
-		return nil
-	})
-	return f, err
 }
