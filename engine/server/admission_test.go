@@ -142,10 +142,11 @@ func TestStrangersDoNotKeepOthersOut(t *testing.T) {
 func TestStrangersGiveWayWithinTheTotalToo(t *testing.T) {
 	f := start(t, func(l *config.Limits) { l.MaxClients = 2 })
 	f.login(t)
-	_, stranger := f.dialFrom(t, "127.0.0.2")
+	stranger, strangerReader := f.dialFrom(t, "127.0.0.2")
+	exchange(t, stranger, strangerReader, "GET x\r\n", "-NOAUTH Authentication required.\r\n")
 	c, r := f.dialFrom(t, "127.0.0.3")
 	exchange(t, c, r, "AUTH "+f.password+"\r\n", "+OK\r\n")
-	wantClosed(t, stranger)
+	wantClosed(t, strangerReader)
 	wantClosed(t, bufio.NewReader(f.connect(t, "127.0.0.4")))
 	if st := f.Stats(); st.Evicted != 1 || st.Rejected != 1 || st.Connections != 2 {
 		t.Errorf("%+v", st)

@@ -12,21 +12,48 @@ import (
 // levels take turns.
 var levels = []acl.Level{acl.AuditNone, acl.AuditDenied, acl.AuditAll}
 
+// typicalRefusals is of how many requests of a healthy application one is
+// refused, at most.
+const typicalRefusals = 1000
+
 // measureAudit has one engine serve the same at each level.
-func measureAudit(o options, r *harness.Report) (err error) {
+func measureAudit(o options, r *harness.Report) (goals [][]string, err error) {
 	e, err := startEngine(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
 	for _, refusedOf := range []int{0, 1000, 20} {
 		rounds, err := e.takeTurns(o, refusedOf)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.Add(auditTable(o, refusedOf, rounds))
+		if refusedOf == typicalRefusals {
+			rate := toNone(rounds, acl.AuditDenied, rateOf)
+			goals = append(goals, goal(fmt.Sprintf("audit.level Denied, %s: at least 0.95× of the requests of None", refusedText(refusedOf)), rate.Text("%.3f×"), rate.Median >= 0.95))
+		}
 	}
-	return nil
+	return goals, nil
+}
+
+func rateOf(r round) float64 { return r.rate }
+func cpuOf(r round) float64  { return r.cpu }
+
+// toNone is a level's ratio to the None of the same turn.
+func toNone(rounds map[acl.Level][]round, level acl.Level, of func(round) float64) harness.Spread {
+	var values []float64
+	for i, r := range rounds[level] {
+		values = append(values, of(r)/of(rounds[acl.AuditNone][i]))
+	}
+	return harness.SpreadOf(values)
+}
+
+func refusedText(of int) string {
+	if of == 0 {
+		return "no request refused"
+	}
+	return fmt.Sprintf("one request of %d refused", of)
 }
 
 func (e *engine) takeTurns(o options, refusedOf int) (rounds map[acl.Level][]round, err error) {
@@ -91,25 +118,13 @@ func auditTable(o options, refusedOf int, rounds map[acl.Level][]round) string {
 			}
 			return harness.SpreadOf(values)
 		}
-		ratio := func(of func(round) float64) string {
-			var values []float64
-			for i, r := range rounds[level] {
-				values = append(values, of(r)/of(rounds[acl.AuditNone][i]))
-			}
-			return harness.SpreadOf(values).Text("%.3f")
-		}
-		rate, cpu := func(r round) float64 { return r.rate }, func(r round) float64 { return r.cpu }
 		rows = append(rows, []string{
-			string(level), pick(rate).Text("%.0f"), ratio(rate), pick(func(r round) float64 { return r.p50 }).Text("%.2f"),
-			pick(func(r round) float64 { return r.p99 }).Text("%.2f"), pick(cpu).Text("%.1f"), ratio(cpu),
+			string(level), pick(rateOf).Text("%.0f"), toNone(rounds, level, rateOf).Text("%.3f"), pick(func(r round) float64 { return r.p50 }).Text("%.2f"),
+			pick(func(r round) float64 { return r.p99 }).Text("%.2f"), pick(cpuOf).Text("%.1f"), toNone(rounds, level, cpuOf).Text("%.3f"),
 			pick(func(r round) float64 { return r.steal * 100 }).Text("%.1f"),
 		})
 	}
-	refused := "no request refused"
-	if refusedOf > 0 {
-		refused = fmt.Sprintf("one request of %d refused", refusedOf)
-	}
-	return harness.Table("Audit, "+refused,
+	return harness.Table("Audit, "+refusedText(refusedOf),
 		fmt.Sprintf("%d connections, one request after the other, GET and every %dth a SET of %d bytes, `EverySecond`; %d rounds of %.0f s at each level, of one process, in turn, median (smallest–largest). Ratios are to `None` of the same turn.",
 			connections, writeShare, valueBytes, len(rounds[acl.AuditNone]), o.seconds), rows)
 }

@@ -30,11 +30,11 @@ type siege struct {
 }
 
 // measureStrangers asks for the same with strangers and without.
-func measureStrangers(o options, r *harness.Report) (err error) {
+func measureStrangers(o options, r *harness.Report) (goals [][]string, err error) {
 	crowds := []crowd{{strangersCount, 10}, {strangersCount, 1}}
 	e, err := startEngine(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
 	for _, c := range crowds {
@@ -44,11 +44,27 @@ func measureStrangers(o options, r *harness.Report) (err error) {
 		sieges := []*siege{{name: fmt.Sprintf("%d requests/s", typicalRate)}, {name: "as many as it can"}}
 		held, arrivals, err := e.besiege(o, c, sieges)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.Add(siegeTable(o, c, sieges, held, arrivals))
+		for _, s := range sieges {
+			ratio := s.p99Ratio()
+			goals = append(goals,
+				goal(fmt.Sprintf("%d strangers, back after %.0f s, %s: p99 within 2×", c.Count, c.Again, s.name), ratio.Text("%.2f×"), ratio.Median <= 2))
+		}
+		turnedAway, all := sieges[0].turnedAway[1]+sieges[1].turnedAway[1], len(sieges[0].logins[1])+len(sieges[1].logins[1])
+		goals = append(goals, goal(fmt.Sprintf("%d strangers, back after %.0f s: every user gets in", c.Count, c.Again), fmt.Sprintf("%d logins, %d turned away", all, turnedAway), turnedAway == 0))
 	}
-	return nil
+	return goals, nil
+}
+
+// p99Ratio is with strangers over without them.
+func (s *siege) p99Ratio() harness.Spread {
+	var ratios []float64
+	for i := range s.with {
+		ratios = append(ratios, s.with[i].p99/s.without[i].p99)
+	}
+	return harness.SpreadOf(ratios)
 }
 
 // besiege runs the rounds. held is how many strangers the engine had during
@@ -154,10 +170,6 @@ func (e *engine) alone() error {
 func siegeTable(o options, c crowd, sieges []*siege, held harness.Spread, arrivals [2]float64) string {
 	rows := [][]string{{"load", "strangers", "requests/s", "p50 ms", "p99 ms", "p99 ratio", "engine CPU µs/request", "logins", "login p50 ms", "login p99 ms", "turned away", "steal %"}}
 	for _, s := range sieges {
-		var ratios []float64
-		for i := range s.with {
-			ratios = append(ratios, s.with[i].p99/s.without[i].p99)
-		}
 		for side, rounds := range [][]round{s.without, s.with} {
 			pick := func(of func(round) float64) harness.Spread {
 				var values []float64
@@ -170,7 +182,7 @@ func siegeTable(o options, c crowd, sieges []*siege, held harness.Spread, arriva
 			slices.Sort(logins)
 			ratio := ""
 			if side == 1 {
-				ratio = harness.SpreadOf(ratios).Text("%.2f")
+				ratio = s.p99Ratio().Text("%.2f")
 			}
 			rows = append(rows, []string{
 				s.name, []string{"none", fmt.Sprint(c.Count)}[side],

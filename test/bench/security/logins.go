@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -18,6 +19,10 @@ const (
 	fromSource = 10
 	// longPassword takes about a microsecond longer to hash and to carry.
 	longPassword = 1 << 10
+	// maxZ is chance once in a thousand times; maxT is what those who look for
+	// leaks of time take for one.
+	maxZ = 3.3
+	maxT = 4.5
 )
 
 // kind of a login that fails.
@@ -33,25 +38,29 @@ var (
 
 // measureLogins compares what a stranger sees of a wrong user with what it sees
 // of a wrong password.
-func measureLogins(o options, r *harness.Report) (err error) {
+func measureLogins(o options, r *harness.Report) (goals [][]string, err error) {
 	e, err := startEngine(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
 	rows := [][]string{{"a", "b", "tries", "median a µs", "median b µs", "a − b µs (95 %)", "a is slower", "Mann–Whitney z", "p", "Welch t"}}
 	source := 0
-	for _, pair := range [][2]kind{{wrongUser, wrongPassword}, {wrongUser, wrongUser}, {longOne, wrongPassword}} {
+	for i, pair := range [][2]kind{{wrongUser, wrongPassword}, {wrongUser, wrongUser}, {longOne, wrongPassword}} {
 		tries := logins
 		if o.quick {
 			tries /= 10
 		}
 		a, b, differences, err := e.tryLogins(pair, tries, &source)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c := compare(a, b)
 		low, high := interval(differences)
+		if i == 0 {
+			goals = append(goals, goal(fmt.Sprintf("a wrong user and a wrong password cannot be told apart in %d tries: z within ±%v, t within ±%v", len(a)+len(b), maxZ, maxT),
+				fmt.Sprintf("z %.2f, t %.2f, %.3f µs (%.3f–%.3f), a is slower %.4f of the time", c.z, c.welch, median(differences), low, high, c.superiority), math.Abs(c.z) < maxZ && math.Abs(c.welch) < maxT))
+		}
 		rows = append(rows, []string{
 			pair[0].name, pair[1].name, fmt.Sprint(len(a) + len(b)), fmt.Sprintf("%.2f", c.medianA), fmt.Sprintf("%.2f", c.medianB),
 			fmt.Sprintf("%.3f (%.3f–%.3f)", median(differences), low, high), fmt.Sprintf("%.4f", c.superiority), fmt.Sprintf("%.2f", c.z), fmt.Sprintf("%.3g", c.p), fmt.Sprintf("%.2f", c.welch),
@@ -59,14 +68,14 @@ func measureLogins(o options, r *harness.Report) (err error) {
 	}
 	failures, err := e.info("stats", "acl_access_denied_auth")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.Add(harness.Table("Logins that fail",
 		fmt.Sprintf("From writing AUTH to its answer, over TLS, in an order drawn anew on each connection, %d from each source address of the loopback network, which is what the throttle answers at once: %d failed logins in all. "+
 			"a − b is the median of the connections' differences of medians. \"a is slower\" is how often a try of a takes longer than one of b, 0.5 where nothing tells them apart; t is of the values below the ninetieth percentile. "+
 			"The second row compares one kind with itself, the third with what takes a microsecond longer: what the method sees where there is nothing, and where there is little.",
 			fromSource, failures), rows))
-	return nil
+	return goals, nil
 }
 
 // tryLogins gives the times of both kinds, µs, and the differences of the

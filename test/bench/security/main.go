@@ -43,8 +43,8 @@ func (o options) length() time.Duration { return time.Duration(o.seconds * float
 func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "directory on the file system to measure")
-	flag.IntVar(&o.rounds, "rounds", 15, "rounds of each side")
-	flag.Float64Var(&o.seconds, "seconds", 2, "length of a round")
+	flag.IntVar(&o.rounds, "rounds", 20, "rounds of each side")
+	flag.Float64Var(&o.seconds, "seconds", 1, "length of a round")
 	flag.BoolVar(&o.quick, "quick", false, "a tenth of the strangers and of the logins, to see whether it works")
 	only := flag.String("only", "strangers,logins,audit", "what to measure")
 	out := flag.String("out", "", "Markdown file to write as well")
@@ -72,20 +72,32 @@ func run(o options, only []string, out string) (err error) {
 	}
 	r := harness.NewReport("What strangers and safeguards cost", "security")
 	r.Add(harness.Machine(o.dir, ""))
+	goals := [][]string{{"goal", "as measured", ""}}
 	for _, what := range only {
 		begin := time.Now()
-		measure := map[string]func(options, *harness.Report) error{"strangers": measureStrangers, "logins": measureLogins, "audit": measureAudit}[what]
+		measure := map[string]func(options, *harness.Report) ([][]string, error){"strangers": measureStrangers, "logins": measureLogins, "audit": measureAudit}[what]
 		if measure == nil {
 			return fmt.Errorf("-only %s: strangers, logins or audit", what)
 		}
-		if err := measure(o, r); err != nil {
+		reached, err := measure(o, r)
+		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		goals = append(goals, reached...)
 		fmt.Fprintf(os.Stderr, "%s took %s\n", what, time.Since(begin).Round(time.Second))
 	}
+	r.Add(harness.Table("Goals", "", goals))
 	r.Add(harness.LoadNow("At the end"))
 	if out == "" {
 		return nil
 	}
 	return r.Write(out)
+}
+
+// goal is a row of the last table.
+func goal(what, measured string, met bool) []string {
+	if met {
+		return []string{what, measured, "met"}
+	}
+	return []string{what, measured, "missed"}
 }
