@@ -43,7 +43,7 @@ func (o options) length() time.Duration { return time.Duration(o.seconds * float
 func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "directory on the file system to measure")
-	flag.IntVar(&o.rounds, "rounds", 20, "rounds of each side")
+	flag.IntVar(&o.rounds, "rounds", 12, "rounds of each side")
 	flag.Float64Var(&o.seconds, "seconds", 1, "length of a round")
 	flag.BoolVar(&o.quick, "quick", false, "a tenth of the strangers and of the logins, to see whether it works")
 	only := flag.String("only", "strangers,logins,audit", "what to measure")
