@@ -61,7 +61,7 @@ func (e *engine) takeTurns(o options, refusedOf int) (rounds map[acl.Level][]rou
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
+	defer l.close()
 	l.refusedOf = refusedOf
 	rounds = map[acl.Level][]round{}
 	for n, discarded := 0, 0; n < o.rounds; {

@@ -31,8 +31,8 @@ func (e *engine) connect(from string) (*client, error) {
 }
 
 // dial connects and logs in.
-func (e *engine) dial(from, user string) (*client, error) {
-	c, err := e.connect(from)
+func (e *engine) dial(user string) (*client, error) {
+	c, err := e.connect("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}

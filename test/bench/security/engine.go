@@ -88,7 +88,7 @@ func startEngine(o options) (e *engine, err error) {
 		return nil, err
 	}
 	for end := time.Now().Add(startTimeout); ; time.Sleep(20 * time.Millisecond) {
-		c, err := e.dial("127.0.0.1", appUser)
+		c, err := e.dial(appUser)
 		if err == nil {
 			c.close()
 			return e, nil
@@ -147,7 +147,7 @@ func (e *engine) streamed() (int, error) {
 
 // info is a number out of INFO.
 func (e *engine) info(section, name string) (int64, error) {
-	c, err := e.dial("127.0.0.1", "default")
+	c, err := e.dial("default")
 	if err != nil {
 		return 0, err
 	}

@@ -74,7 +74,7 @@ func (e *engine) besiege(o options, c crowd, sieges []*siege) (held harness.Spre
 	if err != nil {
 		return held, arrivals, err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
+	defer l.close()
 	var present []float64
 	var total seen
 	var stayed time.Duration
@@ -144,7 +144,7 @@ func (s *siege) logIn(e *engine, side int, stop <-chan struct{}) {
 		case <-tick.C:
 		}
 		begin := time.Now()
-		c, err := e.dial("127.0.0.1", appUser)
+		c, err := e.dial(appUser)
 		if err != nil {
 			s.turnedAway[side]++
 			continue

@@ -34,20 +34,20 @@ type load struct {
 func (e *engine) newLoad() (*load, error) {
 	l := &load{engine: e}
 	for range connections {
-		c, err := e.dial("127.0.0.1", appUser)
+		c, err := e.dial(appUser)
 		if err != nil {
-			return nil, errors.Join(err, l.close())
+			l.close()
+			return nil, err
 		}
 		l.clients = append(l.clients, c)
 	}
 	return l, nil
 }
 
-func (l *load) close() error {
+func (l *load) close() {
 	for _, c := range l.clients {
 		c.close()
 	}
-	return nil
 }
 
 // round is what a round showed.

@@ -17,7 +17,7 @@ const (
 	// answered at once, and the eleventh would wait.
 	logins     = 100_000
 	fromSource = 10
-	// longPassword takes about a microsecond longer to hash and to carry.
+	// longPassword takes some microseconds longer to hash and to carry.
 	longPassword = 1 << 10
 	// maxZ is chance once in a thousand times; maxT is what those who look for
 	// leaks of time take for one.
@@ -73,7 +73,7 @@ func measureLogins(o options, r *harness.Report) (goals [][]string, err error) {
 	r.Add(harness.Table("Logins that fail",
 		fmt.Sprintf("From writing AUTH to its answer, over TLS, in an order drawn anew on each connection, %d from each source address of the loopback network, which is what the throttle answers at once: %d failed logins in all. "+
 			"a − b is the median of the connections' differences of medians. \"a is slower\" is how often a try of a takes longer than one of b, 0.5 where nothing tells them apart; t is of the values below the ninetieth percentile. "+
-			"The second row compares one kind with itself, the third with what takes a microsecond longer: what the method sees where there is nothing, and where there is little.",
+			"The second row compares one kind with itself, the third with one that takes some microseconds longer to carry and to hash: what the method sees where there is nothing, and where there is little.",
 			fromSource, failures), rows))
 	return goals, nil
 }
