@@ -72,6 +72,7 @@ func clientCommands() []*Command {
 		connection("client|info", 2, flags, "slow connection", clientInfo),
 		connection("client|no-evict", 3, Admin|flags, "admin slow dangerous connection", clientOnOff),
 		connection("client|no-touch", 3, flags, "slow connection", clientOnOff),
+		connection("client|unblock", -3, Admin|flags, "admin slow dangerous connection", clientUnblock),
 		connection("client|help", 2, Loading|Stale, "slow connection", help(
 			"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"GETNAME",
@@ -86,6 +87,8 @@ func clientCommands() []*Command {
 			"    * LIB-VER: the client lib version.",
 			"SETNAME <name>",
 			"    Assign the name <name> to the current connection.",
+			"UNBLOCK <clientid> [TIMEOUT|ERROR]",
+			"    Unblock the specified blocked client.",
 			"NO-EVICT (ON|OFF)",
 			"    Protect current client connection from eviction.",
 			"NO-TOUCH (ON|OFF)",
@@ -289,6 +292,24 @@ func clientSetInfo(s Session, argv [][]byte) reply.Reply {
 
 func clientInfo(s Session, _ [][]byte) reply.Reply {
 	return reply.Verbatim(strings.TrimSuffix(s.Describe(), "\n") + "\n")
+}
+
+func clientUnblock(s Session, argv [][]byte) reply.Reply {
+	answer := reply.NullArray
+	switch {
+	case len(argv) == 3 || len(argv) == 4 && is(argv[3], "TIMEOUT"):
+	case len(argv) == 4 && is(argv[3], "ERROR"):
+		answer = reply.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+	case len(argv) == 4:
+		return fail(textError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"))
+	default:
+		return fail(errSubcommand(argv))
+	}
+	id, err := integer(argv[2])
+	if err != nil {
+		return fail(err)
+	}
+	return truth(s.Unblock(id, answer))
 }
 
 // clientOnOff serves the modes that concern eviction, of which there is none.

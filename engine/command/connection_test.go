@@ -33,19 +33,20 @@ type session struct {
 	closed, reset   bool
 }
 
-func (s *session) ID() int64               { return 7 }
-func (s *session) Proto() int              { return s.proto }
-func (s *session) SetProto(p int)          { s.proto = p }
-func (s *session) Name() string            { return s.name }
-func (s *session) SetName(n string)        { s.name = n }
-func (s *session) SetLib(name, v string)   { s.lib += name + "/" + v + " " }
-func (s *session) User() string            { return s.user }
-func (s *session) Subscriber() Subscriber  { return deaf{} }
-func (s *session) Transactor() Transactor  { return hasty{} }
-func (s *session) Reset()                  { s.reset = true }
-func (s *session) CloseAfterReply()        { s.closed = true }
-func (s *session) Describe() string        { return "id=7" }
-func (s *session) Info(of []string) string { return "# " + strings.Join(of, ",") }
+func (s *session) ID() int64                       { return 7 }
+func (s *session) Proto() int                      { return s.proto }
+func (s *session) SetProto(p int)                  { s.proto = p }
+func (s *session) Name() string                    { return s.name }
+func (s *session) SetName(n string)                { s.name = n }
+func (s *session) SetLib(name, v string)           { s.lib += name + "/" + v + " " }
+func (s *session) User() string                    { return s.user }
+func (s *session) Subscriber() Subscriber          { return deaf{} }
+func (s *session) Transactor() Transactor          { return hasty{} }
+func (s *session) Unblock(int64, reply.Reply) bool { return false }
+func (s *session) Reset()                          { s.reset = true }
+func (s *session) CloseAfterReply()                { s.closed = true }
+func (s *session) Describe() string                { return "id=7" }
+func (s *session) Info(of []string) string         { return "# " + strings.Join(of, ",") }
 func (s *session) Authenticate(user, password string) error {
 	if password != "secret" {
 		return ErrAuth

@@ -34,6 +34,12 @@ func errArity(name string) textError {
 	return errorf("ERR wrong number of arguments for '%s' command", name)
 }
 
+// errSubcommand is what some commands answer where others say that there are too
+// many arguments.
+func errSubcommand(argv [][]byte) textError {
+	return errorf("ERR unknown subcommand or wrong number of arguments for '%.128s'. Try %s HELP.", cstring(argv[1]), strings.ToUpper(cstring(argv[0])))
+}
+
 func errExpireTime(name string) textError {
 	return errorf("ERR invalid expire time in '%s' command", name)
 }

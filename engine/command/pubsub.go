@@ -186,7 +186,7 @@ func publish(k ChannelKind) runner {
 func activeChannels(k ChannelKind) runner {
 	return func(s Session, argv [][]byte) reply.Reply {
 		if len(argv) > 3 {
-			return fail(errorf("ERR unknown subcommand or wrong number of arguments for '%.128s'. Try %s HELP.", cstring(argv[1]), strings.ToUpper(string(argv[0]))))
+			return fail(errSubcommand(argv))
 		}
 		names := []reply.Reply{}
 		for _, channel := range s.Subscriber().Active(k) {

@@ -87,8 +87,11 @@ type Session interface {
 	CloseAfterReply()
 	Describe() string              // the CLIENT INFO line
 	Info(sections []string) string // the text of INFO
-	Subscriber() Subscriber        // for publish/subscribe
-	Transactor() Transactor        // for transactions
+	// Unblock ends the waiting of the connection with that ID, which gets the
+	// answer; it says whether that one waited.
+	Unblock(id int64, answer reply.Reply) bool
+	Subscriber() Subscriber // for publish/subscribe
+	Transactor() Transactor // for transactions
 }
 
 var table = map[string]*Command{}

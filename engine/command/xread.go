@@ -1,6 +1,9 @@
 package command
 
 import (
+	"bytes"
+	"strconv"
+
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
@@ -37,13 +40,25 @@ type xread struct {
 	count     int64 // 0 for all
 }
 
+// xreadWaiting is XREAD with BLOCK.
+type xreadWaiting struct {
+	*xread
+	name    []byte
+	timeout int64 // ms
+}
+
 func parseXread(argv [][]byte) (machine.Op, error) {
 	op := &xread{}
+	block := int64(-1)
 	for i := 1; i < len(argv); i++ {
 		more := len(argv) - 1 - i
 		switch arg := argv[i]; {
 		case is(arg, "BLOCK") && more > 0:
-			return nil, textError("ERR XREAD with BLOCK is not supported")
+			i++
+			var err error
+			if block, err = parseMilliseconds(argv[i]); err != nil {
+				return nil, err
+			}
 		case is(arg, "COUNT") && more > 0:
 			i++
 			n, err := integer(argv[i])
@@ -56,6 +71,9 @@ func parseXread(argv [][]byte) (machine.Op, error) {
 				return nil, textError("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
 			}
 			op.keys, op.ids = argv[i+1:][:more/2], argv[i+1+more/2:]
+			if block >= 0 {
+				return &xreadWaiting{op, argv[0], block}, nil
+			}
 			return op, nil
 		case is(arg, "GROUP") && more > 1:
 			return nil, textError("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
@@ -120,6 +138,60 @@ func (op *xread) Apply(tx *machine.Tx) reply.Reply {
 		return reply.NullArray
 	}
 	return reply.PairedMap(served...)
+}
+
+// Timeout implements Waiter.
+func (op *xreadWaiting) Timeout() int64 { return op.timeout }
+
+// Keys implements Waiter.
+func (op *xreadWaiting) Keys() [][]byte { return op.keys }
+
+// Takes implements Waiter: nothing, however much it reads.
+func (op *xreadWaiting) Takes() int64 { return 0 }
+
+// Begin implements Waiter. What "$" means is decided now.
+func (op *xreadWaiting) Begin(tx *machine.Tx) (Waiter, reply.Reply, bool) {
+	_, ids, err := op.behind(tx)
+	if err != nil {
+		return op, fail(err), true
+	}
+	if answer := op.Apply(tx); answer.Kind != reply.KindNullArray {
+		return op, answer, true
+	}
+	since := &xread{keys: op.keys, count: op.count}
+	for _, id := range ids {
+		since.ids = append(since.ids, formatID(id).Str)
+	}
+	return &xreadWaiting{since, op.name, op.timeout}, reply.Reply{}, false
+}
+
+// Ready implements Waiter.
+func (op *xreadWaiting) Ready(tx *machine.Tx, key []byte) (entries int64) {
+	one := *op.xread
+	one.keys, one.ids, one.count = [][]byte{key}, [][]byte{op.since(key)}, 1
+	if one.Apply(tx).Kind != reply.KindPairedMap {
+		return 0
+	}
+	return 1
+}
+
+// since is the ID behind which the key is read.
+func (op *xreadWaiting) since(key []byte) []byte {
+	for i := range op.keys {
+		if bytes.Equal(op.keys[i], key) {
+			return op.ids[i]
+		}
+	}
+	return nil
+}
+
+// Call implements Waiter.
+func (op *xreadWaiting) Call(key []byte) [][]byte {
+	call := [][]byte{op.name}
+	if op.count > 0 {
+		call = append(call, []byte("COUNT"), strconv.AppendInt(nil, op.count, 10))
+	}
+	return append(call, []byte("STREAMS"), key, op.since(key))
 }
 
 // entriesOf lists entries from first to last inclusive; a count of 0 is all.

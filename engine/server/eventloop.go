@@ -37,8 +37,9 @@ type loop struct {
 	asleep bool     // the poller is to be woken
 
 	hub     *hub
-	again   []*session // go on in the next turn without anything happening
-	batch   *batch     // gathering
+	queues  map[string]*queue // of those that wait for a key
+	again   []*session        // go on in the next turn without anything happening
+	batch   *batch            // gathering
 	spare   *batch
 	buffers [][]byte
 	keys    []acl.Key // room for those of a command
@@ -65,7 +66,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), queues: map[string]*queue{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

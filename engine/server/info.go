@@ -97,7 +97,7 @@ func (s *Server) infoClients(Facts) []field {
 		{"unauthenticated_clients", st.Unauthenticated},
 		{"maxclients", s.opts.Limits.MaxClients},
 		{"client_buffer_bytes", st.Buffered},
-		{"blocked_clients", 0},
+		{"blocked_clients", s.parked.Load()},
 	}
 }
 

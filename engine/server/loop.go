@@ -36,10 +36,13 @@ type barrier struct {
 }
 
 // serve lets the session go on until it has to wait: for input, for the
-// executor, for the client to take its replies, for the end of a hold, or for
-// the loop's next turn.
+// executor, for the client to take its replies, for the end of a hold, for data
+// that a command waits for, or for the loop's next turn.
 func (c *session) serve() {
 	c.serveMore()
+	if c.parked != nil {
+		c.attend()
+	}
 	c.settle()
 }
 
@@ -85,7 +88,9 @@ func (c *session) yield() {
 }
 
 // free tells whether nothing keeps the session from going on.
-func (c *session) free() bool { return c.joined && !c.executing && !c.blocked && !c.held && !c.ended }
+func (c *session) free() bool {
+	return c.joined && !c.executing && !c.blocked && !c.held && !c.ended && c.parked == nil
+}
 
 // next returns the next complete request. Without one it has read all that
 // there was, or enough for this turn.
@@ -130,7 +135,7 @@ func (c *session) gather() (served int) {
 		served++
 		c.progressAt = c.loop.now
 		cmd, item, refusal := c.prepare(argv)
-		if cmd == nil || cmd.Parse == nil || cmd.Heavy() {
+		if cmd == nil || cmd.Parse == nil || cmd.Heavy() || waits(item) {
 			c.barrier = &barrier{cmd: cmd, argv: argv, item: item, refusal: refusal}
 			break
 		}
@@ -142,6 +147,11 @@ func (c *session) gather() (served int) {
 	c.srv.counters.commands.Add(int64(served))
 	c.execute(from, bytes, writes)
 	return served
+}
+
+func waits(item machine.Item) bool {
+	_, ok := item.Op.(command.Waiter)
+	return ok
 }
 
 // sizeOf is what arguments take in memory: a million empty ones are not nothing.
@@ -176,8 +186,13 @@ func (c *session) executed(items []machine.Item, err error) {
 	switch {
 	case c.ended:
 	case err != nil:
+		if c.parked != nil {
+			c.parked.leave()
+		}
 		c.write(reply.Error(errStopping.Error()))
 		c.barrier, c.closing = nil, true
+	case c.parked != nil:
+		c.parked.tried(items[0])
 	default:
 		if c.executes != nil {
 			items[0].Reply = c.conclude(items[0].Reply)
@@ -200,6 +215,8 @@ func (c *session) pass() (heavy bool) {
 		c.exec()
 	case b.cmd.Run != nil:
 		c.write(b.cmd.Run(c, b.argv))
+	case waits(b.item):
+		c.park(b)
 	default:
 		// Alone: others get their turn in between, and one such reply is in
 		// memory at a time.

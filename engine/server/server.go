@@ -53,6 +53,7 @@ type Server struct {
 	counters  counters
 	draining  atomic.Bool
 	buffered  atomic.Int64 // bytes of all sessions' buffers
+	parked    atomic.Int64 // sessions that wait for data
 
 	replyTimeout time.Duration // writeTimeout, but for tests
 

@@ -16,6 +16,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
+	"github.com/coffer-dev/coffer/engine/reply"
 )
 
 // Limits before authentication.
@@ -57,6 +58,7 @@ type session struct {
 	multi    *transaction // between MULTI and EXEC
 	executes *transaction // between EXEC and its reply
 	watched  watched
+	parked   *parked // what waits for data
 
 	subscribed subscribed
 	pushed     bool // there are messages in out that the loop is to write
@@ -159,6 +161,9 @@ func (c *session) end() {
 	c.ended = true
 	c.unsubscribeAll()
 	c.Unwatch()
+	if c.parked != nil {
+		c.parked.leave()
+	}
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
@@ -333,6 +338,23 @@ func (c *session) Describe() string {
 		flags, len(c.Subscriptions(command.Channel)), len(c.Subscriptions(command.ChannelPattern)), len(c.Subscriptions(command.ShardChannel)), queued,
 		c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()
+}
+
+// Unblock implements command.Session.
+func (c *session) Unblock(id int64, answer reply.Reply) bool {
+	c.srv.mu.Lock()
+	var found *session
+	for other := range c.srv.sessions {
+		if other.id == id {
+			found = other
+		}
+	}
+	c.srv.mu.Unlock()
+	if found == nil || found.parked == nil {
+		return false
+	}
+	found.parked.end(answer)
+	return true
 }
 
 // Info implements command.Session.

@@ -5,6 +5,10 @@ import "slices"
 // Watch tells whether any of its keys has changed since it was added. It is its
 // owner's, no part of the state, and needs the store's lock as all of it does.
 type Watch struct {
+	// Changed is called when a key changes, for each key once; nil for nobody.
+	// Expiry is no change.
+	Changed func()
+
 	store   *Store
 	marks   []*mark
 	touched bool
@@ -76,6 +80,9 @@ func (s *Store) touch(key []byte) {
 	}
 	for _, m := range s.watched[string(key)] {
 		m.watch.touched, m.at = true, -1
+		if m.watch.Changed != nil {
+			m.watch.Changed()
+		}
 	}
 	delete(s.watched, string(key))
 }

@@ -104,6 +104,9 @@ func (r *Reader) makeRoom() {
 // the request in progress.
 func (r *Reader) Size() int64 { return int64(len(r.buf)+cap(r.bulk)) + r.arrived }
 
+// Room says that Fill can read something although nothing is taken by Next.
+func (r *Reader) Room() bool { return r.end-r.start < maxBuffer }
+
 // Idle says that no request is in progress: neither parsed nor buffered.
 func (r *Reader) Idle() bool { return r.start == r.end && r.want == 0 }
 

@@ -105,6 +105,7 @@ func (s *session) User() string                      { return "default" }
 func (s *session) Authenticate(string, string) error { return command.ErrAuth }
 func (s *session) Subscriber() command.Subscriber    { return deaf{} }
 func (s *session) Transactor() command.Transactor    { return nil } // the whole engine's alone
+func (s *session) Unblock(int64, reply.Reply) bool   { return false }
 func (s *session) Reset()                            {}
 func (s *session) CloseAfterReply()                  {}
 func (s *session) Describe() string                  { return "id=7" }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,9 +27,10 @@ var pubsubSteps = []struct {
 	{0, "SUNSUBSCRIBE s"}, {0, "SUNSUBSCRIBE"}, {0, "SUNSUBSCRIBE"}, {0, "SUBSCRIBE"}, {1, "PUBLISH a"}, {0, "PSUBSCRIBE *"}, {1, `PUBLISH x ""`}, {0, "RESET"},
 }
 
-// chat is two connections to one server.
+// chat is some connections to one server.
 type chat struct {
-	of       [2]*redis
+	of       [4]*redis
+	id       [4]string
 	password string
 }
 
@@ -65,6 +67,7 @@ func (c *chat) connect(t *testing.T, proto int, dial func() net.Conn) {
 		t.Cleanup(func() { _ = conn.Close() })
 		c.of[i] = &redis{t: t, conn: conn, in: bufio.NewReaderSize(conn, 1<<16)}
 		c.of[i].do(args("AUTH", c.password))
+		c.id[i] = strings.Trim(string(c.of[i].do(args("CLIENT", "ID"))), ":\r\n")
 		if proto == 3 {
 			c.of[i].do(args("HELLO", "3"))
 		}
