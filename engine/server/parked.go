@@ -244,7 +244,9 @@ func (p *parked) leave() {
 }
 
 // attend is what is done for a session that waits: its replies so far are
-// written, and its end is noticed, its client's or its user's.
+// written, and its end is noticed, its client's or its user's. What the client
+// says meanwhile is read as far as there is room: an end that comes behind more
+// than that is seen when the waiting is over.
 func (c *session) attend() {
 	if c.ended || c.executing || c.held || c.blocked && !c.flush() {
 		return
@@ -255,14 +257,13 @@ func (c *session) attend() {
 	if !c.flush() {
 		return
 	}
-	c.input = 0
-	for !c.closing && c.input < turnInput && c.reader.Room() {
+	for !c.closing && c.reader.Room() {
 		if err := c.reader.Fill(countingReader{c}); err != nil {
 			c.closing = !errors.Is(err, errWouldBlock)
 			break
 		}
 	}
-	if c.closing || !c.reader.Room() && c.wire.gone() {
+	if c.closing {
 		c.end()
 	}
 }

@@ -168,10 +168,6 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 }
 
-// gone says that the client has ended its side, though there may be something
-// to read.
-func (w *wire) gone() bool { return w.last }
-
 // send writes to the socket what TLS has written; n is how much it took. What
 // it does not take now is left in out.
 func (w *wire) send() (n int, err error) {

@@ -123,10 +123,6 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// gone would say that the client has ended its side, if it could be told before
-// all is read.
-func (w *wire) gone() bool { return false }
-
 // send has written what TLS has written; n is how much was since the last time.
 // What is being written is left in out.
 func (w *wire) send() (n int, err error) {

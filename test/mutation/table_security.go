@@ -11,6 +11,7 @@ const (
 	serverQuota   = "engine/server/quota.go"
 	serverAudit   = "engine/server/audit.go"
 	transactions  = "engine/server/transaction.go"
+	parked        = "engine/server/parked.go"
 	auditFormat   = "engine/audit/format.go"
 	auditWrite    = "engine/audit/write.go"
 	permissionPkg = "test/conformance/permission"
@@ -167,6 +168,22 @@ var permissions = []safeguard{
 		old: "int64(waiting) > c.srv.opts.Limits.MaxOutputBytes {", new: "false && waiting > 0 {"},
 	{name: "that a connection's end ends its subscriptions", file: "engine/server/session.go", test: "TestNobodyListensAfterTheEnd",
 		old: "c.ended = true\n\tc.unsubscribeAll()", new: "c.ended = true"},
+	{name: "that who is served is asked for permission again", file: parked, test: "TestRulesChangeWhileItWaits",
+		old: "c.identity.Allows(&action) != nil {", new: "c.identity.Allows(&action) != nil && false {"},
+	{name: "that the next is served when one may not be", file: parked, test: "TestRulesChangeWhileItWaits",
+		old: "if tried {\n\t\t\treturn", new: "if true {\n\t\t\treturn"},
+	{name: "that the waiting of who may not connect any more ends", file: parked, test: "TestRevokedWhileItWaits",
+		old: "if !c.mayGoOn() {\n\t\tc.closing = true\n\t}", new: ""},
+	{name: "that who is gone is not served", file: parked, test: "TestWhoIsGoneTakesNothing",
+		old: "c.closing = !errors.Is(err, errWouldBlock)", new: "_ = errors.Is(err, errWouldBlock)"},
+	{name: "the order of those who wait", file: parked, test: "TestServedInOrder",
+		old: "waiters.PushBack(p)", new: "waiters.PushFront(p)"},
+	{name: "that a key is watched again when it has nothing", file: parked, test: "TestServedInOrder",
+		old: "q.watchKey(tx, l, key)", new: ""},
+	{name: "the end of the waiting that comes while it is served", file: parked, test: "TestTheTimeIsUpWhileItIsServed",
+		old: "case p.session.executing:\n\t\tp.over = &r", new: "case p.session.executing:\n\t\tp.answer(r)"},
+	{name: "that what waits is counted", file: serverBuffers, test: "TestWaitingIsCheapAndCounted",
+		old: "n += c.parked.bytes", new: ""},
 	{name: "that EXEC asks for permission again", file: transactions, test: "TestRulesChangeBeforeExec",
 		old: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); denied != nil", new: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); false"},
 	{name: "that EXEC asks whether the session may go on", file: transactions, test: "TestRevokedBeforeExec",
@@ -182,7 +199,7 @@ var permissions = []safeguard{
 	{name: "the bound of what is watched", file: transactions, test: "TestWatchIsBounded",
 		old: "if bytes > maxWatched {", new: "if false {"},
 	{name: "that a connection's end ends its watch", file: serverSession, test: "TestWatchIsBounded",
-		old: "c.unsubscribeAll()\n\tc.Unwatch()\n\tfor", new: "c.unsubscribeAll()\n\tfor"},
+		old: "c.unsubscribeAll()\n\tc.Unwatch()\n\tif", new: "c.unsubscribeAll()\n\tif"},
 	{name: "the record of what EXEC carries out, and not of what is discarded", file: serverAudit, test: "TestAuditOfTransactions",
 		old: "case c.multi != nil && cmd.Queued():\n\t\treturn nil", new: "case false:"},
 }

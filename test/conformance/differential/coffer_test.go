@@ -44,7 +44,11 @@ func (c *coffer) run(argv [][]byte) reply.Reply {
 	}
 	item := machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0}
 	if item.Write {
-		return c.write(item)
+		r := c.write(item)
+		if _, waits := op.(command.Waiter); waits && r.Kind == reply.KindNull {
+			return reply.NullArray // the time is up
+		}
+		return r
 	}
 	items := []machine.Item{item}
 	before := c.machine.Bytes()

@@ -40,13 +40,18 @@ func parties() (all []*party) {
 			"every": func(u *acl.User) { u.Keys = []string{"*"} },
 		} {
 			u := acl.User{Name: role + "-" + pattern, Commands: rules}
-			sum := sha256.Sum256([]byte(u.Name))
-			u.Verifiers = []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}}
+			u.Verifiers = verifiersOf(u.Name)
 			grant(&u)
 			all = append(all, &party{user: u})
 		}
 	}
 	return all
+}
+
+// verifiersOf are those of who has his name as the password.
+func verifiersOf(name string) []acl.Verifier {
+	sum := sha256.Sum256([]byte(name))
+	return []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}}
 }
 
 // admit puts the parties into the engine's users file and logs each in.
@@ -135,7 +140,7 @@ func (p *party) line(t *testing.T) string {
 		t.Fatalf("%s: %v", p.user.Name, err)
 	}
 	line = strings.TrimSpace(line)
-	switch n, _ := strconv.Atoi(line[1:]); {
+	switch n := number(line); {
 	case line[0] == '$' && n >= 0:
 		if _, err := p.in.Discard(n + 2); err != nil {
 			t.Fatal(err)
@@ -146,6 +151,12 @@ func (p *party) line(t *testing.T) string {
 		}
 	}
 	return line
+}
+
+// number is what a line says behind its first character.
+func number(line string) int {
+	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+	return n
 }
 
 // ask sends a command with a PING behind it and returns the first line of the
