@@ -1,102 +1,29 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/hack/cluster/progress"
+	"github.com/coffer-dev/coffer/hack/demo/client/job"
+	"github.com/coffer-dev/coffer/hack/demo/client/report"
 )
 
 const (
-	rotations   = 2
-	stepLimit   = time.Minute // of one part of a rotation
-	clientLabel = "job-name=demo-client"
+	rotations = 2
+	stepLimit = time.Minute // of one part of a rotation
 )
 
-// clientJob is the demo's application: it mounts the connection secret as files, and ends when the ConfigMap
-// demo-client-stop appears in its other mount.
-const clientJob = `
-apiVersion: batch/v1
-kind: Job
-metadata: {name: demo-client, namespace: NAMESPACE}
-spec:
-  backoffLimit: 0
-  template:
-    metadata: {labels: {app: demo-client}}
-    spec:
-      restartPolicy: Never
-      automountServiceAccountToken: false
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
-        fsGroup: 65532
-        seccompProfile: {type: RuntimeDefault}
-      containers:
-      - name: client
-        image: "IMAGE"
-        imagePullPolicy: IfNotPresent
-        args: [--secret=/etc/coffer/connection, --until-file=/etc/demo/stop, --clients=20]
-        securityContext:
-          allowPrivilegeEscalation: false
-          readOnlyRootFilesystem: true
-          capabilities: {drop: [ALL]}
-        volumeMounts:
-        - {name: connection, mountPath: /etc/coffer/connection, readOnly: true}
-        - {name: stop, mountPath: /etc/demo, readOnly: true}
-      volumes:
-      - name: connection
-        secret: {secretName: DATABASE-connection, defaultMode: 0440}
-      - name: stop
-        configMap: {name: demo-client-stop, optional: true}
-`
-
-// report is a line of the client's output.
-type report struct {
-	Commands   int64  `json:"commands"`
-	Failed     int64  `json:"failed"`
-	Generation string `json:"generation"`
-	Rotations  int    `json:"rotations"`
-	Done       bool   `json:"done"`
-}
-
-// watcher follows the client's output.
-type watcher struct {
-	mu       sync.Mutex
-	patterns []string
-	last     report
-	other    string // the last line that is neither
-	ended    chan struct{}
-}
-
-func (w *watcher) see(line string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var r report
-	switch {
-	case json.Unmarshal([]byte(line), &r) == nil:
-		w.last = r
-	case strings.HasSuffix(line, " ok"):
-		w.patterns = append(w.patterns, line)
-	default:
-		w.other = line
-	}
-}
-
-func (w *watcher) state() (patterns string, last report, other string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.Join(w.patterns, " · "), w.last, w.other
+// client is the demo's application.
+func (d *demo) client() job.Client {
+	return job.Client{Name: "demo-client", Namespace: namespace, Image: d.clientRef, Secret: database + "-connection", Clients: 20}
 }
 
 // runClient starts the client, rotates its credentials twice while it works, and lets it end.
@@ -111,8 +38,8 @@ func (d *demo) runClient(ctx context.Context, step *progress.Step) error {
 	if err != nil {
 		return err
 	}
-	working := func() bool { _, last, _ := w.state(); return last.Commands > 0 }
-	if err := w.wait(ctx, step, "work", working); err != nil {
+	working := func() bool { _, last, _ := w.State(); return last.Commands > 0 }
+	if err := wait(ctx, step, w, "work", working); err != nil {
 		return err
 	}
 	for range rotations {
@@ -120,20 +47,21 @@ func (d *demo) runClient(ctx context.Context, step *progress.Step) error {
 			return err
 		}
 	}
-	if _, err := d.kube(ctx, "--namespace", namespace, "create", "configmap", "demo-client-stop", "--from-literal=stop=now"); err != nil {
+	if _, err := d.kube(ctx, "--namespace", namespace, "create", "configmap", d.client().StopConfigMap(), "--from-literal=stop=now"); err != nil {
 		return err
 	}
 	if err := d.deliver(ctx, pod, "stop"); err != nil {
 		return err
 	}
-	if err := w.wait(ctx, step, "end", func() bool { _, last, _ := w.state(); return last.Done }); err != nil {
+	if err := wait(ctx, step, w, "end", func() bool { _, last, _ := w.State(); return last.Done }); err != nil {
 		return err
 	}
 	return d.verdict(ctx, step, w)
 }
 
 func (d *demo) startClient(ctx context.Context) (pod string, err error) {
-	for _, object := range []string{"job/demo-client", "configmap/demo-client-stop"} {
+	client := d.client()
+	for _, object := range []string{"job/" + client.Name, "configmap/" + client.StopConfigMap()} {
 		if _, err := d.kube(ctx, "--namespace", namespace, "delete", object, "--ignore-not-found", "--wait"); err != nil {
 			return "", err
 		}
@@ -143,8 +71,7 @@ func (d *demo) startClient(ctx context.Context) (pod string, err error) {
 		return "", err
 	}
 	defer func() { _ = os.Remove(manifest.Name()) }()
-	text := strings.NewReplacer("NAMESPACE", namespace, "DATABASE", database, "IMAGE", d.clientRef).Replace(clientJob)
-	if _, err := manifest.WriteString(text); err != nil {
+	if _, err := manifest.WriteString(client.Manifest()); err != nil {
 		return "", err
 	}
 	if err := manifest.Close(); err != nil {
@@ -153,19 +80,19 @@ func (d *demo) startClient(ctx context.Context) (pod string, err error) {
 	if _, err := d.kube(ctx, "apply", "--filename", manifest.Name()); err != nil {
 		return "", err
 	}
-	if _, err := d.kube(ctx, "--namespace", namespace, "wait", "--for=create", "--timeout=30s", "pod", "--selector", clientLabel); err != nil {
+	if _, err := d.kube(ctx, "--namespace", namespace, "wait", "--for=create", "--timeout=30s", "pod", "--selector", client.Selector()); err != nil {
 		return "", err
 	}
 	if _, err := d.kube(ctx, "--namespace", namespace, "wait", "--for=jsonpath={.status.containerStatuses[0].started}=true",
-		"--timeout=60s", "pod", "--selector", clientLabel); err != nil {
+		"--timeout=60s", "pod", "--selector", client.Selector()); err != nil {
 		return "", fmt.Errorf("the client does not start (kubectl -n %s describe job demo-client): %w", namespace, err)
 	}
-	name, err := d.kube(ctx, "--namespace", namespace, "get", "pod", "--selector", clientLabel, "--output=name")
+	name, err := d.kube(ctx, "--namespace", namespace, "get", "pod", "--selector", client.Selector(), "--output=name")
 	return strings.TrimSpace(name), err
 }
 
 // follow reads the client's output until it ends.
-func (d *demo) follow(ctx context.Context, pod string) (*watcher, error) {
+func (d *demo) follow(ctx context.Context, pod string) (*report.Output, error) {
 	cmd := exec.CommandContext(ctx, d.kubectl, "--namespace", namespace, "logs", "--follow", pod)
 	cmd.Env = append(os.Environ(), d.env()...)
 	out, err := cmd.StdoutPipe()
@@ -175,22 +102,19 @@ func (d *demo) follow(ctx context.Context, pod string) (*watcher, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	w := &watcher{ended: make(chan struct{})}
+	w := report.Follow(out)
 	go func() {
-		defer close(w.ended)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			w.see(lines.Text())
-		}
+		<-w.Ended()
 		_ = cmd.Wait()
 	}()
 	return w, nil
 }
 
 // wait shows the client's progress until done; a client that fails a command or ends before that is an error.
-func (w *watcher) wait(ctx context.Context, step *progress.Step, what string, done func() bool) error {
+func wait(ctx context.Context, step *progress.Step, w *report.Output, what string, done func() bool) error {
 	deadline := time.After(stepLimit)
 	for {
-		patterns, last, other := w.state()
+		patterns, last, other := w.State()
 		step.Note("%s · %d commands, %d failed, generation %s", patterns, last.Commands, last.Failed, last.Generation)
 		if last.Failed > 0 {
 			return fmt.Errorf("%d of the client's commands failed", last.Failed)
@@ -201,7 +125,7 @@ func (w *watcher) wait(ctx context.Context, step *progress.Step, what string, do
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-w.ended:
+		case <-w.Ended():
 			if done() {
 				return nil
 			}
@@ -214,7 +138,7 @@ func (w *watcher) wait(ctx context.Context, step *progress.Step, what string, do
 }
 
 // rotate asks for new credentials and completes the rotation once the client uses nothing else.
-func (d *demo) rotate(ctx context.Context, step *progress.Step, pod string, w *watcher) error {
+func (d *demo) rotate(ctx context.Context, step *progress.Step, pod string, w *report.Output) error {
 	value := strconv.FormatInt(time.Now().UnixNano(), 10)
 	var before int64
 	_, err := d.waitDatabase(ctx, stepLimit, "idle", func(db *v1alpha1.KVDatabase) bool {
@@ -238,8 +162,8 @@ func (d *demo) rotate(ctx context.Context, step *progress.Step, pod string, w *w
 	if err := d.deliver(ctx, pod, strconv.FormatInt(after, 10)); err != nil {
 		return err
 	}
-	err = w.wait(ctx, step, "take up the new password", func() bool {
-		_, last, _ := w.state()
+	err = wait(ctx, step, w, "take up the new password", func() bool {
+		_, last, _ := w.State()
 		return last.Generation == strconv.FormatInt(after, 10)
 	})
 	if err != nil {
@@ -264,14 +188,14 @@ func (d *demo) annotateDatabase(ctx context.Context, annotation, value string) e
 
 // deliver changes the pod, so that its kubelet looks at the mounted secrets now.
 func (d *demo) deliver(ctx context.Context, pod, value string) error {
-	_, err := d.kube(ctx, "--namespace", namespace, "annotate", pod, "demo.coffer.dev/deliver="+value, "--overwrite")
+	_, err := d.kube(ctx, "--namespace", namespace, "annotate", pod, job.Deliver+"="+value, "--overwrite")
 	return err
 }
 
 // verdict prints what the client did, and fails unless it did all of it well and nothing was restarted meanwhile.
-func (d *demo) verdict(ctx context.Context, step *progress.Step, w *watcher) error {
-	if _, err := d.kube(ctx, "--namespace", namespace, "wait", "--for=condition=Complete", "--timeout=30s", "job/demo-client"); err != nil {
-		_, _, other := w.state()
+func (d *demo) verdict(ctx context.Context, step *progress.Step, w *report.Output) error {
+	if _, err := d.kube(ctx, "--namespace", namespace, "wait", "--for=condition=Complete", "--timeout=30s", "job/"+d.client().Name); err != nil {
+		_, _, other := w.State()
 		return errors.Join(err, errors.New(other))
 	}
 	restarts := 0
@@ -288,7 +212,7 @@ func (d *demo) verdict(ctx context.Context, step *progress.Step, w *watcher) err
 			restarts += n
 		}
 	}
-	patterns, last, _ := w.state()
+	patterns, last, _ := w.State()
 	step.Result("%s\n       rotated %d times under load: %d commands, %d failed, %d restarts", patterns, last.Rotations, last.Commands, last.Failed, restarts)
 	if last.Rotations != rotations || last.Failed != 0 || restarts != 0 {
 		return fmt.Errorf("wanted %d rotations, no failed command and no restart", rotations)

@@ -11,9 +11,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,21 +25,13 @@ import (
 	"github.com/coffer-dev/coffer/hack/demo/client/connection"
 	"github.com/coffer-dev/coffer/hack/demo/client/load"
 	"github.com/coffer-dev/coffer/hack/demo/client/patterns"
+	"github.com/coffer-dev/coffer/hack/demo/client/report"
 )
-
-// line is one line of output while the load runs; the last one has Done.
-type line struct {
-	Commands   int64  `json:"commands"`
-	Failed     int64  `json:"failed"`
-	Generation string `json:"generation"`
-	Rotations  int    `json:"rotations"`
-	Done       bool   `json:"done,omitempty"`
-}
 
 type flags struct {
 	secret, address, untilFile string
 	clients                    int
-	duration                   time.Duration
+	duration, connectionAge    time.Duration
 }
 
 func main() {
@@ -47,6 +41,7 @@ func main() {
 	flag.StringVar(&f.untilFile, "until-file", "", "end cleanly when this file exists")
 	flag.IntVar(&f.clients, "clients", 50, "workers that write and read, each with a connection")
 	flag.DurationVar(&f.duration, "duration", 0, "how long they work; 0 ends after the patterns unless --until-file is given, negative is until SIGTERM")
+	flag.DurationVar(&f.connectionAge, "connection-age", 0, "after which a connection is made anew, with a handshake; 0 keeps it for as long as it works")
 	flag.Parse()
 	// go-redis would log each connection that waits for its AUTH.
 	logging.Disable()
@@ -74,8 +69,12 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 	watching, done := context.WithCancel(context.WithoutCancel(ctx))
 	defer done()
 	go func() { _ = source.Watch(watching) }()
-	db := redis.NewClient(source.Options(f.clients, f.address))
+	options := source.Options(f.clients, f.address)
+	options.ConnMaxLifetime, options.ConnMaxLifetimeJitter = f.connectionAge, f.connectionAge/2
+	db := redis.NewClient(options)
 	defer func() { _ = db.Close() }()
+	var dialled dials
+	db.AddHook(&dialled)
 
 	if err := runPatterns(context.WithoutCancel(ctx), db, out); err != nil {
 		return err
@@ -88,22 +87,43 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 	work := &load.Load{DB: db, Workers: f.clients, Run: fmt.Sprintf("load:%d", time.Now().UnixNano())}
 	ended := make(chan struct{})
 	go func() { work.Until(ctx); close(ended) }()
-	report := func(last bool) error {
+	tell := func(last bool) error {
 		commands, failed := work.Counts()
-		return json.NewEncoder(out).Encode(line{commands, failed, source.Generation(), rotations, last})
+		secret := source.Secret()
+		return json.NewEncoder(out).Encode(report.Line{Commands: commands, Failed: failed, Connections: dialled.Load(),
+			Generation: secret.Generation, Authorities: secret.Authorities, Rotations: rotations, Done: last})
 	}
 	for tick := time.NewTicker(time.Second); ; {
 		select {
 		case <-changed:
 			rotations++
 		case <-tick.C:
-			if err := report(false); err != nil {
+			if err := tell(false); err != nil {
 				return fmt.Errorf("writing the report: %w", err)
 			}
 		case <-ended:
-			return errors.Join(report(true), verdict(work))
+			return errors.Join(tell(true), verdict(work))
 		}
 	}
+}
+
+// dials counts connections as they are made.
+type dials struct{ atomic.Int64 }
+
+// DialHook implements redis.Hook.
+func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d.Add(1)
+		return next(ctx, network, addr)
+	}
+}
+
+// ProcessHook implements redis.Hook.
+func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 func runPatterns(ctx context.Context, db *redis.Client, out io.Writer) error {
@@ -111,7 +131,7 @@ func runPatterns(ctx context.Context, db *redis.Client, out io.Writer) error {
 		if err := p.Run(ctx, db); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
-		fmt.Fprintln(out, p.Name, "ok")
+		fmt.Fprintln(out, p.Name+report.Ok)
 	}
 	return nil
 }

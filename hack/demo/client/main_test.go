@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/coffer-dev/coffer/hack/demo/client/report"
 	"github.com/coffer-dev/coffer/test/fixture/pki"
 	"github.com/coffer-dev/coffer/test/fixture/redisserver"
 )
@@ -125,7 +128,9 @@ func TestClientFollowsRotationsWithoutAFailedCommand(t *testing.T) {
 	defer stop()
 	var out, warn bytes.Buffer
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, flags{secret: dir, address: o.addr, clients: 20, duration: -1}, &out, &warn) }()
+	go func() {
+		ended <- run(ctx, flags{secret: dir, address: o.addr, clients: 20, duration: -1, connectionAge: time.Second}, &out, &warn)
+	}()
 	time.Sleep(1500 * time.Millisecond)
 	for g := 2; g <= 4; g++ {
 		o.user(fmt.Sprintf("g%d", g), password(g))
@@ -138,12 +143,19 @@ func TestClientFollowsRotationsWithoutAFailedCommand(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &warn)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	var last line
+	var last report.Line
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 		t.Fatal(err)
 	}
 	if !last.Done || last.Failed != 0 || last.Rotations != 3 || last.Generation != "4" || last.Commands < 1000 {
 		t.Errorf("summary %+v; want done, 3 rotations to generation 4, no failure, at least 1000 commands", last)
+	}
+	// More than the 20 that are open at a time: some were made anew.
+	if last.Connections <= 20 {
+		t.Errorf("%d connections were made", last.Connections)
+	}
+	if sum := sha256.Sum256(bytes.TrimSpace(o.ca)); last.Authorities != hex.EncodeToString(sum[:]) {
+		t.Errorf("the authorities in use are %s, not those of the mount", last.Authorities)
 	}
 	for _, want := range []string{"session store ok", "refresh tokens ok", "login limiter ok", "retention ok", "audit ok"} {
 		if !strings.Contains(out.String(), want+"\n") {

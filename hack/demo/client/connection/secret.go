@@ -4,8 +4,10 @@
 package connection
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +26,8 @@ type Secret struct {
 	Host       string // the name the server's certificate must carry
 	Generation string // of the credentials; empty where the secret has none
 	CA         *x509.CertPool
+	// Authorities tells one ca.crt from another: the SHA-256 of its text, in hex.
+	Authorities string
 }
 
 // Read reads dir. The kubelet swaps the link ..data to a new directory when a
@@ -49,7 +53,8 @@ func Read(dir string) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	s := Secret{Username: u.User.Username(), Host: u.Hostname(), CA: x509.NewCertPool()}
+	sum := sha256.Sum256([]byte(ca))
+	s := Secret{Username: u.User.Username(), Host: u.Hostname(), CA: x509.NewCertPool(), Authorities: hex.EncodeToString(sum[:])}
 	s.Password, _ = u.User.Password()
 	if s.Password == "" {
 		return Secret{}, errors.New("the file uri has no password")
