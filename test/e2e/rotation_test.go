@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/hack/demo/client/load"
 	"github.com/coffer-dev/coffer/hack/demo/client/patterns"
 	"github.com/coffer-dev/coffer/test/fixture"
@@ -78,16 +77,18 @@ func rotationSpecs() {
 		ready(ctx, db)
 		old := db.Status.TLS.Fingerprint
 		Expect(old).To(HaveLen(64))
-		src, address := source(ctx, db)
+		address, err := cluster.Address(ctx, db)
+		Expect(err).NotTo(HaveOccurred())
 		start := time.Now()
 		Expect(cluster.Annotate(ctx, db, v1alpha1.AnnotationRotateTLS, "once")).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(cluster.Reload(ctx, db)).To(Succeed())
 			g.Expect(db.Status.TLS.Fingerprint).NotTo(Equal(old))
-			leaf, err := served(address, src.Secret().TLS())
+			secret, err := cluster.Connection(ctx, db)
 			g.Expect(err).NotTo(HaveOccurred())
-			sum := sha256.Sum256(leaf)
-			g.Expect(db.Status.TLS.Fingerprint).To(Equal(hex.EncodeToString(sum[:])))
+			leaf, err := fixture.Handshake(address, string(secret.Data["host"]), secret.Data["ca.crt"])
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(db.Status.TLS.Fingerprint).To(Equal(instance.Fingerprint(leaf)))
 			g.Expect(db.Status.LastHandled).To(HaveKeyWithValue(v1alpha1.AnnotationRotateTLS, "once"))
 		}, soon, tick).Should(Succeed())
 		figure("renewed certificate served and proven %s after rotate-tls", fixture.Age(start))
@@ -122,7 +123,7 @@ func rotate(ctx context.Context, db *v1alpha1.KVDatabase, address, value string)
 	Expect(login(ctx, db, address, old)).To(Succeed())
 	// A connection that is just being made has read the old secret and shows
 	// only once it has logged in: nobody must have been on it for a while.
-	left := func() (int64, error) { return cluster.SessionsBelow(ctx, db, generation+1) }
+	left := func() (int64, error) { return cluster.SessionsBelow(ctx, db, "default", generation+1) }
 	Eventually(func(g Gomega) {
 		g.Eventually(left, soon, tick).Should(BeZero())
 		g.Consistently(left, "500ms", tick/2).Should(BeZero())
@@ -144,12 +145,7 @@ func login(ctx context.Context, db *v1alpha1.KVDatabase, address, password strin
 	if err != nil {
 		return err
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(secret.Data["ca.crt"])
-	client := redis.NewClient(&redis.Options{Addr: address, Password: password, MaxRetries: -1, DialerRetries: 1,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: db.Name + "." + db.Namespace + ".svc"}})
-	defer client.Close()
-	return client.Ping(ctx).Err()
+	return fixture.LoginWith(ctx, secret, address, password)
 }
 
 // scrape reads the metrics port as a monitor does.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"os"
 	"os/exec"
@@ -158,14 +157,4 @@ func source(ctx context.Context, db *v1alpha1.KVDatabase) (*connection.Source, s
 	address, err := cluster.Address(ctx, db)
 	Expect(err).NotTo(HaveOccurred())
 	return s, address
-}
-
-// served is the leaf that the address serves now.
-func served(address string, config *tls.Config) ([]byte, error) {
-	conn, err := tls.Dial("tcp", address, config)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return conn.ConnectionState().PeerCertificates[0].Raw, nil
 }

@@ -55,13 +55,7 @@ func install(ctx context.Context, values ...string) {
 // installVersion is install for another version.
 func installVersion(ctx context.Context, chart, tag string, values ...string) {
 	GinkgoHelper()
-	args := []string{"upgrade", "--install", "coffer", chart, "--namespace", system, "--create-namespace",
-		"--set", "image.repository=coffer,image.pullPolicy=IfNotPresent,image.tag=" + tag, "--wait", "--timeout", "3m"}
-	for _, v := range values {
-		args = append(args, "--set", v)
-	}
-	out, err := fixture.Helm(ctx, args...)
-	Expect(err).NotTo(HaveOccurred(), out)
+	Expect(fixture.Install(ctx, chart, tag, system, values...)).To(Succeed())
 }
 
 // ready waits until the database is and its Service is reachable from here; it
@@ -94,24 +88,10 @@ func create(ctx context.Context, db *v1alpha1.KVDatabase) {
 	Expect(cluster.Create(ctx, db)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) {
 		if CurrentSpecReport().Failed() {
-			explain(ctx, db)
+			fmt.Fprint(GinkgoWriter, fixture.Explain(ctx, db.Namespace, system, db.Name))
 		}
 		Expect(client.IgnoreNotFound(cluster.Delete(ctx, db))).To(Succeed())
 	})
-}
-
-// explain prints what somebody who looks into a failure wants to see; none of
-// it holds a secret.
-func explain(ctx context.Context, db *v1alpha1.KVDatabase) {
-	for _, args := range [][]string{
-		{"get", "kvdatabase", db.Name, "-n", db.Namespace, "-o", "yaml"},
-		{"get", "pods,pvc,certificates,events", "-n", db.Namespace},
-		{"logs", "-n", db.Namespace, db.Name + "-0", "--tail=40"},
-		{"logs", "-n", system, "-l", "app.kubernetes.io/name=coffer", "--tail=60"},
-	} {
-		out, _ := fixture.Kubectl(ctx, "", args...)
-		fmt.Fprintf(GinkgoWriter, "--- kubectl %v\n%s\n", args, out)
-	}
 }
 
 // rounds is ROUNDS, or few.

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
@@ -13,8 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -67,14 +63,14 @@ func tokenSpecs() {
 		makeToken(ctx, tok)
 		granted(ctx, tok)
 		secret := tokenSecret(ctx, tok)
-		session := tokenClient(secret, address)
+		session := fixture.Client(secret, address)
 		defer session.Close()
 		Expect(session.Set(ctx, "session:2", "x", 0).Err()).To(Succeed())
 		start := time.Now()
 		Expect(cluster.Delete(ctx, tok)).To(Succeed())
 		Eventually(func() error { return session.Get(ctx, "session:2").Err() }, soon, 50*time.Millisecond).ShouldNot(Succeed())
 		figure("open session closed %s after the token's deletion", fixture.Age(start))
-		Expect(attempt(ctx, secret, address)).To(MatchError(ContainSubstring("WRONGPASS")))
+		Expect(fixture.Login(ctx, secret, address)).To(MatchError(ContainSubstring("WRONGPASS")))
 		Eventually(func() error { return cluster.Get(ctx, client.ObjectKeyFromObject(secret), &corev1.Secret{}) }, soon, tick).
 			ShouldNot(Succeed(), "the garbage collector left its secret")
 	})
@@ -94,10 +90,10 @@ func tokenSpecs() {
 		granted(ctx, tok)
 		secret := tokenSecret(ctx, tok)
 		Expect(string(secret.Data["username"])).To(Equal(elsewhere + ".guest"))
-		Expect(attempt(ctx, secret, address)).To(Succeed())
+		Expect(fixture.Login(ctx, secret, address)).To(Succeed())
 
 		allow(ctx, db, "Same")
-		Eventually(func() error { return attempt(ctx, secret, address) }, soon, tick).Should(MatchError(ContainSubstring("WRONGPASS")))
+		Eventually(func() error { return fixture.Login(ctx, secret, address) }, soon, tick).Should(MatchError(ContainSubstring("WRONGPASS")))
 	})
 
 	It("fails no command of 20 clients while its password rotates", func(ctx SpecContext) {
@@ -121,18 +117,18 @@ func tokenSpecs() {
 		Eventually(func() int64 { n, _ := work.Counts(); return n }, soon, tick).Should(BeNumerically(">", 200))
 
 		old := tokenSecret(ctx, tok)
-		noteToken(ctx, tok, v1alpha1.AnnotationRotateCredentials, "once")
+		Expect(cluster.Annotate(ctx, tok, v1alpha1.AnnotationRotateCredentials, "once")).To(Succeed())
 		start := time.Now()
 		Eventually(func() string { return string(tokenSecret(ctx, tok).Data["generation"]) }, soon, 50*time.Millisecond).Should(Equal("2"))
 		figure("token's secret switched %s after the annotation", fixture.Age(start))
-		Expect(attempt(ctx, old, address)).To(Succeed())
-		left := func() (int64, error) { return sessionsOn(ctx, db, "busy", 1) }
+		Expect(fixture.Login(ctx, old, address)).To(Succeed())
+		left := func() (int64, error) { return cluster.SessionsBelow(ctx, db, "busy", 2) }
 		Eventually(func(g Gomega) {
 			g.Eventually(left, soon, tick).Should(BeZero())
 			g.Consistently(left, "500ms", tick/2).Should(BeZero())
 		}, soon, tick).Should(Succeed())
-		noteToken(ctx, tok, v1alpha1.AnnotationRotateComplete, "once")
-		Eventually(func() error { return attempt(ctx, old, address) }, soon, tick).Should(MatchError(ContainSubstring("WRONGPASS")))
+		Expect(cluster.Annotate(ctx, tok, v1alpha1.AnnotationRotateComplete, "once")).To(Succeed())
+		Eventually(func() error { return fixture.Login(ctx, old, address) }, soon, tick).Should(MatchError(ContainSubstring("WRONGPASS")))
 		enough()
 		Eventually(ended, soon).Should(BeClosed())
 		commands, failed := work.Counts()
@@ -143,10 +139,7 @@ func tokenSpecs() {
 
 // accessToken for the keys of the database "shared".
 func accessToken(namespace, name, keys string) *v1alpha1.AccessToken {
-	tok := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	tok.Spec.TargetRef = v1alpha1.TargetRef{Kind: v1alpha1.TargetKVDatabase, Name: "shared"}
-	tok.Spec.KeyValue = &v1alpha1.KeyValueRules{Role: v1alpha1.RoleReadWrite, Keys: []string{keys}}
-	return tok
+	return fixture.Token(namespace, name, "shared", keys)
 }
 
 func makeToken(ctx context.Context, tok *v1alpha1.AccessToken) {
@@ -176,45 +169,8 @@ func tokenSecret(ctx context.Context, tok *v1alpha1.AccessToken) *corev1.Secret 
 	return s
 }
 
-func tokenClient(secret *corev1.Secret, address string) *redis.Client {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(secret.Data["ca.crt"])
-	return redis.NewClient(&redis.Options{Addr: address, Username: string(secret.Data["username"]), Password: string(secret.Data["password"]),
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 1,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: string(secret.Data["host"])}})
-}
-
-// attempt connects once with the secret's credential.
-func attempt(ctx context.Context, secret *corev1.Secret, address string) error {
-	c := tokenClient(secret, address)
-	defer c.Close()
-	return c.Ping(ctx).Err()
-}
-
-func noteToken(ctx context.Context, tok *v1alpha1.AccessToken, key, value string) {
-	GinkgoHelper()
-	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, key, value)
-	Expect(cluster.Patch(ctx, tok, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
-}
-
 func allow(ctx context.Context, db *v1alpha1.KVDatabase, from string) {
 	GinkgoHelper()
 	out, err := fixture.Kubectl(ctx, "", "patch", "kvdb", db.Name, "-n", db.Namespace, "--type=merge", "-p", `{"spec":{"allowedNamespaces":{"from":"`+from+`"}}}`)
 	Expect(err).NotTo(HaveOccurred(), strings.TrimSpace(out))
-}
-
-// sessionsOn counts the member's sessions on one generation of a user.
-func sessionsOn(ctx context.Context, db *v1alpha1.KVDatabase, user string, generation int64) (n int64, err error) {
-	status, err := cluster.Member(ctx, db)
-	if err != nil {
-		return 0, err
-	}
-	for _, u := range status.Credentials.Users {
-		for _, g := range u.Generations {
-			if u.Name == user && g.Number == generation {
-				n += g.Sessions
-			}
-		}
-	}
-	return n, nil
 }
