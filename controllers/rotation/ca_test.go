@@ -280,8 +280,13 @@ func TestNoHandshakeFails(t *testing.T) {
 		if w.next != nil || w.previous != nil || w.r.Rotate != "" && w.current.Trigger != w.r.Rotate {
 			t.Fatalf("seed %d: not at rest: %+v next %+v previous %v", seed, w.current, w.next, w.previous)
 		}
+		for l, key := range w.leaves {
+			if key != w.current.Key {
+				t.Fatalf("seed %d: leaf %s is still of %s after the end, not of %s", seed, l, key, w.current.Key)
+			}
+		}
 		for i, m := range w.members {
-			if !slices.Equal(m.trusts, []string{w.current.Key}) && w.made > 0 && w.leaves["admin"] == w.current.Key {
+			if !slices.Equal(m.trusts, []string{w.current.Key}) && w.made > 0 {
 				t.Fatalf("seed %d: member %d still trusts %v after the end", seed, i, m.trusts)
 			}
 		}
