@@ -67,6 +67,11 @@ mutation: ## Take out each safeguard and see the test that goes red: ONLY=regexp
 sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; prints what replays a failing one
 	@$(GO) run ./test/sim/run --duration $(or $(DURATION),1m) --seed $(or $(SEED),1)
 
+.PHONY: storm
+storm: assets ## Everything rotates under 50 clients while the operator is killed: DURATION=10m SEED=... (root)
+	@hack/preflight storm
+	@hack/on-cluster $(GO) run ./test/storm/run --duration $(or $(DURATION),10m) --seed $(or $(SEED),0)
+
 ##@ Build
 .PHONY: build
 build: ## Both programs into bin/

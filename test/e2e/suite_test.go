@@ -118,6 +118,7 @@ var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 		{"a database", servingSpecs},
 		{"a rotation", rotationSpecs},
 		{"a token", tokenSpecs},
+		{"a storm", stormSpecs},
 		{"a crash", crashSpecs},
 		{"bad input", badInputSpecs},
 		{"a change by hand", repairSpecs},

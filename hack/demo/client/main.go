@@ -90,8 +90,12 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 	tell := func(last bool) error {
 		commands, failed := work.Counts()
 		secret := source.Secret()
-		return json.NewEncoder(out).Encode(report.Line{Commands: commands, Failed: failed, Connections: dialled.Load(),
-			Generation: secret.Generation, Authorities: secret.Authorities, Rotations: rotations, Done: last})
+		line := report.Line{Commands: commands, Failed: failed, Connections: dialled.Load(),
+			Generation: secret.Generation, Authorities: secret.Authorities, Rotations: rotations, Done: last}
+		if errs := work.Errors(); len(errs) > 0 {
+			line.Error = errs[0].Error()
+		}
+		return json.NewEncoder(out).Encode(line)
 	}
 	for tick := time.NewTicker(time.Second); ; {
 		select {
