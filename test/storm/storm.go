@@ -33,6 +33,8 @@ const (
 	settled = time.Second
 	// connectionAge makes clients connect anew, and so verify the server.
 	connectionAge = 4 * time.Second
+	// turn is the pause of a client, which leaves the machine to what rotates.
+	turn = 20 * time.Millisecond
 )
 
 // Options of a storm.
@@ -193,7 +195,7 @@ func (d *database) start(ctx context.Context) error {
 		}
 		d.report.Applications++
 		c.application = &application{storm: d.storm, client: job.Client{Name: "uses-" + c.secret, Namespace: d.Namespace, Image: images.DemoClient,
-			Secret: c.secret, Clients: clients, ConnectionAge: connectionAge}}
+			Secret: c.secret, Clients: clients, ConnectionAge: connectionAge, Pause: turn}}
 		if err := c.application.start(ctx); err != nil {
 			return err
 		}

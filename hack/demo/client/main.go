@@ -32,6 +32,7 @@ type flags struct {
 	secret, address, untilFile string
 	clients                    int
 	duration, connectionAge    time.Duration
+	pause                      time.Duration
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&f.clients, "clients", 50, "workers that write and read, each with a connection")
 	flag.DurationVar(&f.duration, "duration", 0, "how long they work; 0 ends after the patterns unless --until-file is given, negative is until SIGTERM")
 	flag.DurationVar(&f.connectionAge, "connection-age", 0, "after which a connection is made anew, with a handshake; 0 keeps it for as long as it works")
+	flag.DurationVar(&f.pause, "pause", 0, "of each worker between two turns of some commands; 0 works as fast as it goes")
 	flag.Parse()
 	// go-redis would log each connection that waits for its AUTH.
 	logging.Disable()
@@ -84,7 +86,7 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 	}
 	ctx, cancel := until(ctx, f)
 	defer cancel()
-	work := &load.Load{DB: db, Workers: f.clients, Run: fmt.Sprintf("load:%d", time.Now().UnixNano())}
+	work := &load.Load{DB: db, Workers: f.clients, Run: fmt.Sprintf("load:%d", time.Now().UnixNano()), Pause: f.pause}
 	ended := make(chan struct{})
 	go func() { work.Until(ctx); close(ended) }()
 	tell := func(last bool) error {

@@ -14,6 +14,7 @@ type Client struct {
 	Secret          string        // that it mounts
 	Clients         int           // that work at a time
 	ConnectionAge   time.Duration // after which a connection is made anew; 0 for never
+	Pause           time.Duration // of each between two turns
 }
 
 // Selector finds the client's pod.
@@ -28,7 +29,7 @@ const Deliver = "demo.coffer.dev/deliver"
 // Manifest is the Job in YAML. Its pod is admitted under the restricted profile.
 func (c Client) Manifest() string {
 	return strings.NewReplacer("NAMESPACE", c.Namespace, "NAME", c.Name, "SECRET", c.Secret, "STOP", c.StopConfigMap(), "IMAGE", c.Image,
-		"CLIENTS", fmt.Sprint(c.Clients), "AGE", c.ConnectionAge.String()).Replace(manifest)
+		"CLIENTS", fmt.Sprint(c.Clients), "AGE", c.ConnectionAge.String(), "PAUSE", c.Pause.String()).Replace(manifest)
 }
 
 const manifest = `
@@ -52,7 +53,7 @@ spec:
       - name: client
         image: "IMAGE"
         imagePullPolicy: IfNotPresent
-        args: [--secret=/etc/coffer/connection, --until-file=/etc/demo/stop, --clients=CLIENTS, --connection-age=AGE]
+        args: [--secret=/etc/coffer/connection, --until-file=/etc/demo/stop, --clients=CLIENTS, --connection-age=AGE, --pause=PAUSE]
         securityContext:
           allowPrivilegeEscalation: false
           readOnlyRootFilesystem: true

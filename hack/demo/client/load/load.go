@@ -24,7 +24,8 @@ const maxErrors = 10
 type Load struct {
 	DB      *redis.Client
 	Workers int
-	Run     string // prefix of this run's keys
+	Run     string        // prefix of this run's keys
+	Pause   time.Duration // of each worker between two turns
 
 	commands, failed atomic.Int64
 	mu               sync.Mutex
@@ -65,6 +66,7 @@ func (l *Load) work(stop context.Context, prefix string) {
 		if turn%8 == 0 {
 			l.did(3, l.pipelined(ctx, key, value))
 		}
+		time.Sleep(l.Pause)
 	}
 	l.did(1, l.DB.Del(ctx, prefix+":counter").Err())
 }
