@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"math/bits"
 
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -247,25 +246,36 @@ func (bitpos) firstError(args [][]byte, err error) error {
 	return err
 }
 
+type bitOperator int
+
+const (
+	bitAnd bitOperator = iota
+	bitOr
+	bitXor
+	bitNot
+)
+
 type bitop struct {
-	combine func(a, b byte) byte // nil for NOT
-	key     []byte
-	keys    [][]byte
+	operator bitOperator
+	key      []byte
+	keys     [][]byte
 }
 
 func parseBitop(argv [][]byte) (machine.Op, error) {
 	op := &bitop{key: argv[2], keys: argv[3:]}
 	switch name := argv[1]; {
 	case is(name, "AND"):
-		op.combine = func(a, b byte) byte { return a & b }
+		op.operator = bitAnd
 	case is(name, "OR"):
-		op.combine = func(a, b byte) byte { return a | b }
+		op.operator = bitOr
 	case is(name, "XOR"):
-		op.combine = func(a, b byte) byte { return a ^ b }
+		op.operator = bitXor
 	case !is(name, "NOT"):
 		return nil, errSyntax
 	case len(op.keys) != 1:
 		return nil, textError("ERR BITOP NOT must be called with a single source key.")
+	default:
+		op.operator = bitNot
 	}
 	return op, nil
 }
@@ -278,34 +288,78 @@ func (op *bitop) Needs(tx *machine.Tx) (size int64) {
 	return size
 }
 
-// Apply implements machine.Op.
-func (op *bitop) Apply(tx *machine.Tx) reply.Reply {
-	var result []byte
-	for n, key := range op.keys {
+// sources are the strings, each once, with how often they are named; and the
+// length of the longest one.
+func (op *bitop) sources(tx *machine.Tx) (sources []bitSource, longest int, err error) {
+	places := map[string]int{}
+	for _, key := range op.keys {
+		at, again := places[string(key)]
+		if again {
+			sources[at].times++
+			continue
+		}
 		v, _, err := readString(tx, key)
 		if err != nil {
-			return fail(err)
+			return nil, 0, err
 		}
-		if grow := len(v) - len(result); n == 0 {
-			result = bytes.Clone(v)
-		} else if grow > 0 {
-			result = append(result, make([]byte, grow)...)
+		places[string(key)] = len(sources)
+		sources, longest = append(sources, bitSource{v, 1}), max(longest, len(v))
+	}
+	return sources, longest, nil
+}
+
+type bitSource struct {
+	bits  []byte
+	times int
+}
+
+// Apply implements machine.Op. What it takes is bounded by the strings that
+// there are, however often each is named and however short the others are.
+func (op *bitop) Apply(tx *machine.Tx) reply.Reply {
+	sources, longest, err := op.sources(tx)
+	if err != nil {
+		return fail(err)
+	}
+	if longest == 0 {
+		tx.Store.Delete(op.key, tx.Now)
+		return reply.Integer(0)
+	}
+	result := make([]byte, longest)
+	op.into(result, sources)
+	tx.Store.Put(op.key, store.String(result), 0)
+	return reply.Integer(int64(longest))
+}
+
+// into combines the sources in result, which is empty and as long as the longest.
+func (op *bitop) into(result []byte, sources []bitSource) {
+	switch first := sources[0].bits; op.operator {
+	case bitNot:
+		for i, b := range first {
+			result[i] = ^b
 		}
-		for i := range result {
-			switch {
-			case op.combine == nil:
-				result[i] = ^result[i]
-			case n > 0 && i < len(v):
-				result[i] = op.combine(result[i], v[i])
-			case n > 0:
-				result[i] = op.combine(result[i], 0)
+	case bitAnd:
+		set := copy(result, first) // behind it all is 0
+		for _, s := range sources[1:] {
+			clear(result[min(len(s.bits), set):set])
+			set = min(len(s.bits), set)
+			for i, b := range s.bits[:set] {
+				result[i] &= b
+			}
+		}
+	case bitOr:
+		for _, s := range sources {
+			for i, b := range s.bits {
+				result[i] |= b
+			}
+		}
+	case bitXor:
+		for _, s := range sources {
+			if s.times%2 == 0 {
+				continue
+			}
+			for i, b := range s.bits {
+				result[i] ^= b
 			}
 		}
 	}
-	if len(result) == 0 {
-		tx.Store.Delete(op.key, tx.Now)
-	} else {
-		tx.Store.Put(op.key, store.String(result), 0)
-	}
-	return reply.Integer(int64(len(result)))
 }

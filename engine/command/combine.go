@@ -21,7 +21,8 @@ func init() {
 }
 
 // combine visits what an operation makes of sets, until visit answers false.
-// Every member is visited once.
+// Every member is visited once, but of a union once for each set that has it.
+// What it takes is bounded by the sizes of the sets, however many are named.
 func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byte) bool) error {
 	sets := make([]*store.Set, 0, len(keys))
 	for _, key := range keys {
@@ -34,19 +35,50 @@ func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byt
 	if o == intersection {
 		slices.SortStableFunc(sets, func(a, b *store.Set) int { return a.Len() - b.Len() })
 	}
-	for i, s := range sets {
-		others := sets[1:]
-		switch {
-		case o == union:
-			others = sets[:i] // what they have was visited
-		case i > 0:
-			return nil
+	first, others := sets[0], distinct(sets[1:])
+	switch o {
+	case union:
+		for _, s := range append([]*store.Set{first}, others...) {
+			if !combineOne(o, s, nil, visit) {
+				return nil
+			}
 		}
-		if !combineOne(o, s, others, visit) {
-			return nil
-		}
+		return nil
+	case difference:
+		others = merged(first, others)
 	}
+	combineOne(o, first, others, visit)
 	return nil
+}
+
+// distinct leaves out sets that are named again, which add nothing.
+func distinct(sets []*store.Set) []*store.Set {
+	seen := map[*store.Set]bool{}
+	return slices.DeleteFunc(sets, func(s *store.Set) bool {
+		again := seen[s]
+		seen[s] = true
+		return again
+	})
+}
+
+// merged makes one set of many small ones, of what they have in common with the
+// first: to ask each of them for every member of that would take longer.
+func merged(first *store.Set, others []*store.Set) []*store.Set {
+	size := 0
+	for _, s := range others {
+		size += s.Len()
+	}
+	if size >= first.Len()*len(others) {
+		return others
+	}
+	all := &store.Set{}
+	for _, s := range others {
+		combineOne(intersection, s, []*store.Set{first}, func(member []byte) bool {
+			all.Add(member)
+			return true
+		})
+	}
+	return []*store.Set{all}
 }
 
 // combineOne visits the members of a set that, of an intersection, all others
@@ -66,8 +98,11 @@ func combineOne(o operation, s *store.Set, others []*store.Set, visit func(membe
 // combined serves SUNION, SINTER and SDIFF.
 func combined(o operation) func(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
-		members := gather(tx)
-		if err := combine(tx, o, argv[1:], members.addCopy); err != nil {
+		members, seen := gather(tx), &store.Set{}
+		err := combine(tx, o, argv[1:], func(member []byte) bool {
+			return o == union && !seen.Add(member) || members.addCopy(member)
+		})
+		if err != nil {
 			return fail(err)
 		}
 		return reply.Set(members.items...)
@@ -100,7 +135,11 @@ func sizeOf(tx *machine.Tx, keys ...[]byte) (size int64) {
 // Apply implements machine.Op.
 func (op *combineStore) Apply(tx *machine.Tx) reply.Reply {
 	stored := &store.Set{}
-	if err := combine(tx, op.operation, op.keys, func(member []byte) bool { return stored.Add(member) }); err != nil {
+	err := combine(tx, op.operation, op.keys, func(member []byte) bool {
+		stored.Add(member)
+		return true
+	})
+	if err != nil {
 		return fail(err)
 	}
 	if stored.Len() == 0 {

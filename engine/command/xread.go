@@ -124,14 +124,19 @@ func (op *xread) Apply(tx *machine.Tx) reply.Reply {
 		return fail(err)
 	}
 	var served []reply.Reply
+	rest := *tx
 	for i, s := range streams {
 		first, ok := ids[i].Next()
 		if !ok {
 			continue
 		}
-		entries := entriesOf(tx, s, first, store.MaxID, false, op.count)
-		if len(entries) > 0 {
-			served = append(served, reply.Bulk(op.keys[i]), reply.Array(entries...))
+		entries := reply.Array(entriesOf(&rest, s, first, store.MaxID, false, op.count)...)
+		if len(entries.Items) == 0 {
+			continue
+		}
+		served = append(served, reply.Bulk(op.keys[i]), entries)
+		if rest.MaxReply -= entries.Size(); tx.MaxReply > 0 && rest.MaxReply <= 0 {
+			break // more than anybody gets
 		}
 	}
 	if len(served) == 0 {

@@ -224,8 +224,52 @@ func (op *zcombine) sources(tx *machine.Tx) ([]scored, error) {
 	return all, nil
 }
 
+// maxScores bounds how many scores one command combines for an answer: one that
+// names the same sorted set a million times would serve nobody else for hours.
+// What is stored is bounded by Needs.
+const maxScores = 64 << 20
+
+var errTooManyScores = errorf("ERR the command would combine more than %d scores: name fewer sorted sets, and each once", maxScores)
+
+// work is about how many scores of the sources are looked at.
+func (o operation) work(sources []scored) int64 {
+	all, each := int64(0), int64(sources[0].size())*int64(len(sources))
+	for _, s := range sources {
+		all += int64(s.size())
+	}
+	switch o {
+	case union:
+		return all
+	case intersection:
+		return each
+	}
+	return min(all, each)
+}
+
+// combination is what is made of sorted sets. What is answered and not stored stops
+// where it has become more than anybody gets, what is counted is not kept.
+type combination struct {
+	z       *store.ZSet
+	n       int64
+	counted bool
+	left    int64 // bytes of the reply
+	bound   bool
+}
+
+// add takes up a member that is not there yet, and reports whether there is room
+// for another.
+func (c *combination) add(member []byte, score float64) bool {
+	c.n++
+	if c.counted {
+		return true
+	}
+	c.z.Set(member, score)
+	c.left -= reply.Bulk(member).Size()
+	return !c.bound || c.left >= 0
+}
+
 // combine computes the result.
-func (op *zcombine) combine(tx *machine.Tx) (*store.ZSet, *zcombine, error) {
+func (op *zcombine) combine(tx *machine.Tx) (*combination, *zcombine, error) {
 	sources, err := op.sources(tx)
 	if err != nil {
 		return nil, nil, err
@@ -240,35 +284,41 @@ func (op *zcombine) combine(tx *machine.Tx) (*store.ZSet, *zcombine, error) {
 	if o.operation != difference {
 		slices.SortStableFunc(sources, func(a, b scored) int { return a.size() - b.size() })
 	}
-	z := &store.ZSet{}
+	if op.store == nil && o.work(sources) > maxScores {
+		return nil, nil, errTooManyScores
+	}
+	c := &combination{z: &store.ZSet{}, counted: o.count}
 	if op.store == nil {
-		z = store.UnpackedZSet() // what is answered may be -0
+		c.z = store.UnpackedZSet() // what is answered may be -0
+		c.left, c.bound = tx.MaxReply, tx.MaxReply > 0
 	}
 	switch o.operation {
 	case union:
-		o.union(z, sources)
+		o.union(c, sources)
 	case intersection:
-		o.intersection(z, sources)
+		o.intersection(c, sources)
 	default:
-		o.difference(z, sources)
+		o.difference(c, sources)
 	}
-	return z, o, nil
+	return c, o, nil
 }
 
-func (op *zcombine) union(z *store.ZSet, sources []scored) {
-	for _, s := range sources {
-		s.each(func(member []byte, score float64) bool {
+func (op *zcombine) union(c *combination, sources []scored) {
+	room := true
+	for i := 0; i < len(sources) && room; i++ {
+		sources[i].each(func(member []byte, score float64) bool {
 			score = numberOr0(score)
-			if old, found := z.Score(member); found {
-				score = op.aggregate.of(old, score)
+			if old, found := c.z.Score(member); found {
+				c.z.Set(member, op.aggregate.of(old, score))
+			} else {
+				room = c.add(member, score)
 			}
-			z.Set(member, score)
-			return true
+			return room
 		})
 	}
 }
 
-func (op *zcombine) intersection(z *store.ZSet, sources []scored) {
+func (op *zcombine) intersection(c *combination, sources []scored) {
 	sources[0].each(func(member []byte, score float64) bool {
 		score = numberOr0(score)
 		for _, s := range sources[1:] {
@@ -278,31 +328,50 @@ func (op *zcombine) intersection(z *store.ZSet, sources []scored) {
 			}
 			score = op.aggregate.of(score, other)
 		}
-		z.Set(member, score)
-		return op.limit == 0 || int64(z.Len()) < op.limit
+		return c.add(member, score) && (op.limit == 0 || c.n < op.limit)
 	})
 }
 
-func (op *zcombine) difference(z *store.ZSet, sources []scored) {
-	sources[0].each(func(member []byte, score float64) bool {
-		if !slices.ContainsFunc(sources[1:], func(s scored) bool { _, found := s.score(member); return found }) {
-			z.Set(member, score)
-		}
-		return true
+func (op *zcombine) difference(c *combination, sources []scored) {
+	first, others := sources[0], mergedScores(sources[0], sources[1:])
+	first.each(func(member []byte, score float64) bool {
+		has := func(s scored) bool { _, found := s.score(member); return found }
+		return slices.ContainsFunc(others, has) || c.add(member, score)
 	})
+}
+
+// mergedScores is merged for sorted sets.
+func mergedScores(first scored, others []scored) []scored {
+	size := 0
+	for _, s := range others {
+		size += s.size()
+	}
+	if size >= first.size()*len(others) {
+		return others
+	}
+	all := &store.Set{}
+	for _, s := range others {
+		s.each(func(member []byte, _ float64) bool {
+			if _, found := first.score(member); found {
+				all.Add(member)
+			}
+			return true
+		})
+	}
+	return []scored{{members: all}}
 }
 
 // Apply implements machine.Op.
 func (op *zcombine) Apply(tx *machine.Tx) reply.Reply {
-	z, o, err := op.combine(tx)
+	c, o, err := op.combine(tx)
 	switch {
 	case err != nil:
 		return fail(err)
 	case o.count:
-		return reply.Integer(int64(z.Len()))
+		return reply.Integer(c.n)
 	}
 	members := gather(tx)
-	z.Range(0, z.Len(), false, func(member []byte, score float64) bool {
+	c.z.Range(0, c.z.Len(), false, func(member []byte, score float64) bool {
 		return members.addCopy(member) && (!o.withScores || members.add(reply.Double(score)))
 	})
 	if o.withScores {
@@ -318,9 +387,9 @@ func (op *zcombineStore) Needs(tx *machine.Tx) int64 { return sizeOf(tx, op.keys
 
 // Apply implements machine.Op.
 func (op *zcombineStore) Apply(tx *machine.Tx) reply.Reply {
-	z, _, err := op.combine(tx)
+	c, _, err := op.combine(tx)
 	if err != nil {
 		return fail(err)
 	}
-	return storeZSet(tx, op.store, z)
+	return storeZSet(tx, op.store, c.z)
 }
