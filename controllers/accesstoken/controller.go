@@ -48,6 +48,7 @@ type Reconciler struct {
 	NamespacesUnwatched bool
 
 	numbers credentials.Numbers
+	pauses  pauses
 }
 
 // It follows its own kind and reports on it; from when a token counts is noted

@@ -366,9 +366,15 @@ func (s *scope) observeMembers(ctx context.Context) error {
 		members = append(members, name)
 		hosts[name] = names.MemberHost(i)
 	}
+	target, begun := client.ObjectKeyFromObject(s.db), time.Now()
+	if !s.r.pauses.begin(target, begun) {
+		s.members = silent(members)
+		return nil
+	}
 	s.members = instance.Observe(ctx, members, pods.Items, id, instance.Names{
 		Instance: names.Instance(), Admin: func(member string) string { return hosts[member] },
 	})
+	s.r.pauses.end(target, s.members, time.Now(), time.Since(begun))
 	return nil
 }
 

@@ -24,7 +24,8 @@ import (
 // How soon to look again when nothing that is watched need change.
 const (
 	soon      = 20 * time.Millisecond // after an action of the rotation machine
-	unsettled = 2 * time.Second       // while something that cannot be watched is awaited
+	unsettled = 2 * time.Second       // while something that cannot be watched is awaited,
+	patience  = 30 * time.Second      // and when it has been for long: many such tokens must not keep others waiting
 	rest      = time.Minute           // in steady state: sessions show within it
 )
 
@@ -48,13 +49,13 @@ func (s *scope) report(ctx context.Context, outcome error) error {
 func (s *scope) rest() time.Duration {
 	after := rest
 	if s.problem(nil) != nil {
-		after = unsettled
+		after = s.unsettled()
 	}
 	switch d := s.decision; {
 	case d.Action != nil && (len(s.changes) > 0 || d.Action.DeletePending && s.pending.DeletionTimestamp == nil):
 		after = soon
 	case d.Action != nil:
-		after = unsettled
+		after = s.unsettled()
 	case d.After > 0:
 		after = min(after, d.After)
 	}
@@ -62,6 +63,15 @@ func (s *scope) rest() time.Duration {
 		after = min(after, next.Sub(s.now))
 	}
 	return after
+}
+
+// unsettled is a tenth of the time for which the token has not been ready.
+func (s *scope) unsettled() time.Duration {
+	ready := meta.FindStatusCondition(s.token.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Status == metav1.ConditionTrue {
+		return unsettled
+	}
+	return min(max(unsettled, s.now.Sub(ready.LastTransitionTime.Time)/10), patience)
 }
 
 // problem is the first thing that keeps the token from what is asked for; nil
