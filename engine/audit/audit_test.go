@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -508,12 +509,20 @@ func TestWhatAClientSendsIsBounded(t *testing.T) {
 	if got := Name(strings.Repeat("n", 70) + "\r\n"); got != strings.Repeat("n", 64)+"...(+8 bytes)" {
 		t.Errorf("name %q", got)
 	}
-	l := open(t, vfs.NewMem(), func(o *Options) { o.IsSecret = func(s string) bool { return s == "hunter2" } })
+	// A password of the user's own may be long, and of any bytes.
+	secrets := []string{"hunter2", strings.Repeat("p", 1024), "pass\x01word"}
+	l := open(t, vfs.NewMem(), func(o *Options) { o.IsSecret = func(s string) bool { return slices.Contains(secrets, s) } })
 	defer closeLog(t, l)
-	l.Add(Entry{Operation: Login, Denied: true, Identity: "hunter2"})
-	l.Add(Entry{Operation: Login, Denied: true, Identity: "mallory"})
+	for _, name := range append(secrets, "mallory", strings.Repeat("m", 5000)) {
+		l.Add(Entry{Operation: Login, Denied: true, Identity: Claim(name)})
+	}
 	wait(t, l, func(*adminapi.Audit) bool { return l.queued.Load() == 0 })
-	if r := l.Read(0, 10).Records; len(r) != 2 || r[0].Identity != "(somebody's password)" || r[1].Identity != "mallory" {
-		t.Errorf("%+v", r)
+	var names []string
+	for _, r := range l.Read(0, 10).Records {
+		names = append(names, r.Identity)
+	}
+	const hidden = "(somebody's password)"
+	if want := []string{hidden, hidden, hidden, "mallory", strings.Repeat("m", 64) + "...(+1984 bytes)"}; !slices.Equal(names, want) {
+		t.Errorf("%q", names)
 	}
 }

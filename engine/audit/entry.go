@@ -16,6 +16,9 @@ const (
 	maxKeyBytes = 256
 	// maxName bounds the name of somebody who did not log in, in bytes.
 	maxName = 64
+	// maxClaim is how much of such a name waits to be written: more than a
+	// password has, so that one is known whole.
+	maxClaim = 2048
 	// maxCounts is how many different things are counted at a time, and
 	// countTicks how many ticks they are counted for.
 	maxCounts  = 256
@@ -79,6 +82,10 @@ func writeKey(b *strings.Builder, key []byte) {
 		b.WriteString("...(+" + strconv.Itoa(n) + " bytes)")
 	}
 }
+
+// Claim is what somebody who did not log in calls himself, as an Entry has it.
+// Whether it is a secret is found out when it is written, by Name.
+func Claim(name string) string { return strings.Clone(name[:min(len(name), maxClaim)]) }
 
 // Name bounds what somebody who did not log in calls himself.
 func Name(name string) string {

@@ -22,8 +22,12 @@ func (l *Log) writeQueue() {
 		records := make([]adminapi.AuditRecord, 0, len(entries)+1)
 		for i := range entries {
 			e := &entries[i]
-			if e.Operation == Login && e.Denied && l.opts.IsSecret != nil && l.opts.IsSecret(e.Identity) {
+			switch {
+			case e.Operation != Login || !e.Denied:
+			case l.opts.IsSecret != nil && l.opts.IsSecret(e.Identity):
 				e.Identity = "(somebody's password)"
+			default:
+				e.Identity = Name(e.Identity)
 			}
 			records = append(records, e.record(0, l.opts.Member, 0))
 		}

@@ -96,7 +96,7 @@ func (c *session) recordLogin(user string, reason string, often bool) {
 	}
 	e := c.entry(audit.Login)
 	if reason != "" {
-		e.Identity, e.Generation, e.Denied, e.Reason = audit.Name(user), 0, true, reason
+		e.Identity, e.Generation, e.Denied, e.Reason = audit.Claim(user), 0, true, reason
 	}
 	if often {
 		e.Identity, e.Source = "", c.host
