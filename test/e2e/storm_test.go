@@ -14,7 +14,7 @@ import (
 // stormSpecs have the short form of `make storm`.
 func stormSpecs() {
 	o := storm.Options{Namespace: "coffer-e2e-storm", System: system, Databases: 2, Tokens: 1, Clients: 20,
-		Duration: 30 * time.Second, Calm: 20 * time.Second, Seed: 1}
+		Duration: 30 * time.Second, Calm: 10 * time.Second, Seed: 1}
 
 	BeforeAll(func() {
 		DeferCleanup(func(ctx SpecContext) {

@@ -45,7 +45,7 @@ type Options struct {
 	Tokens    int // of each database
 	Clients   int // that work, over all applications
 	Duration  time.Duration
-	// Calm is the longest time between two deaths of the operator.
+	// Calm is the longest that an operator acts before it is killed.
 	Calm time.Duration
 	// Seed decides what is rotated when, and when the operator dies.
 	Seed uint64

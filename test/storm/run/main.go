@@ -24,7 +24,7 @@ const system = "coffer-system"
 func main() {
 	o := storm.Options{Namespace: "coffer-storm", System: system}
 	flag.DurationVar(&o.Duration, "duration", 10*time.Minute, "how long it blows")
-	flag.DurationVar(&o.Calm, "calm", 45*time.Second, "the longest time between two deaths of the operator")
+	flag.DurationVar(&o.Calm, "calm", time.Minute, "the longest that an operator acts before it is killed")
 	flag.Uint64Var(&o.Seed, "seed", 0, "decides what is rotated and when the operator dies; 0 takes one from the clock")
 	flag.IntVar(&o.Databases, "databases", 3, "how many databases")
 	flag.IntVar(&o.Tokens, "tokens", 2, "how many AccessTokens each database has")
