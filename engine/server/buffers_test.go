@@ -69,11 +69,13 @@ func TestBuffersAreCountedToNothing(t *testing.T) {
 // TestARequestThatDoesNotComeOn is not waited for; one that does, and a client
 // that asks for nothing, are.
 func TestARequestThatDoesNotComeOn(t *testing.T) {
-	f := start(t, func(l *config.Limits) { l.RequestSeconds = 1 })
+	f := start(t, func(l *config.Limits) { l.RequestSeconds = 2 })
 	idle, idleReader := f.login(t)
 	trickle, trickleReader := f.login(t)
 	long, longReader := f.login(t)
-	size := 4 * writeChunk
+	// It comes on until the other is closed and behind it, without a pause.
+	size, chunk := 24*writeChunk, strings.Repeat("x", writeChunk)
+	whole := fmt.Sprintf("$%d\r\n%s\r\n", size, strings.Repeat(chunk, 24))
 	exchange(t, long, longReader, fmt.Sprintf("*2\r\n$4\r\nECHO\r\n$%d\r\n", size), "")
 	begin := time.Now()
 	closed := make(chan error, 1)
@@ -85,7 +87,7 @@ func TestARequestThatDoesNotComeOn(t *testing.T) {
 	for open := true; open; {
 		_, _ = io.WriteString(trickle, "*1")
 		if sent+writeChunk < size {
-			exchange(t, long, longReader, strings.Repeat("x", writeChunk), "")
+			exchange(t, long, longReader, chunk, "")
 			sent += writeChunk
 		}
 		select {
@@ -97,10 +99,13 @@ func TestARequestThatDoesNotComeOn(t *testing.T) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	if took := time.Since(begin); took < time.Second {
+	if took := time.Since(begin); took < 2*time.Second {
 		t.Errorf("it was closed after %v", took)
 	}
-	exchange(t, long, longReader, strings.Repeat("x", size-sent)+"\r\n", fmt.Sprintf("$%d\r\n%s\r\n", size, strings.Repeat("x", size)))
+	for ; sent < size; sent += writeChunk {
+		exchange(t, long, longReader, chunk, "")
+	}
+	exchange(t, long, longReader, "\r\n", whole)
 	exchange(t, idle, idleReader, "PING\r\n", "+PONG\r\n")
 	if got := f.Stats().Slow; got != 1 {
 		t.Errorf("counted %d", got)
