@@ -30,7 +30,7 @@ func (s *scope) apply(ctx context.Context) error {
 		}
 		change, err := step.applier.One(ctx, step.object(in))
 		if err != nil {
-			return stalledBy(err)
+			return apply.StalledBy(err)
 		}
 		if change != nil {
 			s.changes = append(s.changes, *change)

@@ -2,43 +2,24 @@ package accesstoken
 
 import (
 	"fmt"
-	"slices"
 	"time"
-
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
 )
 
-type setter func(kind string, holds bool, reason, message string)
-
 // conditions sets every condition, from the first visit on.
-func (s *scope) conditions(after *v1alpha1.AccessTokenStatus, p *instance.Problem) {
-	ours := map[string]bool{}
-	set := func(kind string, holds bool, reason, message string) {
-		status := metav1.ConditionFalse
-		if holds {
-			status = metav1.ConditionTrue
-		}
-		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: reason, Message: instance.Brief(message, instance.MaxStatus), ObservedGeneration: s.token.Generation,
-		})
-		ours[kind] = true
-	}
-	s.setSummary(set, after.Status, p)
+func (s *scope) conditions(set instance.Setter, line string, p *instance.Problem) {
+	s.setSummary(set, line, p)
 	s.setTarget(set)
 	s.setCredentials(set, p)
 	s.setRotation(set)
 	s.setPath(set)
 	s.setLifetime(set)
-	// The list has room for so many, and nobody else's belong in it.
-	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }
 
-func (s *scope) setSummary(set setter, line string, p *instance.Problem) {
+func (s *scope) setSummary(set instance.Setter, line string, p *instance.Problem) {
 	if p == nil {
 		set(v1alpha1.ConditionReady, true, v1alpha1.ReasonGranted, line)
 		set(v1alpha1.ConditionStalled, false, v1alpha1.ReasonReconciled, "")
@@ -54,7 +35,7 @@ func (s *scope) setSummary(set setter, line string, p *instance.Problem) {
 	set(passing, false, v1alpha1.ReasonReconciled, "")
 }
 
-func (s *scope) setTarget(set setter) {
+func (s *scope) setTarget(set instance.Setter) {
 	p := s.refused
 	if p == nil {
 		p = s.tooOld()
@@ -69,7 +50,7 @@ func (s *scope) setTarget(set setter) {
 	set(v1alpha1.ConditionTargetAccepted, true, v1alpha1.ReasonAccepted, fmt.Sprintf("KVDatabase %s/%s lets the token in", s.db.Namespace, s.db.Name))
 }
 
-func (s *scope) setCredentials(set setter, p *instance.Problem) {
+func (s *scope) setCredentials(set instance.Setter, p *instance.Problem) {
 	if p == nil {
 		set(v1alpha1.ConditionCredentialsSynced, true, v1alpha1.ReasonProven, "every member accepts the password in the secret")
 		return
@@ -77,7 +58,7 @@ func (s *scope) setCredentials(set setter, p *instance.Problem) {
 	set(v1alpha1.ConditionCredentialsSynced, false, p.Reason, p.Message)
 }
 
-func (s *scope) setRotation(set setter) {
+func (s *scope) setRotation(set instance.Setter) {
 	d := s.decision
 	if d.Phase == "" || d.Phase == rotation.Idle || d.Initial {
 		set(v1alpha1.ConditionRotationInProgress, false, v1alpha1.ReasonIdle, "one password, everywhere the same")
@@ -101,7 +82,7 @@ func (s *scope) setRotation(set setter) {
 
 // setPath: what the target's reconciler does with the peers shows in its own
 // status; here, what is asked for and whether anything stands against it.
-func (s *scope) setPath(set setter) {
+func (s *scope) setPath(set instance.Setter) {
 	kind := v1alpha1.ConditionNetworkPathOpen
 	switch {
 	case s.refused != nil:
@@ -123,7 +104,7 @@ func (s *scope) taken() bool {
 	return s.seen.Server != nil && s.seen.Server.Revision != "" && s.seen.Server.Revision == revisionOf(s.users.Users, s.user())
 }
 
-func (s *scope) setLifetime(set setter) {
+func (s *scope) setLifetime(set instance.Setter) {
 	l := s.lifetime
 	switch {
 	case l.end.IsZero():

@@ -75,7 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return apply.Result(r.revoke(ctx, req.NamespacedName, nil))
 	}
 	s := r.newScope(token)
-	outcome := s.run(ctx,
+	outcome := apply.Steps(ctx,
 		s.observeLifetime,
 		s.observeTarget,
 		s.judge,
@@ -93,16 +93,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return apply.Result(outcome)
 	}
 	return ctrl.Result{RequeueAfter: s.rest()}, nil
-}
-
-// run goes through the steps until one has an outcome.
-func (s *scope) run(ctx context.Context, steps ...func(context.Context) error) error {
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Indexes: of AccessTokens, and of the grants among the Secrets.

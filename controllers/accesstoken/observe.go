@@ -68,26 +68,13 @@ func (r *Reconciler) newScope(t *v1alpha1.AccessToken) *scope {
 	}
 }
 
-// lookup reads an object if it is there.
-func lookup[T client.Object](ctx context.Context, r client.Reader, key client.ObjectKey, into T) (T, error) {
-	var none T
-	err := r.Get(ctx, key, into)
-	if apierrors.IsNotFound(err) {
-		return none, nil
-	}
-	if err != nil {
-		return none, fmt.Errorf("get %T %s: %w", into, key, err)
-	}
-	return into, nil
-}
-
 // observeTarget reads what the token names.
 func (s *scope) observeTarget(ctx context.Context) error {
 	key := client.ObjectKey{Namespace: s.token.TargetNamespace(), Name: s.token.Spec.TargetRef.Name}
 	if !s.r.Sees(key.Namespace) {
 		return nil
 	}
-	db, err := lookup(ctx, s.r.Client, key, &v1alpha1.KVDatabase{})
+	db, err := apply.Lookup(ctx, s.r.Client, key, &v1alpha1.KVDatabase{})
 	if err != nil || db == nil || db.DeletionTimestamp != nil {
 		return err
 	}
@@ -144,7 +131,7 @@ func (s *scope) claim(ctx context.Context) (*instance.Problem, error) {
 	if err := s.r.Client.List(ctx, rivals, client.InNamespace(s.token.Namespace), client.MatchingFields{indexSecret: name}); err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
-	secret, err := lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.token.Namespace, Name: name}, &corev1.Secret{})
+	secret, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.token.Namespace, Name: name}, &corev1.Secret{})
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +191,7 @@ func (s *scope) consent(ctx context.Context) (*instance.Problem, error) {
 		return not, nil
 	}
 	// Live: a label that was taken away is not to count from memory.
-	namespace, err := lookup(ctx, s.r.Live, client.ObjectKey{Name: s.token.Namespace}, &corev1.Namespace{})
+	namespace, err := apply.Lookup(ctx, s.r.Live, client.ObjectKey{Name: s.token.Namespace}, &corev1.Namespace{})
 	switch {
 	case apierrors.IsForbidden(err):
 		return &instance.Problem{Reason: v1alpha1.ReasonNamespaceNotReadable, Message: fmt.Sprintf(
@@ -284,12 +271,12 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 		{client.ObjectKey{Namespace: s.token.Namespace, Name: desired.TokenPendingSecret(s.token)}, s.mine, &s.pending},
 		{client.ObjectKey{Namespace: s.db.Namespace, Name: desired.GrantSecret(s.db.Name, s.key)}, s.theirs, &s.grant},
 	} {
-		secret, err := lookup(ctx, s.r.Live, read.key, &corev1.Secret{})
+		secret, err := apply.Lookup(ctx, s.r.Live, read.key, &corev1.Secret{})
 		if err != nil {
 			return err
 		}
 		if secret != nil && !read.applier.Owns(secret) {
-			return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
+			return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
 		}
 		*read.into = secret
 	}
@@ -301,7 +288,7 @@ func (s *scope) observeTheirs(ctx context.Context) error {
 	names := desired.NamesOf(s.db)
 	at := func(name string) client.ObjectKey { return client.ObjectKey{Namespace: s.db.Namespace, Name: name} }
 	var err error
-	if s.access, err = lookup(ctx, s.r.Client, at(names.ConnectionSecret()), &corev1.Secret{}); err != nil {
+	if s.access, err = apply.Lookup(ctx, s.r.Client, at(names.ConnectionSecret()), &corev1.Secret{}); err != nil {
 		return err
 	}
 	if s.full, err = s.leftOut(ctx); err != nil {
@@ -309,7 +296,7 @@ func (s *scope) observeTheirs(ctx context.Context) error {
 	}
 	// A users file names its content: whichever copy has the revision that a
 	// member reports is what that member has.
-	server, err := lookup(ctx, s.r.Client, at(names.ServerSecret()), &corev1.Secret{})
+	server, err := apply.Lookup(ctx, s.r.Client, at(names.ServerSecret()), &corev1.Secret{})
 	if err != nil || server == nil {
 		return err
 	}
@@ -342,12 +329,12 @@ func (s *scope) observeMembers(ctx context.Context) error {
 		return fmt.Errorf("list pods: %w", err)
 	}
 	names := desired.NamesOf(s.db)
-	secret, err := lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.OperatorTLS()}, &corev1.Secret{})
+	secret, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.OperatorTLS()}, &corev1.Secret{})
 	if err != nil {
 		return err
 	}
 	// While the target's CA changes, its monitors have all whom to trust.
-	monitor, err := lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.MetricsSecret()}, &corev1.Secret{})
+	monitor, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.MetricsSecret()}, &corev1.Secret{})
 	if err != nil {
 		return err
 	}
@@ -359,21 +346,12 @@ func (s *scope) observeMembers(ctx context.Context) error {
 	if err != nil {
 		id = nil // the members' Err says that there is none
 	}
-	var members []string
-	hosts := map[string]string{}
-	for i := range desired.Members {
-		name := names.Member(i)
-		members = append(members, name)
-		hosts[name] = names.MemberHost(i)
-	}
 	target, begun := client.ObjectKeyFromObject(s.db), time.Now()
 	if !s.r.pauses.begin(target, begun) {
-		s.members = silent(members)
+		s.members = silent(names)
 		return nil
 	}
-	s.members = instance.Observe(ctx, members, pods.Items, id, instance.Names{
-		Instance: names.Instance(), Admin: func(member string) string { return hosts[member] },
-	})
+	s.members = instance.Observe(ctx, names, pods.Items, id, false)
 	s.r.pauses.end(target, s.members, time.Now(), time.Since(begun))
 	return nil
 }
@@ -392,17 +370,4 @@ func revisionOf(users []acl.User, name string) string {
 		}
 	}
 	return "absent"
-}
-
-// stalledBy makes an outcome of what only somebody else can change.
-func stalledBy(err error) error {
-	var foreign *apply.ForeignError
-	var refused *apply.RefusedError
-	switch {
-	case errors.As(err, &foreign):
-		return &apply.Stalled{Reason: v1alpha1.ReasonNameTaken, Err: err}
-	case errors.As(err, &refused):
-		return &apply.Stalled{Reason: v1alpha1.ReasonApplyFailed, Err: err}
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
@@ -59,9 +60,10 @@ func (p *pauses) end(target client.ObjectKey, members []instance.Member, now tim
 }
 
 // silent are members that are not asked.
-func silent(names []string) []instance.Member {
-	members := make([]instance.Member, len(names))
-	for i, name := range names {
+func silent(names desired.Names) []instance.Member {
+	members := make([]instance.Member, desired.Members)
+	for i := range members {
+		name := names.Member(i)
 		members[i] = instance.Member{Name: name, Err: fmt.Errorf("member %s did not answer in time", name)}
 	}
 	return members

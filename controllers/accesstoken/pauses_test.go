@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
@@ -54,7 +55,7 @@ func TestWhatIsAwaitedForLongIsLookedAtRarely(t *testing.T) {
 	for since, want := range map[time.Duration]time.Duration{
 		0: 2 * time.Second, 10 * time.Second: 2 * time.Second, time.Minute: 6 * time.Second, time.Hour: 30 * time.Second, -time.Hour: 2 * time.Second,
 	} {
-		s := granted(func(s *scope) { s.members = silent([]string{"db-0"}) })
+		s := granted(func(s *scope) { s.members = silent(desired.NamesOf(s.db)) })
 		s.token.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(noon.Add(-since))}}
 		if err := s.decide(t.Context()); err != nil {
 			t.Fatal(err)

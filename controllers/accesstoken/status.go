@@ -149,7 +149,7 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.AccessTokenStatus {
 	problem := s.problem(stalled)
 	after.Status = s.line(problem)
 	after.User = s.user()
-	after.ExpiresAt = timePtr(s.lifetime.end)
+	after.ExpiresAt = instance.Timestamp(s.lifetime.end)
 	after.Endpoint = ""
 	if s.db != nil {
 		after.Endpoint = desired.NamesOf(s.db).Endpoint()
@@ -160,12 +160,14 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.AccessTokenStatus {
 	case observed, s.refused != nil && s.refused.Reason == v1alpha1.ReasonSecretClaimed:
 		after.Binding = nil
 	}
-	s.credentialsStatus(&after.Credentials)
+	if s.decision.Phase != "" { // observed in this pass
+		after.Credentials = credentials.Status(after.Credentials, s.seen, s.decision)
+	}
 	if s.decision.Phase != "" && s.r.numbers.Due(client.ObjectKeyFromObject(s.token), s.now, s.decision.Phase) {
 		after.Credentials.Sessions = credentials.Sessions(s.members, s.user())
 	}
 	after.LastHandled = s.lastHandled()
-	s.conditions(&after, problem)
+	after.Conditions = instance.Conditions(after.Conditions, s.token.Generation, func(set instance.Setter) { s.conditions(set, after.Status, problem) })
 	return after
 }
 
@@ -184,52 +186,14 @@ func (s *scope) line(p *instance.Problem) string {
 	return instance.Brief(text, instance.MaxStatus)
 }
 
-func (s *scope) credentialsStatus(c *v1alpha1.CredentialsStatus) {
-	if s.decision.Phase == "" {
-		return // not observed in this pass
-	}
-	c.Phase = v1alpha1.RotationPhase(s.decision.Phase)
-	if s.decision.Phase == rotation.Aborting {
-		c.Phase = v1alpha1.PhasePreparing // what is aborted was being prepared
-	}
-	c.NextRotation = timePtr(s.decision.Scheduled)
-	if o := s.seen.Connection; o != nil {
-		c.Generation = o.Generation
-		c.LastRotated = timePtr(o.SwitchedAt)
-	}
-	if o := s.seen.Server; o != nil {
-		c.PreviousRevokedAt = timePtr(o.Marks.RevokedAt)
-	}
-}
-
-func timePtr(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &metav1.Time{Time: t.Truncate(time.Second)}
-}
-
 func (s *scope) lastHandled() map[string]string {
 	h := rotation.Handled(s.seen)
-	renewed := s.token.Annotations[v1alpha1.AnnotationRenewed]
-	out := map[string]string{}
-	for k, v := range map[string]string{
+	return instance.Handled(map[string]string{
 		v1alpha1.AnnotationRotateCredentials: h.Rotate,
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
-		v1alpha1.AnnotationRenew:             renewed,
-	} {
-		if v == "" { // not observed in this pass
-			v = s.token.Status.LastHandled[k]
-		}
-		if v != "" {
-			out[k] = v
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
+		v1alpha1.AnnotationRenew:             s.token.Annotations[v1alpha1.AnnotationRenewed],
+	}, s.token.Status.LastHandled)
 }
 
 // announce makes an event of each condition that turned, with its reason.

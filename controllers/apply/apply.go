@@ -185,6 +185,19 @@ func (a Applier) Owns(o client.Object) bool {
 	return !labelled && metav1.GetControllerOf(o) == nil && appliedEntry(o) != nil
 }
 
+// Lookup reads an object if it is there.
+func Lookup[T client.Object](ctx context.Context, r client.Reader, key client.ObjectKey, into T) (T, error) {
+	var none T
+	err := r.Get(ctx, key, into)
+	if apierrors.IsNotFound(err) {
+		return none, nil
+	}
+	if err != nil {
+		return none, fmt.Errorf("get %T %s: %w", into, key, err)
+	}
+	return into, nil
+}
+
 func hasLabels(o client.Object, labels map[string]string) bool {
 	for k, v := range labels {
 		if o.GetLabels()[k] != v {

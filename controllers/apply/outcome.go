@@ -10,15 +10,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
 
-// Waiting is the outcome of a pass that is on its way: look again later.
-type Waiting struct {
-	After           time.Duration
-	Reason, Message string
+// Steps goes through the steps of a pass until one has an outcome.
+func Steps(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
-
-func (w *Waiting) Error() string { return w.Reason + ": " + w.Message }
 
 // Stalled is the outcome of a pass that needs somebody to change something. It
 // is not retried as an error is: an event wakes it, or the slow look.
@@ -31,20 +35,30 @@ func (s *Stalled) Error() string { return s.Reason + ": " + s.Err.Error() }
 
 func (s *Stalled) Unwrap() error { return s.Err }
 
+// StalledBy makes an outcome of what only somebody else can change.
+func StalledBy(err error) error {
+	var foreign *ForeignError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &foreign):
+		return &Stalled{Reason: v1alpha1.ReasonNameTaken, Err: err}
+	case errors.As(err, &refused):
+		return &Stalled{Reason: v1alpha1.ReasonApplyFailed, Err: err}
+	}
+	return err
+}
+
 // stalledLook is how often a stalled object is looked at again when nothing
 // that is watched changes.
 const stalledLook = 10 * time.Second
 
-// Result translates an outcome: Waiting looks again after its time, Stalled
-// slowly, and anything else backs off. nil is for good.
+// Result translates an outcome: Stalled is looked at again slowly, anything else
+// backs off. nil is for good.
 func Result(outcome error) (reconcile.Result, error) {
-	var waiting *Waiting
 	var stalled *Stalled
 	switch {
 	case outcome == nil:
 		return reconcile.Result{}, nil
-	case errors.As(outcome, &waiting):
-		return reconcile.Result{RequeueAfter: waiting.After}, nil
 	case errors.As(outcome, &stalled):
 		return reconcile.Result{RequeueAfter: stalledLook}, nil
 	case apierrors.IsConflict(outcome):

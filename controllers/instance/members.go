@@ -45,16 +45,6 @@ type Member struct {
 	HandshakeErr error
 }
 
-// Names are the DNS names in members' certificates.
-type Names struct {
-	// Instance is how members name it: namespace/name.
-	Instance string
-	// Keys is in the client port's certificate; empty to leave that port alone.
-	Keys string
-	// Admin gives the name in a member's admin certificate.
-	Admin func(member string) string
-}
-
 // Identity is how the operator shows itself to an instance's members.
 type Identity struct {
 	Certificate tls.Certificate
@@ -81,24 +71,26 @@ func ParseIdentity(s *corev1.Secret, further []*x509.Certificate) (*Identity, er
 	return &Identity{Certificate: certificate, Roots: roots}, nil
 }
 
-// Observe asks the members that have an address, all at once.
-func Observe(ctx context.Context, members []string, pods []corev1.Pod, id *Identity, names Names) []Member {
-	out := make([]Member, len(members))
+// Observe asks the instance's members that have an address, all at once; a nil
+// identity asks nobody. With handshakes it also looks at what the client port
+// serves.
+func Observe(ctx context.Context, names desired.Names, pods []corev1.Pod, id *Identity, handshakes bool) []Member {
+	out := make([]Member, desired.Members)
 	var wg sync.WaitGroup
-	for i, name := range members {
-		out[i].Name = name
+	for i := range out {
+		out[i].Name = names.Member(i)
 		for j := range pods {
-			if pods[j].Name == name {
+			if pods[j].Name == out[i].Name {
 				out[i].Pod = &pods[j]
 			}
 		}
-		wg.Go(func() { ask(ctx, &out[i], id, names) })
+		wg.Go(func() { ask(ctx, &out[i], names.MemberHost(i), names, id, handshakes) })
 	}
 	wg.Wait()
 	return out
 }
 
-func ask(ctx context.Context, m *Member, id *Identity, names Names) {
+func ask(ctx context.Context, m *Member, host string, names desired.Names, id *Identity, handshake bool) {
 	switch {
 	case m.Pod == nil:
 		m.Err = errors.New("its pod does not exist")
@@ -114,11 +106,11 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	asker := engineclient.New(engineclient.Options{
-		Address: address(m.Pod, desired.PortAdmin), ServerName: names.Admin(m.Name), Certificate: id.Certificate, Authorities: id.Roots,
+		Address: address(m.Pod, desired.PortAdmin), ServerName: host, Certificate: id.Certificate, Authorities: id.Roots,
 	})
 	defer asker.Close()
 	status, shown, err := asker.Status(ctx)
-	if err == nil && (status.Member != m.Name || status.Instance != names.Instance) {
+	if err == nil && (status.Member != m.Name || status.Instance != names.Instance()) {
 		// Members' certificates hold a name for all of them.
 		err = fmt.Errorf("says that it is %q of %q", status.Member, status.Instance)
 	}
@@ -127,8 +119,8 @@ func ask(ctx context.Context, m *Member, id *Identity, names Names) {
 	} else {
 		m.Status, m.AdminFingerprint = &status, shown
 	}
-	if names.Keys != "" {
-		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Keys)
+	if handshake {
+		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Host())
 	}
 }
 

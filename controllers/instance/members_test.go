@@ -1,17 +1,22 @@
 package instance
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/test/fixture/pki"
 )
 
 // TestMemberSaysWhoItIs: one that answers for another, or for another
@@ -27,18 +32,27 @@ func TestMemberSaysWhoItIs(t *testing.T) {
 	}
 	_ = s.Listener.Close()
 	s.Listener = listener
+	names := desired.NamesOf(&v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db"}})
+	pair, err := pki.Sign(x509.Certificate{DNSNames: []string{names.MemberHost(0)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotAfter: time.Now().Add(time.Hour), IsCA: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := tls.X509KeyPair(pair.CertPEM, pair.KeyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	id := &Identity{Roots: x509.NewCertPool()}
-	id.Roots.AddCert(s.Certificate())
+	id.Roots.AddCert(certificate.Leaf)
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "db-0"}, Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "127.8.8.8"}}
-	names := Names{Instance: "shop/db", Keys: "db", Admin: func(string) string { return "example.com" }}
 	for _, c := range []struct {
 		member, instance string
 		believed         bool
 	}{{"db-0", "shop/db", true}, {"db-1", "shop/db", false}, {"db-0", "other/db", false}, {"", "", false}} {
 		answer = adminapi.Status{Version: adminapi.Version, Member: c.member, Instance: c.instance}
-		got := Observe(t.Context(), []string{"db-0"}, []corev1.Pod{pod}, id, names)[0]
+		got := Observe(t.Context(), names, []corev1.Pod{pod}, id, false)[0]
 		if (got.Err == nil) != c.believed || (got.Status != nil) != c.believed {
 			t.Errorf("%s of %s: %v", c.member, c.instance, got.Err)
 		}

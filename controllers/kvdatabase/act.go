@@ -29,7 +29,7 @@ func (s *scope) apply(ctx context.Context) error {
 	changes, err := s.applier.All(ctx, objects)
 	s.changes = changes
 	if err != nil {
-		return stalledBy(err)
+		return apply.StalledBy(err)
 	}
 	if a := s.decision.Action; a != nil && a.DeletePending {
 		if err := s.applier.Delete(ctx, s.pending); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // setAuditing says whether what spec.audit asks for is recorded: by what members
 // say, which is of the users file that they have taken up.
-func (s *scope) setAuditing(set setter) {
+func (s *scope) setAuditing(set instance.Setter) {
 	asked := s.db.Spec.Audit.LevelOrDefault()
 	if asked == v1alpha1.AuditNone {
 		set(v1alpha1.ConditionAuditing, false, v1alpha1.ReasonAuditDisabled, "spec.audit.level is None: nothing is recorded")

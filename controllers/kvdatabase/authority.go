@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
@@ -80,7 +81,7 @@ func (s *scope) observeAuthority(ctx context.Context) error {
 func (s *scope) readAuthority(ctx context.Context, from client.Reader) error {
 	a := &s.authority
 	var err error
-	if a.nextCertificate, err = lookup(ctx, from, s.key(s.names.NextCA()), &certmanagerv1.Certificate{}); err != nil {
+	if a.nextCertificate, err = apply.Lookup(ctx, from, s.key(s.names.NextCA()), &certmanagerv1.Certificate{}); err != nil {
 		return err
 	}
 	for name, into := range map[string]**corev1.Secret{s.names.NextCA(): &a.next, s.names.PreviousCA(): &a.previous} {
@@ -388,14 +389,14 @@ func (s *scope) handledCA() string {
 // could not.
 const caWarning = 365 * 24 * time.Hour
 
-func (s *scope) setCARotation(set setter) {
+func (s *scope) setCARotation(set instance.Setter) {
 	kind := v1alpha1.ConditionCARotationInProgress
 	d, ca := s.authority.decision, instance.Leaf(s.issued[s.names.CA()])
 	switch {
 	case d.Phase == rotation.Preparing && d.Reason == v1alpha1.ReasonEngineTooOld:
 		set(kind, true, v1alpha1.ReasonEngineTooOld, d.Message)
 	case d.Phase != "" && d.Phase != rotation.Idle:
-		set(kind, true, string(phaseOf(d.Phase)), d.Message)
+		set(kind, true, string(credentials.Phase(d.Phase)), d.Message)
 	case ca != nil && s.now.Add(caWarning).After(ca.NotAfter):
 		set(kind, false, v1alpha1.ReasonCAExpiring, fmt.Sprintf("the CA ends at %s: `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`",
 			ca.NotAfter.UTC().Format(time.RFC3339), s.db.Name, v1alpha1.AnnotationRotateCA))

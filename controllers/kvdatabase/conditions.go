@@ -5,27 +5,15 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
 )
 
 // conditions sets every condition, from the first visit on.
-func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Problem) {
-	ours := map[string]bool{}
-	set := func(kind string, holds bool, reason, message string) {
-		status := metav1.ConditionFalse
-		if holds {
-			status = metav1.ConditionTrue
-		}
-		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: reason, Message: instance.Brief(message, instance.MaxStatus), ObservedGeneration: s.db.Generation,
-		})
-		ours[kind] = true
-	}
+func (s *scope) conditions(set instance.Setter, after *v1alpha1.InstanceStatus, problem *instance.Problem) {
 	s.setSummary(set, after.Status, problem)
 	setProblem := func(kind string, p *instance.Problem, good string) {
 		if p != nil {
@@ -36,8 +24,8 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	}
 	tls := s.firstOf(func() *instance.Problem { return s.issuer }, s.certificateProblem, s.tlsProblem)
 	setProblem(v1alpha1.ConditionTLSReady, tls, "members serve the current certificate")
-	credentials := s.firstOf(func() *instance.Problem { return s.supplied.problem }, s.credentialsProblem)
-	setProblem(v1alpha1.ConditionCredentialsSynced, credentials, "every member accepts the password in the connection secret")
+	password := s.firstOf(func() *instance.Problem { return s.supplied.problem }, s.credentialsProblem)
+	setProblem(v1alpha1.ConditionCredentialsSynced, password, "every member accepts the password in the connection secret")
 	s.setRotation(set, after.Credentials)
 	s.setCARotation(set)
 	s.setNetworkPolicy(set, problem)
@@ -45,8 +33,6 @@ func (s *scope) conditions(after *v1alpha1.InstanceStatus, problem *instance.Pro
 	s.setRollout(set)
 	s.setEncrypted(set, after.Encryption)
 	s.setAuditing(set)
-	// The list has room for so many, and nobody else's belong in it.
-	after.Conditions = slices.DeleteFunc(after.Conditions, func(c metav1.Condition) bool { return !ours[c.Type] })
 }
 
 func (s *scope) firstOf(checks ...func() *instance.Problem) *instance.Problem {
@@ -58,9 +44,7 @@ func (s *scope) firstOf(checks ...func() *instance.Problem) *instance.Problem {
 	return nil
 }
 
-type setter func(kind string, holds bool, reason, message string)
-
-func (s *scope) setSummary(set setter, line string, p *instance.Problem) {
+func (s *scope) setSummary(set instance.Setter, line string, p *instance.Problem) {
 	set(v1alpha1.ConditionReady, p == nil, reasonOr(p, v1alpha1.ReasonServing), line)
 	set(v1alpha1.ConditionStalled, p != nil && !p.Passing, reasonIf(p != nil && !p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && !p.Passing, p))
 	set(v1alpha1.ConditionReconciling, p != nil && p.Passing, reasonIf(p != nil && p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && p.Passing, p))
@@ -112,7 +96,7 @@ func messageIf(holds bool, p *instance.Problem) string {
 	return ""
 }
 
-func (s *scope) setRotation(set setter, c v1alpha1.CredentialsStatus) {
+func (s *scope) setRotation(set instance.Setter, c v1alpha1.CredentialsStatus) {
 	d := s.decision
 	switch {
 	case d.Phase == "" || d.Phase == rotation.Idle || d.Initial:
@@ -131,11 +115,11 @@ func (s *scope) setRotation(set setter, c v1alpha1.CredentialsStatus) {
 		if d.Phase == rotation.Overlap && s.seen.Connection != nil && d.Action == nil {
 			message = d.Message + leftBehind(c)
 		}
-		set(v1alpha1.ConditionRotationInProgress, true, string(phaseOf(d.Phase)), message)
+		set(v1alpha1.ConditionRotationInProgress, true, string(credentials.Phase(d.Phase)), message)
 	}
 }
 
-func (s *scope) setNetworkPolicy(set setter, p *instance.Problem) {
+func (s *scope) setNetworkPolicy(set instance.Setter, p *instance.Problem) {
 	switch {
 	case !s.db.Spec.NetworkPolicy.Managed():
 		set(v1alpha1.ConditionNetworkPolicyApplied, false, v1alpha1.ReasonNetworkPolicyDisabled, "spec.networkPolicy.mode is Disabled: whoever reaches the pods may connect")
@@ -146,7 +130,7 @@ func (s *scope) setNetworkPolicy(set setter, p *instance.Problem) {
 	}
 }
 
-func (s *scope) setStorage(set setter, p *instance.Problem) {
+func (s *scope) setStorage(set instance.Setter, p *instance.Problem) {
 	name, message := instance.Unresized(s.claims, s.db.Spec.Storage.Size)
 	switch {
 	case p != nil && p.Reason == v1alpha1.ReasonStorageNotExpandable:
@@ -164,7 +148,7 @@ func (s *scope) setStorage(set setter, p *instance.Problem) {
 
 func unbound(c corev1.PersistentVolumeClaim) bool { return c.Status.Phase != corev1.ClaimBound }
 
-func (s *scope) setRollout(set setter) {
+func (s *scope) setRollout(set instance.Setter) {
 	if s.waiting == "" {
 		set(v1alpha1.ConditionRolloutPending, false, v1alpha1.ReasonCurrent, "pods are as this version of the operator makes them")
 		return

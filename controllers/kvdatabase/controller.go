@@ -117,7 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil // owner references and the volumes' retention do the rest
 	}
 	s := r.newScope(db)
-	outcome := s.run(ctx,
+	outcome := apply.Steps(ctx,
 		s.observeObjects,
 		s.observeAuthority,
 		s.observeMembers,
@@ -143,16 +143,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return apply.Result(outcome)
 	}
 	return ctrl.Result{RequeueAfter: s.rest()}, nil
-}
-
-// run goes through the steps until one has an outcome.
-func (s *scope) run(ctx context.Context, steps ...func(context.Context) error) error {
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Indexes of KVDatabases.

@@ -37,12 +37,12 @@ func (s *scope) observeEncryption(ctx context.Context) error {
 	if name == "" {
 		return nil
 	}
-	secret, err := lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
+	secret, err := apply.Lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
 	if err != nil {
 		return err
 	}
 	if secret != nil && !s.suppliesKeys() && !s.applier.Owns(secret) {
-		return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+		return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
 	}
 	s.encryption.secret = secret
 	if secret == nil {
@@ -275,7 +275,7 @@ func (s *scope) encryptionStatus(before v1alpha1.EncryptionStatus) v1alpha1.Encr
 	return after
 }
 
-func (s *scope) setEncrypted(set setter, status v1alpha1.EncryptionStatus) {
+func (s *scope) setEncrypted(set instance.Setter, status v1alpha1.EncryptionStatus) {
 	put := func(holds bool, reason, message string) {
 		set(v1alpha1.ConditionEncrypted, holds, reason, message)
 	}

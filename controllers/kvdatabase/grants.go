@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/engine/acl"
 )
@@ -43,7 +44,7 @@ func (s *scope) lives(ctx context.Context, grant *corev1.Secret) (bool, error) {
 	if grant.DeletionTimestamp != nil {
 		return false, nil
 	}
-	token, err := lookup(ctx, s.r.Client, desired.TokenOf(grant), &v1alpha1.AccessToken{})
+	token, err := apply.Lookup(ctx, s.r.Client, desired.TokenOf(grant), &v1alpha1.AccessToken{})
 	if err != nil || token == nil {
 		return false, err
 	}

@@ -2,7 +2,6 @@ package kvdatabase
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,23 +87,10 @@ func (s *scope) key(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: s.db.Namespace, Name: name}
 }
 
-// lookup reads an object if it is there.
-func lookup[T client.Object](ctx context.Context, r client.Reader, key client.ObjectKey, into T) (T, error) {
-	var none T
-	err := r.Get(ctx, key, into)
-	if apierrors.IsNotFound(err) {
-		return none, nil
-	}
-	if err != nil {
-		return none, fmt.Errorf("get %T %s: %w", into, key, err)
-	}
-	return into, nil
-}
-
 // observeObjects reads from the cache what is not a credential.
 func (s *scope) observeObjects(ctx context.Context) error {
 	var err error
-	if s.set, err = lookup(ctx, s.r.Client, s.key(s.names.StatefulSet()), &appsv1.StatefulSet{}); err != nil {
+	if s.set, err = apply.Lookup(ctx, s.r.Client, s.key(s.names.StatefulSet()), &appsv1.StatefulSet{}); err != nil {
 		return err
 	}
 	mine := []client.ListOption{client.InNamespace(s.db.Namespace), client.MatchingLabels(desired.Selector(desired.Inputs{Database: s.db}))}
@@ -117,7 +103,7 @@ func (s *scope) observeObjects(ctx context.Context) error {
 	}
 	s.pods, s.claims = pods.Items, claims.Items
 	for _, name := range s.certificateNames() {
-		c, err := lookup(ctx, s.r.Client, s.key(name), &certmanagerv1.Certificate{})
+		c, err := apply.Lookup(ctx, s.r.Client, s.key(name), &certmanagerv1.Certificate{})
 		if err != nil {
 			return err
 		}
@@ -159,9 +145,9 @@ func (s *scope) observeIssued(ctx context.Context) error {
 
 // own reads a secret of the instance's, if it is there.
 func (s *scope) own(ctx context.Context, from client.Reader, name string) (*corev1.Secret, error) {
-	secret, err := lookup(ctx, from, s.key(name), &corev1.Secret{})
+	secret, err := apply.Lookup(ctx, from, s.key(name), &corev1.Secret{})
 	if err == nil && secret != nil && !s.applier.Owns(secret) {
-		return nil, stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+		return nil, apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
 	}
 	return secret, err
 }
@@ -174,12 +160,12 @@ func (s *scope) foreignClaims(ctx context.Context) error {
 		if slices.ContainsFunc(s.claims, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name }) {
 			continue
 		}
-		claim, err := lookup(ctx, s.r.Live, s.key(name), &corev1.PersistentVolumeClaim{})
+		claim, err := apply.Lookup(ctx, s.r.Live, s.key(name), &corev1.PersistentVolumeClaim{})
 		if err != nil {
 			return err
 		}
 		if claim != nil && !s.applier.Owns(claim) {
-			return stalledBy(&apply.ForeignError{Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: name})
+			return apply.StalledBy(&apply.ForeignError{Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: name})
 		}
 	}
 	return nil
@@ -247,13 +233,13 @@ func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
 
 func (s *scope) findIssuer(ctx context.Context, ref v1alpha1.IssuerRef) (certmanagerv1.GenericIssuer, error) {
 	if ref.Kind != certmanagerv1.ClusterIssuerKind {
-		return orNil(lookup(ctx, s.r.Client, s.key(ref.Name), &certmanagerv1.Issuer{}))
+		return orNil(apply.Lookup(ctx, s.r.Client, s.key(ref.Name), &certmanagerv1.Issuer{}))
 	}
 	reader := client.Reader(s.r.Client)
 	if s.r.ClusterIssuersUnwatched {
 		reader = s.r.Live // the cache would begin a watch
 	}
-	return orNil(lookup(ctx, reader, client.ObjectKey{Name: ref.Name}, &certmanagerv1.ClusterIssuer{}))
+	return orNil(apply.Lookup(ctx, reader, client.ObjectKey{Name: ref.Name}, &certmanagerv1.ClusterIssuer{}))
 }
 
 // orNil turns a typed nil into a plain one.
@@ -270,22 +256,11 @@ func orNil[T interface {
 
 // observeMembers asks the members themselves.
 func (s *scope) observeMembers(ctx context.Context) error {
-	var names []string
-	hosts := map[string]string{}
-	for i := range desired.Members {
-		name := s.names.Member(i)
-		names = append(names, name)
-		hosts[name] = s.names.MemberHost(i)
-	}
 	id, err := instance.ParseIdentity(s.issued[s.names.OperatorTLS()], s.authority.known)
 	if err != nil {
 		id = nil // the members' Err says that there is none
 	}
-	s.members = instance.Observe(ctx, names, s.pods, id, instance.Names{
-		Instance: s.names.Instance(),
-		Keys:     s.names.Host(),
-		Admin:    func(member string) string { return hosts[member] },
-	})
+	s.members = instance.Observe(ctx, s.names, s.pods, id, true)
 	return nil
 }
 
@@ -298,12 +273,12 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 		s.names.PendingSecret():    &s.pending,
 		s.names.MetricsSecret():    &s.metrics,
 	} {
-		secret, err := lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
+		secret, err := apply.Lookup(ctx, s.r.Live, s.key(name), &corev1.Secret{})
 		if err != nil {
 			return err
 		}
 		if secret != nil && !s.applier.Owns(secret) {
-			return stalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
+			return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
 		}
 		*into = secret
 	}
@@ -323,7 +298,7 @@ func (s *scope) observeSupplied(ctx context.Context) error {
 	if ref == nil {
 		return nil
 	}
-	secret, err := lookup(ctx, s.r.Live, s.key(ref.Name), &corev1.Secret{})
+	secret, err := apply.Lookup(ctx, s.r.Live, s.key(ref.Name), &corev1.Secret{})
 	if err != nil {
 		return err
 	}
@@ -348,19 +323,6 @@ func (s *scope) observeSupplied(ctx context.Context) error {
 		s.supplied.password = password
 	}
 	return nil
-}
-
-// stalledBy makes an outcome of what only somebody else can change.
-func stalledBy(err error) error {
-	var foreign *apply.ForeignError
-	var refused *apply.RefusedError
-	switch {
-	case errors.As(err, &foreign):
-		return &apply.Stalled{Reason: v1alpha1.ReasonNameTaken, Err: err}
-	case errors.As(err, &refused):
-		return &apply.Stalled{Reason: v1alpha1.ReasonApplyFailed, Err: err}
-	}
-	return err
 }
 
 // tlsFingerprint is of the certificate that members should serve to clients.

@@ -53,7 +53,7 @@ func (s *scope) runningRevision(ctx context.Context) (*desired.Revision, error) 
 		if name == "" {
 			continue
 		}
-		kept, err := lookup(ctx, s.r.Client, s.key(name), &corev1.ConfigMap{})
+		kept, err := apply.Lookup(ctx, s.r.Client, s.key(name), &corev1.ConfigMap{})
 		if err != nil {
 			return nil, err
 		}

@@ -228,7 +228,9 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
 	}
 	numbers := s.r.numbers.Due(s.key(s.db.Name), s.now, s.decision.Phase)
-	s.credentialsStatus(&after.Credentials)
+	if s.decision.Phase != "" { // observed in this pass
+		after.Credentials = credentials.Status(after.Credentials, s.seen, s.decision)
+	}
 	if numbers {
 		after.Credentials.Sessions = credentials.Sessions(s.members, desired.ConnectionUser)
 	}
@@ -237,7 +239,7 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	after.Members = s.memberStatus(before.Members, numbers)
 	after.LastHandled = s.lastHandled()
 	s.accessStatus(&after)
-	s.conditions(&after, problem)
+	after.Conditions = instance.Conditions(after.Conditions, s.db.Generation, func(set instance.Setter) { s.conditions(set, &after, problem) })
 	return after
 }
 
@@ -266,36 +268,6 @@ func (s *scope) ready() int {
 	return n
 }
 
-func (s *scope) credentialsStatus(c *v1alpha1.CredentialsStatus) {
-	if s.seen.Server == nil && s.seen.Connection == nil && s.seen.Pending == nil && s.decision.Phase == "" {
-		return // not observed in this pass
-	}
-	c.Phase = phaseOf(s.decision.Phase)
-	c.NextRotation = timePtr(s.decision.Scheduled)
-	if o := s.seen.Connection; o != nil {
-		c.Generation = o.Generation
-		c.LastRotated = timePtr(o.SwitchedAt)
-	}
-	if o := s.seen.Server; o != nil {
-		c.PreviousRevokedAt = timePtr(o.Marks.RevokedAt)
-	}
-}
-
-// phaseOf: what is aborted was being prepared.
-func phaseOf(p rotation.Phase) v1alpha1.RotationPhase {
-	if p == rotation.Aborting {
-		return v1alpha1.PhasePreparing
-	}
-	return v1alpha1.RotationPhase(p)
-}
-
-func timePtr(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &metav1.Time{Time: t.Truncate(time.Second)}
-}
-
 // tlsStatus tells what a handshake showed; the last one, while none succeeds.
 // The phase is the CA's, or that of its leaves while those alone are renewed.
 func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
@@ -309,15 +281,15 @@ func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
 		if ref := s.db.Spec.TLS.IssuerRef; ref != nil {
 			issuer = ref.WithDefaults().Kind + "/" + ref.Name
 		}
-		before.Issuer, before.Fingerprint, before.NotAfter = issuer, m.Fingerprint, timePtr(leaf.NotAfter)
+		before.Issuer, before.Fingerprint, before.NotAfter = issuer, m.Fingerprint, instance.Timestamp(leaf.NotAfter)
 		break
 	}
 	if ca := s.authority.seen.Current; ca != nil {
-		before.CAGeneration, before.CANotAfter = ca.Generation, timePtr(instance.Leaf(s.issued[s.names.CA()]).NotAfter)
-		before.Phase = phaseOf(s.authority.decision.Phase)
+		before.CAGeneration, before.CANotAfter = ca.Generation, instance.Timestamp(instance.Leaf(s.issued[s.names.CA()]).NotAfter)
+		before.Phase = credentials.Phase(s.authority.decision.Phase)
 	}
 	if s.renewal != "" && before.Phase == v1alpha1.PhaseIdle {
-		before.Phase = phaseOf(s.renewal)
+		before.Phase = credentials.Phase(s.renewal)
 	}
 	return before
 }
@@ -352,8 +324,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus, fresh bool) []v1alp
 
 func (s *scope) lastHandled() map[string]string {
 	h := rotation.Handled(s.seen)
-	out := map[string]string{}
-	for k, v := range map[string]string{
+	return instance.Handled(map[string]string{
 		v1alpha1.AnnotationRotateCredentials: h.Rotate,
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
@@ -362,18 +333,7 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
 
 		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
-	} {
-		if v == "" { // not observed in this pass
-			v = s.db.Status.LastHandled[k]
-		}
-		if v != "" {
-			out[k] = v
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
+	}, s.db.Status.LastHandled)
 }
 
 // announce makes an event of each condition that turned, with its reason.

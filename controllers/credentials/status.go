@@ -75,3 +75,27 @@ func Sessions(members []instance.Member, user string) []v1alpha1.GenerationSessi
 	slices.SortFunc(out, func(a, b v1alpha1.GenerationSessions) int { return int(b.Generation - a.Generation) })
 	return out[:min(len(out), maxSessions)]
 }
+
+// Status is what a credential's rotation is told to be; generation and times
+// stay as they were where their secret is gone.
+func Status(before v1alpha1.CredentialsStatus, o rotation.Observed, d rotation.Decision) v1alpha1.CredentialsStatus {
+	after := before
+	after.Phase = Phase(d.Phase)
+	after.NextRotation = instance.Timestamp(d.Scheduled)
+	if o.Connection != nil {
+		after.Generation = o.Connection.Generation
+		after.LastRotated = instance.Timestamp(o.Connection.SwitchedAt)
+	}
+	if o.Server != nil {
+		after.PreviousRevokedAt = instance.Timestamp(o.Server.Marks.RevokedAt)
+	}
+	return after
+}
+
+// Phase as users see it: what is aborted was being prepared.
+func Phase(p rotation.Phase) v1alpha1.RotationPhase {
+	if p == rotation.Aborting {
+		return v1alpha1.PhasePreparing
+	}
+	return v1alpha1.RotationPhase(p)
+}
