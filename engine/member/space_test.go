@@ -62,7 +62,7 @@ func TestVolumeHoldsTwiceTheData(t *testing.T) {
 		written++
 	}
 	var running *Snapshot
-	for written < 5*keys {
+	for written < 3*keys {
 		write()
 		if m.SnapshotDue() {
 			if running, err = m.BeginSnapshot(); err != nil {
