@@ -240,8 +240,9 @@ type TokenQuota struct {
 	// +kubebuilder:validation:Maximum=100000
 	Connections *int32 `json:"connections,omitempty"`
 
-	// requestsPerSecond is the number of commands of all sessions together; who
-	// sends more is slowed down. From 1 to 10000000. Default: no bound.
+	// requestsPerSecond is the number of commands of all sessions together. More
+	// are slowed down; one that would have to wait for longer than two seconds
+	// gets an error. From 1 to 10000000. Default: no bound.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000000

@@ -58,7 +58,8 @@ type KVDatabaseSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.maxKeyBytes) || !has(self.maxRequestBytes) || quantity(string(self.maxKeyBytes)).compareTo(quantity(string(self.maxRequestBytes))) <= 0",message="limits.maxKeyBytes must not exceed limits.maxRequestBytes: a key travels inside a request"
 type KVDatabaseLimits struct {
-	// maxClients is the number of connections open at one time; one more is
+	// maxClients is the number of connections open at one time. One more takes
+	// the place of one that has not logged in yet; where there is none, it is
 	// closed before its TLS handshake, which clients see as a reset connection.
 	// Default 10000; from 1 to 100000.
 	// +optional

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -72,7 +73,7 @@ func Sessions(members []instance.Member, user string) []v1alpha1.GenerationSessi
 	for generation, n := range counts {
 		out = append(out, v1alpha1.GenerationSessions{Generation: generation, Sessions: n})
 	}
-	slices.SortFunc(out, func(a, b v1alpha1.GenerationSessions) int { return int(b.Generation - a.Generation) })
+	slices.SortFunc(out, func(a, b v1alpha1.GenerationSessions) int { return cmp.Compare(b.Generation, a.Generation) })
 	return out[:min(len(out), maxSessions)]
 }
 

@@ -25,7 +25,7 @@ const LabelNameAccessToken = "accesstoken"
 // KeyGrant in a grant's secret is the Grant as JSON.
 const KeyGrant = "grant.json"
 
-// grantVersion of that JSON. The operator reads this one and the previous.
+// grantVersion of that JSON. The operator reads no other.
 const grantVersion = 1
 
 // Grant is what an AccessToken asks of its target: one user of the engine, and

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -236,6 +237,6 @@ func (m machine) without(generation int64) []Verifier {
 func merge(have []Verifier, v Verifier) []Verifier {
 	out := slices.DeleteFunc(slices.Clone(have), func(x Verifier) bool { return x.Generation == v.Generation })
 	out = append(out, v)
-	slices.SortFunc(out, func(a, b Verifier) int { return int(a.Generation - b.Generation) })
+	slices.SortFunc(out, func(a, b Verifier) int { return cmp.Compare(a.Generation, b.Generation) })
 	return out
 }

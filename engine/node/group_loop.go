@@ -30,7 +30,7 @@ func (g *Group) loop() {
 	defer ticker.Stop()
 	var err error
 	for running := true; running && err == nil; {
-		var handle func() error
+		var handle func() error // nil for the queue alone
 		select {
 		case <-g.stop:
 			running = false
@@ -44,9 +44,7 @@ func (g *Group) loop() {
 		case <-ticker.C:
 			handle = g.onTick
 		}
-		if err == nil {
-			err = g.work(handle)
-		}
+		err = g.work(handle)
 	}
 	g.working.Lock()
 	defer g.working.Unlock()

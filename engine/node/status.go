@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -78,16 +79,11 @@ func usersOf(accepted *acl.Users, stats server.Stats) []adminapi.User {
 	}
 	users := make([]adminapi.User, 0, len(generations))
 	for name, list := range generations {
-		slices.SortFunc(list, func(a, b adminapi.Generation) int { return int(a.Number - b.Number) })
+		slices.SortFunc(list, func(a, b adminapi.Generation) int { return cmp.Compare(a.Number, b.Number) })
 		refused := stats.Users[name]
 		users = append(users, adminapi.User{Name: name, Generations: list, Denied: refused.Denied, Held: refused.Held, Throttled: refused.Throttled})
 	}
-	slices.SortFunc(users, func(a, b adminapi.User) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(users, func(a, b adminapi.User) int { return cmp.Compare(a.Name, b.Name) })
 	return users
 }
 

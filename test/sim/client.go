@@ -51,7 +51,6 @@ type request struct {
 
 // workload is what all clients share.
 type workload struct {
-	kinds    []kind          // that the command table has
 	keys     map[string]*key // in use, by kind and slot
 	named    map[string]*key
 	made     int // keys
@@ -61,13 +60,7 @@ type workload struct {
 }
 
 func newWorkload() workload {
-	l := workload{keys: map[string]*key{}, named: map[string]*key{}, requests: map[*machine.Item]*request{}}
-	for _, k := range kinds {
-		if probe := map[string]string{"list": "RPUSH", "hash": "HSET"}[k.name]; probe == "" || command.Lookup([]byte(probe)) != nil {
-			l.kinds = append(l.kinds, k)
-		}
-	}
-	return l
+	return workload{keys: map[string]*key{}, named: map[string]*key{}, requests: map[*machine.Item]*request{}}
 }
 
 // compose makes a request.
@@ -76,7 +69,7 @@ func (c *client) compose() *request {
 	r := &request{client: c}
 	reads := w.chance(35)
 	for range 1 + w.rng.IntN(3)*w.rng.IntN(2) {
-		k := pick(w, w.load.kinds...)
+		k := pick(w, kinds...)
 		slot := k.name + strconv.Itoa(w.rng.IntN(2))
 		current := w.load.keys[slot]
 		if current == nil || current.used >= keyOperations || current.unknown >= keyUnknown {

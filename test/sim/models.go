@@ -19,7 +19,6 @@ type kind struct {
 	step func(state string, argv []string) (next, answer string)
 }
 
-// kinds are those whose commands the table may have.
 var kinds = []kind{
 	{"string", []string{"GET"}, makeString, stepString},
 	{"counter", []string{"GET"}, makeCounter, stepCounter},
