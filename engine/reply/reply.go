@@ -2,6 +2,11 @@
 // protocol that carries it. Codecs render it; the machine produces it.
 package reply
 
+import (
+	"math"
+	"strconv"
+)
+
 // Kind says which RESP3 type a Reply is. A codec for an older protocol
 // renders the kinds it lacks as the nearest one it has.
 type Kind uint8
@@ -24,13 +29,14 @@ const (
 	KindPush
 	KindPairs
 	KindPairedMap
+	KindBigNumber
 	// KindSeveral is no value of its own: one command's answers, one behind the
 	// other.
 	KindSeveral
 )
 
-// Reply is one answer. Str holds the text of Simple, Error, Bulk and Verbatim
-// (Verbatim without its three-letter format, which is always "txt"); Int the
+// Reply is one answer. Str holds the text of Simple, Error, Bulk, BigNumber and
+// Verbatim (without its three-letter format, which is always "txt"); Int the
 // value of Integer and Bool (0 or 1); Float that of Double; Items the elements
 // of Array, Set, Push, and of Map, Pairs and PairedMap as key, value, key, value.
 type Reply struct {
@@ -81,6 +87,19 @@ func Map(pairs ...Reply) Reply { return Reply{Kind: KindMap, Items: pairs} }
 // Double is a floating-point number: a bulk string in RESP2.
 func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
 
+// Bool is true or false: 1 or 0 in RESP2.
+func Bool(b bool) Reply {
+	r := Reply{Kind: KindBool}
+	if b {
+		r.Int = 1
+	}
+	return r
+}
+
+// BigNumber is an integer of any length, given in decimal: a bulk string in
+// RESP2.
+func BigNumber(s string) Reply { return Reply{Kind: KindBigNumber, Str: []byte(s)} }
+
 // Pairs is an ordered list of pairs, given one behind the other: a flat array in
 // RESP2, an array of arrays in RESP3.
 func Pairs(pairs ...Reply) Reply { return Reply{Kind: KindPairs, Items: pairs} }
@@ -108,4 +127,18 @@ func (r Reply) Size() int64 {
 		size += r.Items[i].Size()
 	}
 	return size
+}
+
+// AppendDouble formats as C's %.17g does, which is what redis-server 7.0 sends.
+func AppendDouble(dst []byte, f float64) []byte {
+	switch {
+	case math.IsInf(f, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-inf"...)
+	case math.IsNaN(f):
+		return append(dst, "nan"...)
+	default:
+		return strconv.AppendFloat(dst, f, 'g', 17, 64)
+	}
 }

@@ -14,7 +14,6 @@
 package resp
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/coffer-dev/coffer/engine/reply"
@@ -42,10 +41,10 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 		return appendLine(dst, '-', r.Str)
 	case reply.KindInteger, reply.KindBool:
 		return appendNumber(dst, ':', r.Int)
-	case reply.KindBulk, reply.KindVerbatim:
+	case reply.KindBulk, reply.KindVerbatim, reply.KindBigNumber:
 		return appendBulk(dst, r.Str)
 	case reply.KindDouble:
-		return appendBulk(dst, appendFloat(nil, r.Float))
+		return appendBulk(dst, reply.AppendDouble(nil, r.Float))
 	case reply.KindNullArray:
 		return append(dst, "*-1\r\n"...)
 	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush, reply.KindPairs:
@@ -88,9 +87,11 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 		dst = append(dst, "txt:"...)
 		dst = append(dst, r.Str...)
 		return append(dst, '\r', '\n')
+	case reply.KindBigNumber:
+		return appendLine(dst, '(', r.Str)
 	case reply.KindDouble:
 		dst = append(dst, ',')
-		dst = appendFloat(dst, r.Float)
+		dst = reply.AppendDouble(dst, r.Float)
 		return append(dst, '\r', '\n')
 	case reply.KindBool:
 		if r.Int != 0 {
@@ -154,18 +155,4 @@ func appendBulk(dst, b []byte) []byte {
 	dst = appendNumber(dst, '$', int64(len(b)))
 	dst = append(dst, b...)
 	return append(dst, '\r', '\n')
-}
-
-// appendFloat formats as C's %.17g does, which is what redis-server 7.0 sends.
-func appendFloat(dst []byte, f float64) []byte {
-	switch {
-	case math.IsInf(f, 1):
-		return append(dst, "inf"...)
-	case math.IsInf(f, -1):
-		return append(dst, "-inf"...)
-	case math.IsNaN(f):
-		return append(dst, "nan"...)
-	default:
-		return strconv.AppendFloat(dst, f, 'g', 17, 64)
-	}
 }

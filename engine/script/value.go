@@ -1,0 +1,106 @@
+package script
+
+import "strconv"
+
+// value is what a Lua variable holds: nil, bool, float64, string, *table,
+// *function, *coroutine or null.
+type value = any
+
+// null is cjson.null, a light userdata.
+type null struct{}
+
+// function is a Lua function with its captured variables, or a builtin.
+type function struct {
+	proto    *proto
+	captured []*cell
+
+	name    string // of a builtin
+	builtin func(r *run, args []value) []value
+}
+
+// cell is a variable that a closure has captured.
+type cell struct{ value value }
+
+// proto is a function as it was compiled.
+type proto struct {
+	chunk    *chunk
+	params   []*local
+	vararg   bool
+	slots    int
+	captures []capture
+	body     block
+	// nesting is how deep its expressions and statements are nested.
+	nesting int
+}
+
+// capture says where a closure finds a variable of the function around it.
+type capture struct {
+	slot  int // of that function's own
+	outer int // of those that it captured itself, when slot is -1
+}
+
+// chunk is a text of Lua.
+type chunk struct {
+	name   string // in errors' positions
+	source string // in the errors of whole scripts
+}
+
+// local is a variable of a function.
+type local struct {
+	name     string
+	slot     int
+	captured bool // its slot holds a *cell
+}
+
+func truth(v value) bool {
+	b, isBool := v.(bool)
+	return v != nil && (!isBool || b)
+}
+
+func typeName(v value) string {
+	switch v.(type) {
+	case nil:
+		return "nil"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case *table:
+		return "table"
+	case *function:
+		return "function"
+	case *coroutine:
+		return "thread"
+	}
+	return "userdata"
+}
+
+// text is a value as tostring has it, but for metatables. What Lua shows the
+// address of gets a number instead: of the order in which it is asked for.
+func (r *run) text(v value) string {
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return formatNumber(v)
+	case string:
+		return v
+	case null:
+		return "userdata: (nil)"
+	}
+	n, known := r.numbered[v]
+	if !known {
+		if r.numbered == nil {
+			r.numbered = map[value]int{}
+		}
+		r.alloc(entryBytes)
+		n = len(r.numbered) + 1
+		r.numbered[v] = n
+	}
+	digits := strconv.FormatInt(int64(n), 16)
+	return typeName(v) + ": 0x" + "0000000000000000"[min(len(digits), 12):12] + digits
+}
