@@ -50,6 +50,7 @@ type Identity struct {
 	channels  [][]byte
 	notAfter  time.Time // zero: never
 	quota     Quota
+	text      []byte // of the permissions
 }
 
 func newIdentity(u User) *Identity {

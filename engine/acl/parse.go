@@ -59,6 +59,7 @@ func New(f File) (*Users, error) {
 		if f.Version < 2 { // which knew of no channels, and let everybody use all
 			id.channels = [][]byte{[]byte("*")}
 		}
+		id.write(f.Users[i])
 		u.identities[id.name] = id
 		u.rounds = max(u.rounds, len(id.verifiers))
 	}

@@ -126,7 +126,7 @@ func (op *combineStore) Needs(tx *machine.Tx) int64 { return sizeOf(tx, op.keys.
 func sizeOf(tx *machine.Tx, keys ...[]byte) (size int64) {
 	for _, key := range keys {
 		if v := tx.Store.Get(key, tx.Now); v != nil {
-			size += v.Size()
+			size += store.Weight(v)
 		}
 	}
 	return size

@@ -29,8 +29,8 @@ func init() {
 	register(
 		connection("auth", -2, before, "fast connection", auth),
 		connection("hello", -1, before, "fast connection", hello),
-		connection("ping", -1, Fast, "fast connection", ping),
-		connection("select", 2, Loading|Stale|Fast, "fast connection", selectDB),
+		connection("ping", -1, Fast, "fast connection", ping).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return pong(argv) }),
+		connection("select", 2, Loading|Stale|Fast, "fast connection", selectDB).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return selectDB(nil, argv) }),
 		connection("quit", -1, before, "fast connection", quit),
 		connection("reset", 1, before, "fast connection", reset),
 		connection("info", -1, Loading|Stale, "slow dangerous", info),
@@ -45,6 +45,12 @@ type runner = func(s Session, argv [][]byte) reply.Reply
 func connection(name string, arity int, flags Flag, categories string, run runner) *Command {
 	c := row(name, arity, flags, noKey, categories, nil)
 	c.Run = run
+	return c
+}
+
+// within says how a script is served.
+func (c *Command) within(serve func(h *scriptHost, argv [][]byte) reply.Reply) *Command {
+	c.inScript = serve
 	return c
 }
 
@@ -215,6 +221,10 @@ func ping(s Session, argv [][]byte) reply.Reply {
 		// In the form of a message, so that clients can tell it from one.
 		return reply.Array(reply.BulkString("pong"), reply.Bulk(bytes.Join(argv[1:], nil)))
 	}
+	return pong(argv)
+}
+
+func pong(argv [][]byte) reply.Reply {
 	switch len(argv) {
 	case 1:
 		return reply.Simple("PONG")

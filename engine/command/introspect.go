@@ -139,8 +139,8 @@ var flagNames = []struct {
 	name string
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
-	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
-	{NoAuth, "no_auth"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"},
+	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
+	{NoAuth, "no_auth"}, {NoMandatoryKeys, "no_mandatory_keys"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"},
 }
 
 // describe is the command's entry in COMMAND's reply: name, arity, flags,
@@ -211,8 +211,8 @@ func (c *Command) group() string {
 			return category
 		case "sortedset":
 			return "sorted-set"
-		case "pubsub":
-			return "pubsub"
+		case "pubsub", "scripting":
+			return category
 		case "transaction":
 			return "transactions"
 		case "keyspace":
@@ -229,6 +229,8 @@ func (c *Command) group() string {
 		return "generic"
 	case "pubsub":
 		return "pubsub"
+	case "script":
+		return "scripting"
 	}
 	return "connection"
 }
@@ -251,6 +253,9 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	var keys []reply.Reply
 	for _, key := range c.AppendKeys(nil, called) {
 		keys = append(keys, reply.Bulk(key.Name))
+	}
+	if len(keys) == 0 && c.Flags&NoMandatoryKeys != 0 {
+		return reply.Array()
 	}
 	if len(keys) == 0 {
 		return fail(textError("ERR Invalid arguments specified for command"))

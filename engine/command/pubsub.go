@@ -68,8 +68,8 @@ func init() {
 		register(begin, end)
 	}
 	register(
-		connection("publish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(Channel)).onChannels(Channel),
-		connection("spublish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(ShardChannel)).onChannels(ShardChannel).inPlaceOfKeys(oneKey),
+		connection("publish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(Channel)).onChannels(Channel).within(publishInScript(Channel)),
+		connection("spublish", 3, PubSub|Loading|Stale|Fast, "pubsub fast", publish(ShardChannel)).onChannels(ShardChannel).within(publishInScript(ShardChannel)).inPlaceOfKeys(oneKey),
 		container("pubsub", -2, 0, "slow", pubsubCommands()...),
 	)
 }

@@ -37,6 +37,8 @@ const (
 	MovableKeys // their places depend on the arguments
 	PubSub
 	SkipSlowlog
+	SkipMonitor
+	NoMandatoryKeys
 )
 
 // Command is one row of the table.
@@ -57,6 +59,11 @@ type Command struct {
 	// channels lists the channels, and says whether they are patterns.
 	channels func(argv [][]byte) ([][]byte, bool)
 	set      acl.Categories // Categories again
+	// logged says that it goes through the log although it has no flag Write,
+	// as COMMAND tells it.
+	logged bool
+	// inScript serves a command of the connection within a script.
+	inScript func(h *scriptHost, argv [][]byte) reply.Reply
 
 	// Parse validates the arguments (arity is already checked) and makes the
 	// Op; an error's text is the reply's, code first. Nil for commands of the
@@ -152,6 +159,16 @@ func (c *Command) finding(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Co
 	return c
 }
 
+// inLog has the command go through the log.
+func (c *Command) inLog() *Command {
+	c.logged = true
+	return c
+}
+
+// Logged reports whether the command may change the state, and so goes through
+// the log.
+func (c *Command) Logged() bool { return c.logged || c.Flags&Write != 0 }
+
 // maxName bounds the length of a command's name, in bytes.
 const maxName = 32
 
@@ -189,6 +206,9 @@ func Resolve(argv [][]byte) (*Command, error) {
 
 // Parse is Resolve and the row's Parse in one: the machine.Parse of the log.
 func Parse(argv [][]byte) (machine.Op, error) {
+	if string(argv[0]) == scriptName {
+		return parseLoggedScript(argv)
+	}
 	c, err := Resolve(argv)
 	if err != nil {
 		return nil, err
@@ -236,7 +256,7 @@ func (c *Command) Action(keys []acl.Key, channels [][]byte, patterns bool) acl.A
 // Grows reports whether the command may add to the keyspace. A new name may be
 // longer than the old one, which redis-server does not count.
 func (c *Command) Grows() bool {
-	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx"
+	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx" || c.Name == "script|load"
 }
 
 // EveryKey is what the command does with keys that it does not name: it lists,
@@ -258,7 +278,7 @@ var (
 
 // Changes reports whether the command writes, or looks after the server.
 func (c *Command) Changes() bool {
-	return c.Flags&(Write|Admin) != 0 || c.set&dangerous != 0
+	return c.Logged() || c.Flags&Admin != 0 || c.set&dangerous != 0
 }
 
 // Heavy reports whether the command's work or reply grows with the data rather
@@ -268,7 +288,7 @@ func (c *Command) Heavy() bool {
 }
 
 var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true,
-	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true}
+	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true, "eval": true, "evalsha": true}
 
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {

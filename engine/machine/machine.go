@@ -17,14 +17,15 @@
 // change that lets the same batch lead to another state, so that members of
 // two versions never compute differently. now is the leader's clock in ms.
 //
-// # Snapshot, format version 1
+// # Snapshot, format version 2
 //
-//	+-----------+-----------+--------------+----------+-------------+--------------+
-//	| "CFMS" 4B | format 2B | semantics 2B | index 8B | last now 8B | store stream |
-//	+-----------+-----------+--------------+----------+-------------+--------------+
+//	+-----------+-----------+--------------+----------+-------------+---------+--------------+
+//	| "CFMS" 4B | format 2B | semantics 2B | index 8B | last now 8B | scripts | store stream |
+//	+-----------+-----------+--------------+----------+-------------+---------+--------------+
+//	scripts: number uvarint, then per script: kept 1B, length uvarint, text
 //
 // Fixed integers are little-endian; the store's stream is described in package
-// store.
+// store. Version 1 has no scripts.
 package machine
 
 import (
@@ -42,7 +43,8 @@ import (
 //	3  lists, hashes, sorted sets, and all commands of theirs; more commands of
 //	   sets, streams, strings and keys
 //	4  transactions
-const Semantics = 4
+//	5  scripts
+const Semantics = 5
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
@@ -71,6 +73,17 @@ type Tx struct {
 	// MaxReply is the size of the largest reply that anybody gets; 0 for no
 	// limit. A read may stop where its reply has become larger.
 	MaxReply int64
+	// Scripts are the texts that EVALSHA finds; a read must not change them.
+	Scripts *Scripts
+	// Grown is about how many bytes the scripts of this entry have added.
+	Grown *int64
+}
+
+// Step is the Tx of the nth command that a command carries out.
+func (tx *Tx) Step(n uint64) Tx {
+	each := *tx
+	each.Seed = mix(tx.Seed ^ mix(step(n)))
+	return each
 }
 
 // Parse turns a command's arguments (its name first) into an Op. It is how the
@@ -96,16 +109,18 @@ type Machine struct {
 	MaxReply int64
 
 	store   *store.Store
+	scripts *Scripts
 	parse   Parse
 	index   uint64 // the last log entry applied
 	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
 	reads   uint64 // makes the seeds of reads; no part of the state
 	logged  Logged // Replay's
+	grown   int64  // by the scripts of one entry
 }
 
 // New makes an empty machine.
 func New(parse Parse) *Machine {
-	return &Machine{store: store.New(), parse: parse}
+	return &Machine{store: store.New(), scripts: newScripts(), parse: parse}
 }
 
 // Index is the log index of the last entry applied.
@@ -117,12 +132,12 @@ func (m *Machine) Keys() int { return m.store.Len() }
 // Expiring is the number of keys with a deadline.
 func (m *Machine) Expiring() int { return m.store.Expiring() }
 
-// Bytes approximates the memory of the keyspace.
-func (m *Machine) Bytes() int64 { return m.store.Bytes() }
+// Bytes approximates the memory of the keyspace, scripts included.
+func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes }
 
 // Read evaluates items that write nothing and fills their replies.
 func (m *Machine) Read(items []Item, now int64) {
-	tx := Tx{Store: m.store, Now: max(now, m.lastNow), MaxReply: m.MaxReply}
+	tx := m.tx(max(now, m.lastNow))
 	for i := range items {
 		tx.Seed = m.readSeed()
 		items[i].Reply = items[i].Op.Apply(&tx)
@@ -208,7 +223,12 @@ func (m *Machine) Run(l *Logged) {
 func (m *Machine) begin(index uint64, now int64) Tx {
 	m.index = index
 	m.lastNow = max(m.lastNow, now)
-	return Tx{Store: m.store, Now: m.lastNow, MaxReply: m.MaxReply}
+	return m.tx(m.lastNow)
+}
+
+func (m *Machine) tx(now int64) Tx {
+	m.grown = 0
+	return Tx{Store: m.store, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

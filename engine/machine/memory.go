@@ -23,7 +23,7 @@ func (r refusal) Apply(*Tx) reply.Reply { return r.reply }
 // member that it kills dies of it again at every start. left says whether a
 // write is left among the items.
 func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (left bool) {
-	tx := Tx{Store: m.store, Now: max(now, m.lastNow)}
+	tx := m.tx(max(now, m.lastNow))
 	used, largest := m.Bytes(), int64(0)
 	for i := range items {
 		item := &items[i]
@@ -38,7 +38,49 @@ func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (le
 		}
 		left = left || item.Write
 	}
+	for i := range items { // what is left is theirs
+		items[i].within(limit-used, limit)
+	}
 	return left
+}
+
+// Roomy is an Op that shows only when it is applied how much it adds to the
+// keyspace.
+type Roomy interface {
+	Op
+	// Within bounds that to room, in bytes, on a member whose keyspace may take
+	// limit. It returns the arguments that say so in the log.
+	Within(room, limit int64) (argv [][]byte)
+}
+
+func (i *Item) within(room, limit int64) {
+	switch op := i.Op.(type) {
+	case Roomy:
+		i.Argv = op.Within(room, limit)
+	case *transaction:
+		roomy := false
+		for j := range op.items {
+			if _, ok := op.items[j].Op.(Roomy); ok {
+				op.items[j].within(room, limit)
+				roomy = true
+			}
+		}
+		if roomy && i.Write {
+			i.Argv = op.argv()
+		}
+	}
+}
+
+// Adds is about how many bytes a command adds to the keyspace. It is the same
+// on every member.
+func Adds(tx *Tx, op Op, argv [][]byte) (size int64) {
+	for _, arg := range argv {
+		size += argumentOverhead + int64(len(arg))
+	}
+	if op, ok := op.(Sizer); ok {
+		size += op.Needs(tx)
+	}
+	return size
 }
 
 // needs is about how many bytes a growing item takes; largest is what the

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 )
 
 // SnapshotFormat is the version of the snapshot's header that is written and read.
-const SnapshotFormat = 1
+const SnapshotFormat = 2
 
 const (
 	snapshotMagic  = "CFMS"
@@ -44,7 +45,7 @@ func (m *Machine) BeginSnapshot() (*Snapshot, error) {
 	h = binary.LittleEndian.AppendUint16(h, Semantics)
 	h = binary.LittleEndian.AppendUint64(h, m.index)
 	h = binary.LittleEndian.AppendUint64(h, uint64(m.lastNow))
-	return &Snapshot{Index: m.index, header: h, store: s}, nil
+	return &Snapshot{Index: m.index, header: m.scripts.appendTo(h), store: s}, nil
 }
 
 // Next returns the snapshot's next bytes, at most limit, and whether they are
@@ -75,11 +76,19 @@ func (m *Machine) Restore(r io.Reader) error {
 		return fmt.Errorf("%w: format %d and semantics %d, this engine reads up to %d and %d",
 			ErrSnapshotVersion, format, semantics, SnapshotFormat, Semantics)
 	}
+	scripts := newScripts()
+	if format > 1 {
+		buffered := bufio.NewReader(r)
+		if err := scripts.read(buffered); err != nil {
+			return err
+		}
+		r = buffered
+	}
 	s, err := store.Restore(r)
 	if err != nil {
 		return fmt.Errorf("machine: %w", err)
 	}
-	m.store = s
+	m.store, m.scripts = s, scripts
 	m.index = binary.LittleEndian.Uint64(h[8:])
 	m.lastNow = int64(binary.LittleEndian.Uint64(h[16:]))
 	return nil
@@ -90,6 +99,7 @@ func (m *Machine) Restore(r io.Reader) error {
 // and the place in the log included. It costs a pass over all keys.
 func (m *Machine) Hash() uint64 {
 	h := mix(step(m.store.Hash()))
+	h = mix(step(h ^ m.scripts.hash()))
 	h = mix(step(h ^ uint64(m.lastNow)))
 	return mix(step(h ^ m.index))
 }

@@ -183,6 +183,9 @@ func (c *session) execute(from, bytes int, writes bool) {
 // executed takes the replies of what was executed.
 func (c *session) executed(items []machine.Item, err error) {
 	c.executing, c.sent = false, 0
+	if err == nil { // although the client may be gone
+		c.followAll(items)
+	}
 	switch {
 	case c.ended:
 	case err != nil:
@@ -247,11 +250,15 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	if err != nil {
 		return nil, machine.Item{}, reply.Error(err.Error())
 	}
-	return cmd, itemOf(cmd, op, argv), reply.Reply{}
+	return cmd, c.itemOf(cmd, op, argv), reply.Reply{}
 }
 
-func itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
-	return machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0, Grows: cmd.Grows()}
+// itemOf makes a command's item. What it does by itself it does as its caller.
+func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
+	if called, ok := op.(command.Called); ok {
+		argv = called.As(c.identity, c.audits)
+	}
+	return machine.Item{Op: op, Argv: argv, Write: cmd.Logged(), Grows: cmd.Grows()}
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

@@ -198,7 +198,7 @@ func (c *session) exec() {
 			q.op, q.err = nil, lost(denied)
 		}
 		if q.op != nil && q.err == nil {
-			items = append(items, itemOf(q.cmd, q.op, q.argv))
+			items = append(items, c.itemOf(q.cmd, q.op, q.argv))
 		}
 	}
 	c.loop.forgetKeys()

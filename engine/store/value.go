@@ -52,6 +52,15 @@ func (String) Kind() Kind { return KindString }
 // Size implements Value.
 func (v String) Size() int64 { return int64(cap(v)) + 24 }
 
+// Weight is Size without the room behind a string's end, which depends on how
+// it came there: it is the same on every member.
+func Weight(v Value) int64 {
+	if s, ok := v.(String); ok {
+		return int64(len(s)) + 24
+	}
+	return v.Size()
+}
+
 func (String) vanished() bool { return false }
 
 func (v String) appendTo(dst []byte) []byte { return appendBytes(dst, v) }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
@@ -42,7 +43,10 @@ func (c *coffer) run(argv [][]byte) reply.Reply {
 	if err != nil {
 		return reply.Error(err.Error())
 	}
-	item := machine.Item{Op: op, Argv: argv, Write: cmd.Flags&command.Write != 0}
+	if called, ok := op.(command.Called); ok {
+		argv = called.As(everything(c.t), func(*command.Command) bool { return false })
+	}
+	item := machine.Item{Op: op, Argv: argv, Write: cmd.Logged()}
 	if item.Write {
 		r := c.write(item)
 		if _, waits := op.(command.Waiter); waits && r.Kind == reply.KindNull {
@@ -57,6 +61,16 @@ func (c *coffer) run(argv [][]byte) reply.Reply {
 		c.t.Fatalf("the read %q changed the state", argv)
 	}
 	return items[0].Reply
+}
+
+// everything is somebody who may do everything.
+func everything(t *testing.T) *acl.Identity {
+	t.Helper()
+	id, err := acl.FromRules([]byte(`{"commands": ["@all"], "keys": ["*"], "channels": ["*"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func (c *coffer) write(item machine.Item) reply.Reply {
