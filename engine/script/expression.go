@@ -64,10 +64,21 @@ func values(f *frame, list []*expression) []value {
 	for _, e := range list[:len(list)-1] {
 		out = append(out, e.get(f))
 	}
-	if last.all != nil {
-		return append(out, last.all(f)...)
+	if last.all == nil {
+		return append(out, last.get(f))
 	}
-	return append(out, last.get(f))
+	more := last.all(f)
+	f.run.copies(len(more))
+	return append(out, more...)
+}
+
+// copies counts values that are handed on; a few cost nothing.
+func (r *run) copies(n int) {
+	const few = 8
+	if n > few {
+		r.spend(n / few)
+		r.alloc(valueBytes * n)
+	}
 }
 
 func localVariable(l *local) *expression {
@@ -319,7 +330,9 @@ func constructor(fields []tableField, line int) *expression {
 				f.line = line
 				f.run.store(t, k, v)
 			case i == len(fields)-1 && field.value.all != nil:
-				list = append(list, field.value.all(f)...)
+				more := field.value.all(f)
+				f.run.copies(len(more))
+				list = append(list, more...)
 			default:
 				list = append(list, field.value.get(f))
 			}

@@ -6,6 +6,7 @@ const (
 	slotBytes   = 24  // of an array
 	entryBytes  = 120 // of a key that is no index of the array
 	cellBytes   = 40
+	valueBytes  = 16 // of a list of arguments
 	stringBytes = 24 // beside the text
 )
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/protocol/resp"
@@ -57,8 +58,9 @@ type leader struct {
 	hashes  map[uint64]uint64
 	count   uint64 // of commands that were logged
 	watches []*store.Watch
-	grouped int // transactions
-	broken  int // that were not carried out
+	grouped int           // transactions
+	broken  int           // that were not carried out
+	caller  *acl.Identity // of scripts
 
 	running *machine.Snapshot
 	stream  []byte
@@ -147,6 +149,9 @@ func (l *leader) command() [][]byte {
 	if l.r.IntN(20_000) == 0 {
 		return [][]byte{[]byte([]string{"FLUSHALL", "FLUSHDB"}[l.r.IntN(2)])}
 	}
+	if l.r.IntN(6) == 0 {
+		return l.script()
+	}
 	return l.g.Command()
 }
 
@@ -160,7 +165,10 @@ func (l *leader) item(argv [][]byte) []machine.Item {
 	if err != nil {
 		return nil
 	}
-	write := c.Flags&command.Write != 0
+	if called, ok := op.(command.Called); ok {
+		argv = called.As(l.caller, func(*command.Command) bool { return true })
+	}
+	write := c.Logged()
 	if write {
 		l.count++
 	}
@@ -278,7 +286,7 @@ func TestMachinesAgree(t *testing.T) {
 	t.Logf("%s=%d %s=%d", envCommands, want, envSeed, seed)
 	r := rand.New(rand.NewPCG(seed, seed))
 	l := &leader{t: t, r: r, machine: machine.New(command.Parse), now: 1_700_000_000_000, hashes: map[uint64]uint64{},
-		g: &commands.Generator{Rand: r, Keys: keysOfAName, Name: crowd()}}
+		g: &commands.Generator{Rand: r, Keys: keysOfAName, Name: crowd()}, caller: caller(t)}
 	follower, restarting := machine.New(command.Parse), machine.New(command.Parse)
 	follower.MaxReply = 1 // nobody reads what it would answer
 	restarts := 0

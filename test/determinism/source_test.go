@@ -21,14 +21,16 @@ import (
 const module = "github.com/coffer-dev/coffer/"
 
 // judged are the packages whose code runs when an entry is applied.
-var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/reply", "engine/glob"}
+var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/script", "engine/reply", "engine/glob"}
 
 // imports that they may have: none reads anything but its arguments. Of big,
 // Float's results are exact, of every architecture the same. So are those of
 // single operations on float64; what is not is judged below. Of acl the table
-// takes words alone: who may do what is asked before anything is logged.
-var imports = strings.Fields(`bytes encoding/binary errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync
-	github.com/tidwall/btree github.com/coffer-dev/coffer/engine/acl`)
+// takes words, and of a script's caller the verdict, out of what the log
+// carries; msgpack encodes and decodes one value at a time.
+var imports = strings.Fields(`bufio bytes crypto/sha1 encoding/binary encoding/hex errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync
+	github.com/tidwall/btree github.com/vmihailenco/msgpack/v5 github.com/vmihailenco/msgpack/v5/msgpcode
+	github.com/coffer-dev/coffer/engine/acl`)
 
 // excused are the places where what is otherwise forbidden does not reach the
 // state, and why. One that is no longer needed is an error too.
@@ -54,6 +56,15 @@ var excused = map[string]string{
 	"engine/store shrink: capacity":                "decides how much room to keep, not what is in it",
 	"engine/command formatScore: floating point":   "of a number within range, to be rendered",
 	"engine/command addCopy: capacity":             "decides where a copy is put, not what is in it",
+	"engine/script toInteger: floating point":      "of a number within range",
+	"engine/script truncate: floating point":       "of a number within range",
+	"engine/script power: floating point":          "Pow's answers for 0, 1, what is infinite and what is no number",
+	"engine/script atan2: floating point":          "Atan2's answers for 0, what is infinite and what is no number",
+	"engine/script library: map range":             "the names are sorted before they are used",
+	"engine/script sorted: map range":              "the names are sorted before they are used",
+	"engine/script constants: package state":       "called by init alone",
+	"engine/script init: package state":            "the reserved words are whole before any script is read",
+	"engine/script theShared: sync":                "computed once from the libraries, which do not change",
 }
 
 // finding is something that may depend on more than the log.
@@ -397,8 +408,9 @@ func (v *visitor) converted(n *ast.CallExpr) {
 	}
 }
 
-// exact are the functions of package math that compute nothing.
-var exact = strings.Fields("Inf NaN IsInf IsNaN Abs Float64bits Float64frombits")
+// exact are the functions of package math that compute nothing, or whose result
+// is exact or the one that IEEE 754 demands.
+var exact = strings.Fields("Inf NaN IsInf IsNaN Abs Signbit Copysign Float32bits Float32frombits Float64bits Float64frombits Sqrt Mod Frexp Ldexp")
 
 // call judges what is called.
 func (v *visitor) call(n *ast.CallExpr) {

@@ -60,6 +60,10 @@ var variants = map[string][]string{
 	"zunionstore": {"zunionstore k1 1 k2", "zunionstore k1 2 k2 k3 aggregate max"},
 	"zinterstore": {"zinterstore k1 1 k2", "zinterstore k1 2 k2 k3"},
 	"zdiffstore":  {"zdiffstore k1 1 k2", "zdiffstore k1 2 k2 k3"},
+	"eval":        {"eval x 1 k1", "eval x 2 k1 k2 k3"},
+	"evalsha":     {"evalsha x 1 k1", "evalsha x 2 k1 k2 k3"},
+	"eval_ro":     {"eval_ro x 1 k1", "eval_ro x 2 k1 k2 k3"},
+	"evalsha_ro":  {"evalsha_ro x 1 k1", "evalsha_ro x 2 k1 k2 k3"},
 	"zmpop":       {"zmpop 1 k1 min", "zmpop 2 k1 k2 max count 2"},
 }
 

@@ -112,6 +112,36 @@ func (p *party) askQueued(t *testing.T, argv ...string) string {
 	return reply
 }
 
+// scriptable tells whether a script may run the command.
+func scriptable(c *command.Command) bool {
+	return c.Flags&command.NoScript == 0 && (c.Parse != nil || c.Name == "ping" || c.Name == "publish" || c.Name == "spublish" || c.Name == "select")
+}
+
+// askScript has a script run a command: it is permitted if its caller is, and
+// may run scripts, whatever keys the script was given.
+func (p *party) askScript(t *testing.T, argv []string, allowed bool) {
+	t.Helper()
+	call := append([]string{"EVAL", "local r = redis.pcall(unpack(ARGV)) return type(r) == 'table' and r.err or 'permitted'", "0"}, argv...)
+	p.send(t, request(call...))
+	reply, err := p.in.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(p.user.Name, "readonly") {
+		if !strings.HasPrefix(reply, "-NOPERM") {
+			t.Errorf("%s runs a script: %q", p.user.Name, reply)
+		}
+		return
+	}
+	text, err := p.in.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := !strings.HasPrefix(text, "ERR The user executing the script can't"); got != allowed {
+		t.Errorf("%s: a script that runs %s is answered %q, redis-server permits it: %v", p.user.Name, argv, text, allowed)
+	}
+}
+
 // askOnce is ask, but for MULTI, behind which PING would not be answered.
 func (p *party) askOnce(t *testing.T, c *command.Command, argv []string) string {
 	t.Helper()
@@ -258,6 +288,9 @@ func TestMatrix(t *testing.T) {
 					}
 					if !allowed {
 						refused++
+					}
+					if scriptable(c) {
+						p.askScript(t, argv, allowed)
 					}
 					reply = p.askQueued(t, argv...)
 					if got := !strings.HasPrefix(reply, "-NOPERM"); got != allowed {
