@@ -15,8 +15,12 @@ const (
 	errOOM      = textError("OOM command not allowed when used memory > 'maxmemory'.")
 )
 
-// scriptShare of the memory for data is what a script may allocate at most.
-const scriptShare = 8
+// scriptShare of the memory for data is what a script may allocate at most, but
+// not less than scriptLeast, in bytes.
+const (
+	scriptShare = 8
+	scriptLeast = 1 << 20
+)
 
 // unlimited is the room of a keyspace that has no limit.
 const unlimited = math.MaxInt64 / 2
@@ -137,7 +141,7 @@ func (e *eval) Trace() *Trace { return e.trace }
 
 // Within implements machine.Roomy.
 func (e *eval) Within(room, limit int64) [][]byte {
-	e.room, e.memory = room, min(script.DefaultMemory, limit/scriptShare)
+	e.room, e.memory = room, min(script.DefaultMemory, max(limit/scriptShare, scriptLeast))
 	return e.logged()
 }
 

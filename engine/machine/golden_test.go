@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads batches and snapshots as every version of format and
 // semantics wrote them.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4"} {
+	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5"} {
 		t.Run(dir, func(t *testing.T) {
 			dir := filepath.Join("testdata", dir)
 			if _, err := os.Stat(dir); err != nil && *update {
@@ -48,6 +48,9 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			check(5, "a", "b")
+			if found := m.scripts.Find(ScriptSHA([]byte("return 2"))) != nil; found != (dir >= filepath.Join("testdata", "format2")) || found && len(m.scripts.kept) != 1 {
+				t.Errorf("scripts: %v", found)
+			}
 			if err := m.Replay(6, read("batch")); err != nil {
 				t.Fatal(err)
 			}
@@ -66,6 +69,8 @@ func writeGolden(t *testing.T, dir string) {
 	}
 	m := New(parsePut)
 	m.Apply(5, []Item{putItem("a", 0), putItem("b", 9000)}, 1000, 42)
+	m.scripts.Add(ScriptSHA([]byte("return 1")), "return 1", true)
+	m.scripts.Add(ScriptSHA([]byte("return 2")), "return 2", false)
 	s, err := m.BeginSnapshot()
 	if err != nil {
 		t.Fatal(err)
