@@ -16,11 +16,11 @@ import (
 // goes first. Scripts that were loaded stay.
 const (
 	maxPassing      = 500
-	maxPassingBytes = 16 << 20
+	maxPassingBytes = 32 << 20 // of memory
 	// scriptOverhead is what a script takes beside its text, about, and
-	// programBytes what it takes per byte of it once it has run.
+	// programBytes what it takes per byte of it once it is compiled.
 	scriptOverhead = 512
-	programBytes   = 40
+	programBytes   = 48
 	// maxScripts and maxScriptText bound what is read from a snapshot.
 	maxScripts    = 1 << 24
 	maxScriptText = 512 << 20
@@ -85,7 +85,7 @@ func (s *Scripts) Add(sha, text string, keep bool) *Script {
 	default:
 		s.Use(script)
 	}
-	for len(s.passing) > maxPassing || s.passes > maxPassingBytes*programBytes && len(s.passing) > 1 {
+	for len(s.passing) > maxPassing || s.passes > maxPassingBytes && len(s.passing) > 1 {
 		oldest := s.passing[0]
 		s.passing = slices.Delete(s.passing, 0, 1)
 		s.passes -= oldest.size()

@@ -169,7 +169,7 @@ func (p *parked) try(key string) (onItsWay bool) {
 		return false
 	}
 	p.trying = key
-	b, item := c.loop.batch, itemOf(p.cmd, op, call)
+	b, item := c.loop.batch, c.itemOf(p.cmd, op, call)
 	from := len(b.items)
 	b.items = append(b.items, item)
 	c.execute(from, sizeOf(call), item.Write)
