@@ -94,7 +94,7 @@ func setMetatable(r *run, args []value) []value {
 }
 
 func rawSet(r *run, args []value) []value {
-	t := r.ownTable(args, 0)
+	t := r.ownTable(args)
 	k, v := r.anyArg(args, 1), r.anyArg(args, 2)
 	r.store(t, k, v)
 	return one(t)

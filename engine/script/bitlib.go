@@ -23,7 +23,7 @@ func init() {
 func (r *run) bitArg(args []value, i int) uint32 {
 	f := r.numberArg(args, i)
 	n := floor(f + 0.5)
-	if f-floor(f) == 0.5 && int64(truncate(n))&1 == 1 {
+	if f-floor(f) == 0.5 && truncate(n)&1 == 1 {
 		n-- // halves go to the even one
 	}
 	return uint32(uint64(truncate(modulo(n, 1<<32))))

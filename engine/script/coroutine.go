@@ -21,7 +21,6 @@ type coroutine struct {
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
-	depth int // where it begins
 }
 
 // abandoned is the panic that ends a coroutine that nobody resumes any more.

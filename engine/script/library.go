@@ -36,7 +36,6 @@ func constants(name, key string, v value) {
 // shared is what all runs have in common: read-only tables.
 type shared struct {
 	globals    *table
-	names      []string // of globals
 	stringMeta *table
 	envMeta    *table // of _G
 }
@@ -146,9 +145,9 @@ func (r *run) tableArg(args []value, i int) *table {
 	return t
 }
 
-// ownTable is a table argument that the builtin changes.
-func (r *run) ownTable(args []value, i int) *table {
-	t := r.tableArg(args, i)
+// ownTable is the first argument: a table that the builtin changes.
+func (r *run) ownTable(args []value) *table {
+	t := r.tableArg(args, 0)
 	if t.readonly {
 		r.fault(readonlyTable)
 	}

@@ -82,7 +82,7 @@ func (p *parser) near() string {
 }
 
 // wrong raises an error at the token at hand.
-func (p *parser) wrong(message string) { p.lexer.fail(p.lexer.line, message, p.near()) }
+func (p *parser) wrong(message string) { p.fail(p.line, message, p.near()) }
 
 func (p *parser) expected(kind string) { p.wrong("'" + kind + "' expected") }
 
@@ -105,7 +105,7 @@ func (p *parser) match(what, begun string, line int) {
 	if p.accept(what) {
 		return
 	}
-	if line == p.lexer.line {
+	if line == p.line {
 		p.expected(what)
 	}
 	p.wrong("'" + what + "' expected (to close '" + begun + "' at line " + formatNumber(float64(line)) + ")")
@@ -123,7 +123,7 @@ func (p *parser) identifier() string {
 // enter and leave count how deep the text is nested.
 func (p *parser) enter() {
 	if p.nesting++; p.nesting > maxNesting {
-		p.lexer.fail(p.lexer.line, "chunk has too many syntax levels", "")
+		p.fail(p.line, "chunk has too many syntax levels", "")
 	}
 	p.fn.deep(p.nesting - p.fn.nesting)
 }
@@ -147,7 +147,7 @@ func (p *parser) close(body block) *proto {
 // declare makes a variable that what follows can see.
 func (p *parser) declare(name string) *local {
 	if len(p.fn.active) >= maxLocals {
-		p.lexer.fail(p.lexer.line, p.tooMany(maxLocals, "local variables"), "")
+		p.fail(p.line, p.tooMany(maxLocals, "local variables"), "")
 	}
 	l := &local{name: name, slot: len(p.fn.active)}
 	p.fn.active = append(p.fn.active, l)
@@ -209,7 +209,7 @@ func (p *parser) capture(s *scope, name string) int {
 		return -1
 	}
 	if len(s.names) >= maxCaptures {
-		p.lexer.fail(p.lexer.line, p.tooMany(maxCaptures, "upvalues"), "")
+		p.fail(p.line, p.tooMany(maxCaptures, "upvalues"), "")
 	}
 	s.names = append(s.names, name)
 	s.proto.captures = append(s.proto.captures, c)

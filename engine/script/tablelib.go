@@ -70,7 +70,7 @@ func (r *run) functionArg(args []value, i int) *function {
 }
 
 func tableInsert(r *run, args []value) []value {
-	t := r.ownTable(args, 0)
+	t := r.ownTable(args)
 	end := t.length() + 1
 	switch len(args) {
 	case 2:
@@ -104,7 +104,7 @@ func tableMaxN(r *run, args []value) []value {
 }
 
 func tableRemove(r *run, args []value) []value {
-	t := r.ownTable(args, 0)
+	t := r.ownTable(args)
 	end := t.length()
 	at := r.optionalInt(args, 1, end)
 	if at < 1 || at > end {
@@ -122,7 +122,7 @@ func tableRemove(r *run, args []value) []value {
 // tableSort is the quicksort of Lua 5.1, so that an order that is none leads to
 // the same table everywhere.
 func tableSort(r *run, args []value) []value {
-	s := sorter{run: r, t: r.ownTable(args, 0)}
+	s := sorter{run: r, t: r.ownTable(args)}
 	if arg(args, 1) != nil {
 		s.by = r.functionArg(args, 1)
 	}
