@@ -55,6 +55,9 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 	if c.inScript != nil {
 		return c.inScript(h, argv)
 	}
+	if c.Name == "xread" && waits(argv) {
+		return fail(errorf("ERR %s command is not allowed with BLOCK option from scripts", cstring(argv[0])))
+	}
 	op, err := c.Parse(argv)
 	if err != nil {
 		return fail(err)
@@ -81,6 +84,20 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 func known(argv [][]byte) bool {
 	c := Lookup(argv[0])
 	return c != nil && (c.Subcommands == nil || len(argv) < 2 || c.subcommand(argv[1]) != nil)
+}
+
+// waits tells whether the options of XREAD have it wait, as far as redis-server
+// reads them before it says that a script cannot.
+func waits(argv [][]byte) bool {
+	for i := 1; i+1 < len(argv) && !is(argv[i], "STREAMS"); i += 2 {
+		if is(argv[i], "BLOCK") {
+			return true
+		}
+		if _, ok := parseInt(argv[i+1]); !ok || !is(argv[i], "COUNT") {
+			return false
+		}
+	}
+	return false
 }
 
 // permitted asks whether the caller may run the command, and the script.

@@ -62,7 +62,7 @@ var scriptCommands = []string{
 	`EVAL "return redis.call('hscan','h',0)" 0`, `EVAL "return redis.call('set','s',1,'get')" 0`, `EVAL "return redis.call('type','s')" 0`, `EVAL "return redis.call('type','s').ok" 0`, `EVAL "return redis.call('object','encoding','s')" 0`, `EVAL "return redis.call('object','nonsense')" 0`,
 	`EVAL "return {redis.acl_check_cmd('get','x'),redis.acl_check_cmd('set','x','y')}" 0`, `EVAL "return redis.acl_check_cmd('nonsense')" 0`, `EVAL "return redis.acl_check_cmd()" 0`,
 	`EVAL "redis.setresp(3) return {double=1.5}" 0`, `EVAL "redis.setresp(3) return {map={a=1}}" 0`, `EVAL "redis.setresp(3) return {set={a=true}}" 0`, `EVAL "redis.setresp(3) return {big_number='123456789012345678901234567890'}" 0`, `EVAL "redis.setresp(3) return {verbatim_string={format='txt',string='x'}}" 0`, `EVAL "redis.setresp(3) return nil" 0`, `EVAL "redis.setresp(3) return {true,false}" 0`,
-	`COMMAND GETKEYS EVAL "return 1" 2 a b c`, `COMMAND GETKEYS EVALSHA x 1 a`, `COMMAND GETKEYS EVAL_RO "return 1" 0`,
+	`EVAL "return redis.call('xread','block',0,'streams','none','0')" 0`, `EVAL "return redis.call('blpop','l',0)" 0`, `COMMAND GETKEYS EVAL "return 1" 2 a b c`, `COMMAND GETKEYS EVALSHA x 1 a`, `COMMAND GETKEYS EVAL_RO "return 1" 0`,
 }
 
 func TestScriptCommands(t *testing.T) {
