@@ -18,11 +18,11 @@ func init() {
 		"loadstring":     loadString,
 		"next":           next,
 		"pairs": func(r *run, args []value) []value {
-			return []value{r.shared.globals.get("next"), r.tableArg(args, 0), nil}
+			return []value{r.shared.globals.get("next"), r.tableArg(args), nil}
 		},
 		"pcall":        pcall,
 		"rawequal":     func(r *run, args []value) []value { return one(r.anyArg(args, 0) == r.anyArg(args, 1)) },
-		"rawget":       func(r *run, args []value) []value { return one(r.tableArg(args, 0).get(r.anyArg(args, 1))) },
+		"rawget":       func(r *run, args []value) []value { return one(r.tableArg(args).get(r.anyArg(args, 1))) },
 		"rawset":       rawSet,
 		"select":       selectArgs,
 		"setmetatable": setMetatable,
@@ -78,7 +78,7 @@ func getMetatable(r *run, args []value) []value {
 }
 
 func setMetatable(r *run, args []value) []value {
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	m, isTable := arg(args, 1).(*table)
 	if !isTable && (len(args) < 2 || args[1] != nil) {
 		r.badArgument(1, "nil or table expected")
@@ -102,7 +102,7 @@ func rawSet(r *run, args []value) []value {
 
 var ipairsNext = &function{name: "ipairs", builtin: func(r *run, args []value) []value {
 	i := r.intArg(args, 1) + 1
-	v := r.tableArg(args, 0).at(i)
+	v := r.tableArg(args).at(i)
 	if v == nil {
 		return one(nil)
 	}
@@ -110,11 +110,11 @@ var ipairsNext = &function{name: "ipairs", builtin: func(r *run, args []value) [
 }}
 
 func ipairs(r *run, args []value) []value {
-	return []value{ipairsNext, r.tableArg(args, 0), 0.0}
+	return []value{ipairsNext, r.tableArg(args), 0.0}
 }
 
 func next(r *run, args []value) []value {
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	k, v, ok := t.next(arg(args, 1))
 	if !ok {
 		r.fault("invalid key to 'next'")
@@ -172,7 +172,7 @@ func selectArgs(r *run, args []value) []value {
 const maxResults = 7999
 
 func unpack(r *run, args []value) []value {
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	from := r.optionalInt(args, 1, 1)
 	to := r.optionalInt(args, 2, t.length())
 	if from > to {

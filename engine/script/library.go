@@ -137,17 +137,18 @@ func (r *run) wrongType(args []value, i int, want string) {
 	r.badArgument(i, "%s expected, got %s", want, got)
 }
 
-func (r *run) tableArg(args []value, i int) *table {
-	t, ok := arg(args, i).(*table)
+// tableArg is the first argument, which is where all builtins take tables.
+func (r *run) tableArg(args []value) *table {
+	t, ok := arg(args, 0).(*table)
 	if !ok {
-		r.wrongType(args, i, "table")
+		r.wrongType(args, 0, "table")
 	}
 	return t
 }
 
 // ownTable is the first argument: a table that the builtin changes.
 func (r *run) ownTable(args []value) *table {
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	if t.readonly {
 		r.fault(readonlyTable)
 	}

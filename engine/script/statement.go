@@ -60,7 +60,7 @@ func (p *parser) statement() statement {
 	case "break":
 		p.advance()
 		if p.fn.loops == 0 {
-			p.lexer.fail(p.lexer.line, "no loop to break", p.near())
+			p.fail(p.line, "no loop to break", p.near())
 		}
 		return func(*frame) control { return breaks }
 	}

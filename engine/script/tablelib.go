@@ -7,17 +7,17 @@ func init() {
 		"concat":   tableConcat,
 		"foreach":  tableForeach,
 		"foreachi": tableForeachI,
-		"getn":     func(r *run, args []value) []value { return one(float64(r.tableArg(args, 0).length())) },
+		"getn":     func(r *run, args []value) []value { return one(float64(r.tableArg(args).length())) },
 		"insert":   tableInsert,
 		"maxn":     tableMaxN,
 		"remove":   tableRemove,
-		"setn":     func(r *run, args []value) []value { r.tableArg(args, 0); r.fail("'setn' is obsolete"); return nil },
+		"setn":     func(r *run, args []value) []value { r.tableArg(args); r.fail("'setn' is obsolete"); return nil },
 		"sort":     tableSort,
 	})
 }
 
 func tableConcat(r *run, args []value) []value {
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	separator := r.optionalString(args, 1, "")
 	from := r.optionalInt(args, 2, 1)
 	to := r.optionalInt(args, 3, t.length())
@@ -38,7 +38,7 @@ func tableConcat(r *run, args []value) []value {
 }
 
 func tableForeach(r *run, args []value) []value {
-	t, fn := r.tableArg(args, 0), r.functionArg(args, 1)
+	t, fn := r.tableArg(args), r.functionArg(args, 1)
 	for k, v, _ := t.next(nil); k != nil; {
 		if result := first(r.call(fn, k, v)); result != nil {
 			return one(result)
@@ -52,7 +52,7 @@ func tableForeach(r *run, args []value) []value {
 }
 
 func tableForeachI(r *run, args []value) []value {
-	t, fn := r.tableArg(args, 0), r.functionArg(args, 1)
+	t, fn := r.tableArg(args), r.functionArg(args, 1)
 	for i, n := 1, t.length(); i <= n; i++ {
 		if result := first(r.call(fn, float64(i), t.at(i))); result != nil {
 			return one(result)
@@ -92,7 +92,7 @@ func tableInsert(r *run, args []value) []value {
 
 func tableMaxN(r *run, args []value) []value {
 	largest := 0.0
-	t := r.tableArg(args, 0)
+	t := r.tableArg(args)
 	r.spend(len(t.array) + len(t.entries))
 	t.each(func(k, _ value) bool {
 		if f, ok := k.(float64); ok {
