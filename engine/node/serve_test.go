@@ -59,7 +59,7 @@ func TestRealClient(t *testing.T) {
 		})
 	}
 	large := strings.Repeat("x", 20<<20)
-	c := m.redis(t)
+	c := m.redis(t, func(o *redis.Options) { o.ReadTimeout = time.Minute })
 	if err := c.Set(ctx, "large", large, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
