@@ -19,6 +19,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/hack/demo/client/connection"
 	"github.com/coffer-dev/coffer/test/conformance/asynq/following"
 	"github.com/coffer-dev/coffer/test/fixture/rotating"
@@ -39,9 +40,12 @@ func TestMain(m *testing.M) {
 }
 
 // TestAsynqFollowsRotations: tasks at once, later, retried, unique and
-// cancelled, and not one that is lost or fails.
+// cancelled, and not one that is lost or fails, with no more permissions than the
+// page says.
 func TestAsynqFollowsRotations(t *testing.T) {
-	db := rotating.Start(t)
+	db := rotating.Start(t, func(u *acl.User) {
+		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"asynq:*"}, []string{"asynq:cancel"}
+	})
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), mounted+"="+db.Dir)
 	db.Follow(cmd)

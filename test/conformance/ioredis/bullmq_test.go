@@ -1,0 +1,19 @@
+package ioredis
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/test/fixture/rotating"
+)
+
+// TestBullMQFollowsRotations holds docs/clients/bullmq.md, with no more
+// permissions than it says.
+func TestBullMQFollowsRotations(t *testing.T) {
+	node := install(t)
+	db := rotating.Start(t, func(u *acl.User) {
+		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"bull:*"}, nil
+	})
+	db.Follow(exec.Command(node, "jobs.mjs", db.Dir))
+}
