@@ -333,7 +333,7 @@ func (r *run) tableReply(t *table, depth int) (answer reply.Reply, ok bool) {
 	}
 	items := []reply.Reply{}
 	for i := 1; ; i++ {
-		v := r.index(t, float64(i), nil)
+		v := t.at(i)
 		if v == nil {
 			return reply.Array(items...), true
 		}
