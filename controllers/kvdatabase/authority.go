@@ -11,6 +11,7 @@ import (
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,7 +110,7 @@ func (s *scope) ownLeaves() []leaf {
 }
 
 // decideAuthority asks the machine.
-func (s *scope) decideAuthority(context.Context) error {
+func (s *scope) decideAuthority(ctx context.Context) error {
 	a := &s.authority
 	a.seen = rotation.CAObserved{
 		Current: s.currentCA(), Next: s.nextCA(),
@@ -127,6 +128,11 @@ func (s *scope) decideAuthority(context.Context) error {
 			Name: secret.Name, Carries: keys(instance.Authorities(secret.Data[desired.KeyCA])),
 		})
 	}
+	ofTokens, err := s.tokenCarriers(ctx)
+	if err != nil {
+		return err
+	}
+	a.seen.Carriers = append(a.seen.Carriers, ofTokens...)
 	for _, l := range s.ownLeaves() {
 		a.seen.Leaves = append(a.seen.Leaves, s.leafState(l))
 	}
@@ -210,6 +216,32 @@ func (s *scope) carriers() []*corev1.Secret {
 		out = append(out, s.connection)
 	}
 	return out
+}
+
+// tokenCarriers are the secrets of tokens, which repeat what the connection
+// secret says; of interest while the CA changes. What the cache has of them may
+// be old, and is then waited for.
+func (s *scope) tokenCarriers(ctx context.Context) ([]rotation.Carrier, error) {
+	if s.authority.nextCertificate == nil || s.db.Spec.TLS.IssuerRef != nil {
+		return nil, nil
+	}
+	var out []rotation.Carrier
+	for _, name := range s.tokens {
+		token, err := apply.Lookup(ctx, s.r.Client, name, &v1alpha1.AccessToken{})
+		if err != nil || token == nil {
+			return out, err
+		}
+		key := client.ObjectKey{Namespace: token.Namespace, Name: token.SecretNameOrDefault()}
+		secret, err := apply.Lookup(ctx, s.r.Client, key, &corev1.Secret{})
+		if err != nil {
+			return out, err
+		}
+		if secret == nil || !metav1.IsControlledBy(secret, token) {
+			continue // it is made of what the connection secret says then
+		}
+		out = append(out, rotation.Carrier{Name: key.String(), Token: name.String(), Carries: keys(instance.Authorities(secret.Data[desired.KeyCA]))})
+	}
+	return out, nil
 }
 
 func (s *scope) leafState(l leaf) rotation.Leaf {

@@ -32,6 +32,7 @@ func (s *scope) observeGrants(ctx context.Context) error {
 		}
 		if lives {
 			living = append(living, list.Items[i])
+			s.tokens = append(s.tokens, desired.TokenOf(&list.Items[i]))
 		}
 	}
 	s.grants = desired.FittingGrants(living)

@@ -73,6 +73,9 @@ type CAMember struct {
 type Carrier struct {
 	Name    string
 	Carries []string
+	// Token names the AccessToken that it is of, if it is one's. Rotate-complete
+	// passes over it: one that is stuck must not hold up the CA for ever.
+	Token string
 }
 
 // Leaf is one certificate of the instance.
@@ -220,9 +223,16 @@ func (m caMachine) unproven() *CADecision {
 func (m caMachine) unread() *CADecision {
 	n := m.o.Next
 	d := &CADecision{Phase: Overlap, Publish: true, Reason: "Publishing", Message: "applications are handed the new CA beside the current one"}
+	complete := m.r.Complete != "" && m.r.Complete != n.Complete
 	for _, c := range m.o.Carriers {
-		if !slices.Contains(c.Carries, n.Key) {
+		if !slices.Contains(c.Carries, n.Key) && (c.Token == "" || !complete) {
 			d.After = PollQuick
+			if c.Token != "" {
+				if m.now.Sub(n.Since) > patience {
+					d.After = PollSlow
+				}
+				d.Message = "waiting until Secret " + c.Name + " carries the new CA too: see AccessToken " + c.Token + ", or give rotate-complete to go on without it"
+			}
 			if !n.PublishedAt.IsZero() { // somebody took it out: the overlap starts again
 				d.Action = &CAAction{Stamp: &time.Time{}}
 			}
@@ -235,7 +245,7 @@ func (m caMachine) unread() *CADecision {
 	}
 	until := n.PublishedAt.Add(m.p.Overlap)
 	switch left := until.Sub(m.now); {
-	case m.r.Complete != "" && m.r.Complete != n.Complete:
+	case complete:
 		return nil
 	case m.p.Completion == Manual:
 		d.Reason, d.Message = "WaitingForCompletion", "applications have the old and the new CA until rotate-complete is given"

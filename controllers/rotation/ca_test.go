@@ -328,6 +328,7 @@ func TestTheCAsPhases(t *testing.T) {
 		})
 	}
 	asked := rotation.Requests{Rotate: "y", Complete: "old", Abort: "old"}
+	stuck := rotation.Carrier{Name: "shop/checkout", Token: "shop/checkout", Carries: []string{"a"}}
 	tests := map[string]struct {
 		o      rotation.CAObserved
 		r      rotation.Requests
@@ -336,26 +337,30 @@ func TestTheCAsPhases(t *testing.T) {
 		phase  rotation.Phase
 		reason string
 	}{
-		"at rest":                        {o: steady(nil), r: rotation.Requests{Rotate: "x", Complete: "c", Abort: "a"}, phase: rotation.Idle, reason: "Idle"},
-		"a new value begins":             {o: steady(nil), r: asked, phase: rotation.Preparing, reason: "Starting"},
-		"a new database has a new CA":    {o: steady(func(o *rotation.CAObserved) { o.Fresh = true }), r: asked, phase: rotation.Idle, reason: "NothingToRotate"},
-		"it is being issued":             {o: coming(func(o *rotation.CAObserved) { o.Next.Key = "" }), r: asked, phase: rotation.Preparing, reason: "WaitingForCertificate"},
-		"a member does not trust it":     {o: coming(func(o *rotation.CAObserved) { o.Members[0].Trusts = []string{"a"} }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
-		"a member does not answer":       {o: coming(func(o *rotation.CAObserved) { o.Members[0].Reported = false }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
-		"no member":                      {o: coming(func(o *rotation.CAObserved) { o.Members = nil }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
-		"an engine that cannot tell":     {o: coming(func(o *rotation.CAObserved) { o.Members[0].Tells = false }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "EngineTooOld"},
-		"a carrier has not got it":       {o: coming(func(o *rotation.CAObserved) { o.Carriers[0].Carries, o.Next.PublishedAt = []string{"a"}, time.Time{} }), r: asked, after: time.Hour, phase: rotation.Overlap, reason: "Publishing"},
-		"within the overlap":             {o: coming(nil), r: asked, after: 599 * time.Second, phase: rotation.Overlap, reason: "Overlap"},
-		"the overlap has passed":         {o: coming(nil), r: asked, after: 600 * time.Second, phase: rotation.Completing, reason: "Keeping"},
-		"the overlap is ended":           {o: coming(nil), r: rotation.Requests{Rotate: "y", Complete: "new", Abort: "old"}, phase: rotation.Completing, reason: "Keeping"},
-		"the overlap waits for somebody": {o: coming(nil), r: asked, policy: rotation.Policy{Completion: rotation.Manual}, after: time.Hour, phase: rotation.Overlap, reason: "WaitingForCompletion"},
-		"given up before it was seen":    {o: coming(func(o *rotation.CAObserved) { o.Next.PublishedAt = time.Time{} }), r: rotation.Requests{Rotate: "y", Complete: "old", Abort: "new"}, phase: rotation.Aborting, reason: "Aborting"},
-		"too late to give it up":         {o: coming(nil), r: rotation.Requests{Rotate: "y", Complete: "old", Abort: "new"}, phase: rotation.Overlap, reason: "Overlap"},
-		"what was given up goes":         {o: coming(func(o *rotation.CAObserved) { o.Current.Trigger = "y" }), r: asked, phase: rotation.Completing, reason: "Cleaning"},
-		"the record comes first":         {o: coming(func(o *rotation.CAObserved) { o.Previous = []string{"a"} }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "TakingOver"},
-		"a leaf of the old CA":           {o: taken(func(o *rotation.CAObserved) { o.Leaves[1].Key = "a" }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "Reissuing"},
-		"a member with an old leaf":      {o: taken(func(o *rotation.CAObserved) { o.Leaves[0].Lagging = "db-0" }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "WaitingForProof"},
-		"nobody needs the old CA":        {o: taken(nil), r: asked, after: time.Hour, phase: rotation.Completing, reason: "Completing"},
+		"at rest":                         {o: steady(nil), r: rotation.Requests{Rotate: "x", Complete: "c", Abort: "a"}, phase: rotation.Idle, reason: "Idle"},
+		"a new value begins":              {o: steady(nil), r: asked, phase: rotation.Preparing, reason: "Starting"},
+		"a new database has a new CA":     {o: steady(func(o *rotation.CAObserved) { o.Fresh = true }), r: asked, phase: rotation.Idle, reason: "NothingToRotate"},
+		"it is being issued":              {o: coming(func(o *rotation.CAObserved) { o.Next.Key = "" }), r: asked, phase: rotation.Preparing, reason: "WaitingForCertificate"},
+		"a member does not trust it":      {o: coming(func(o *rotation.CAObserved) { o.Members[0].Trusts = []string{"a"} }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
+		"a member does not answer":        {o: coming(func(o *rotation.CAObserved) { o.Members[0].Reported = false }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
+		"no member":                       {o: coming(func(o *rotation.CAObserved) { o.Members = nil }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "WaitingForProof"},
+		"an engine that cannot tell":      {o: coming(func(o *rotation.CAObserved) { o.Members[0].Tells = false }), r: asked, after: time.Hour, phase: rotation.Preparing, reason: "EngineTooOld"},
+		"a carrier has not got it":        {o: coming(func(o *rotation.CAObserved) { o.Carriers[0].Carries, o.Next.PublishedAt = []string{"a"}, time.Time{} }), r: asked, after: time.Hour, phase: rotation.Overlap, reason: "Publishing"},
+		"a token's secret has not got it": {o: coming(func(o *rotation.CAObserved) { o.Carriers, o.Next.PublishedAt = append(o.Carriers, stuck), time.Time{} }), r: asked, after: time.Hour, phase: rotation.Overlap, reason: "Publishing"},
+		"a token's secret lost it":        {o: coming(func(o *rotation.CAObserved) { o.Carriers = append(o.Carriers, stuck) }), r: asked, after: time.Hour, phase: rotation.Overlap, reason: "Publishing"},
+		"a stuck token is passed over":    {o: coming(func(o *rotation.CAObserved) { o.Carriers = append(o.Carriers, stuck) }), r: rotation.Requests{Rotate: "y", Complete: "new", Abort: "old"}, phase: rotation.Completing, reason: "Keeping"},
+		"the instance's own is not":       {o: coming(func(o *rotation.CAObserved) { o.Carriers[0].Carries = []string{"a"} }), r: rotation.Requests{Rotate: "y", Complete: "new", Abort: "old"}, phase: rotation.Overlap, reason: "Publishing"},
+		"within the overlap":              {o: coming(nil), r: asked, after: 599 * time.Second, phase: rotation.Overlap, reason: "Overlap"},
+		"the overlap has passed":          {o: coming(nil), r: asked, after: 600 * time.Second, phase: rotation.Completing, reason: "Keeping"},
+		"the overlap is ended":            {o: coming(nil), r: rotation.Requests{Rotate: "y", Complete: "new", Abort: "old"}, phase: rotation.Completing, reason: "Keeping"},
+		"the overlap waits for somebody":  {o: coming(nil), r: asked, policy: rotation.Policy{Completion: rotation.Manual}, after: time.Hour, phase: rotation.Overlap, reason: "WaitingForCompletion"},
+		"given up before it was seen":     {o: coming(func(o *rotation.CAObserved) { o.Next.PublishedAt = time.Time{} }), r: rotation.Requests{Rotate: "y", Complete: "old", Abort: "new"}, phase: rotation.Aborting, reason: "Aborting"},
+		"too late to give it up":          {o: coming(nil), r: rotation.Requests{Rotate: "y", Complete: "old", Abort: "new"}, phase: rotation.Overlap, reason: "Overlap"},
+		"what was given up goes":          {o: coming(func(o *rotation.CAObserved) { o.Current.Trigger = "y" }), r: asked, phase: rotation.Completing, reason: "Cleaning"},
+		"the record comes first":          {o: coming(func(o *rotation.CAObserved) { o.Previous = []string{"a"} }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "TakingOver"},
+		"a leaf of the old CA":            {o: taken(func(o *rotation.CAObserved) { o.Leaves[1].Key = "a" }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "Reissuing"},
+		"a member with an old leaf":       {o: taken(func(o *rotation.CAObserved) { o.Leaves[0].Lagging = "db-0" }), r: asked, after: time.Hour, phase: rotation.Completing, reason: "WaitingForProof"},
+		"nobody needs the old CA":         {o: taken(nil), r: asked, after: time.Hour, phase: rotation.Completing, reason: "Completing"},
 		"the bundle was taken back before": {o: coming(func(o *rotation.CAObserved) { o.Previous, o.Carriers[0].Carries = []string{"a"}, []string{"a"} }),
 			r: asked, after: time.Hour, phase: rotation.Overlap, reason: "Repairing"},
 		"the bundle was taken back after": {o: taken(func(o *rotation.CAObserved) {

@@ -44,6 +44,8 @@ var rotations = []safeguard{
 
 	{name: "that every member trusts the new authority first", file: rotationCA, test: noHandshakeFails,
 		old: "if d := m.unproven(); d != nil {", new: "if d := m.unproven(); d != nil && len(m.o.Members) == 0 {"},
+	{name: "that the secrets of tokens carry the new authority too", file: rotationCA, test: "TestTheCAsPhases",
+		old: "(c.Token == \"\" || !complete)", new: "c.Token == \"\""},
 	{name: "that applications trust the new authority first", file: rotationCA, test: noHandshakeFails,
 		old: "if d := m.unread(); d != nil {", new: "if d := m.unread(); d != nil && false {"},
 	{name: "the overlap of two authorities", file: rotationCA, test: noHandshakeFails,

@@ -6,11 +6,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -215,4 +217,37 @@ func TestCARotationAborted(t *testing.T) {
 	if bundle := bundleOf(t, db); len(bundle) != 1 || !bundle[0].Equal(old[0]) {
 		t.Error("the bundle is another one")
 	}
+}
+
+// TestCARotationWaitsForTokens: a token's clients trust what its secret says. One
+// that nobody can write holds the leaves back, until it is passed over.
+func TestCARotationWaitsForTokens(t *testing.T) {
+	t.Parallel()
+	db := database(newNamespace(t), "db")
+	startOperator(t, db.Namespace)
+	tok := token(db.Namespace, "checkout")
+	create(t, db, tok)
+	awaitReady(t, db)
+	awaitGranted(t, tok)
+	yes := true
+	change(t, secretOf(t, tok), func(s *corev1.Secret) { s.Immutable = &yes })
+	old := bundleOf(t, db)
+	served := current(t, db).Status.TLS.Fingerprint
+	annotate(t, db, v1alpha1.AnnotationRotateCA, "now")
+	eventually(t, "it tells whom it waits for", func() string {
+		now := current(t, db)
+		c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionCARotationInProgress)
+		if len(bundleOf(t, db)) != 2 || c == nil || !strings.Contains(c.Message, "AccessToken "+db.Namespace+"/checkout") {
+			return fmt.Sprintf("%+v", c)
+		}
+		return ""
+	})
+	if err := login(t, db, secretOf(t, tok)); err != nil {
+		t.Errorf("the token's clients: %v", err)
+	}
+	if now := current(t, db).Status.TLS; now.Fingerprint != served || now.Phase != v1alpha1.PhaseOverlap {
+		t.Errorf("it did not wait: %+v", now)
+	}
+	annotate(t, db, v1alpha1.AnnotationRotateComplete, "now")
+	rotated(t, db, old, 2, "now")
 }
