@@ -135,7 +135,8 @@ func authoritySpec(ctx context.Context, db *v1alpha1.KVDatabase) {
 	seen := make(chan []string, 1)
 	looking, enough := context.WithCancel(working)
 	defer enough()
-	go func() { seen <- stages(looking, db, address) }()
+	watched := db.DeepCopy() // db is read again meanwhile
+	go func() { seen <- stages(looking, watched, address) }()
 
 	start := time.Now()
 	Expect(cluster.Annotate(ctx, db, v1alpha1.AnnotationRotateCA, "under-load")).To(Succeed())
