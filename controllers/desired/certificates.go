@@ -8,7 +8,9 @@ import (
 	cmmetav1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
@@ -41,18 +43,33 @@ func Certificates(in Inputs) []Object {
 	return objects
 }
 
-// CertificateSecretOwners gives the secrets that cert-manager wrote an owner:
+// IssuedSecret is what cert-manager wrote, and for which Certificate: one without
+// a UID is not there.
+type IssuedSecret struct {
+	Name, Certificate string
+	UID               types.UID
+}
+
+// CertificateSecretOwners gives the secrets that cert-manager wrote their owners:
 // cert-manager leaves them behind otherwise. The CA's follows deletionPolicy,
 // because clients trust it: a database that returns is to come back with it.
+//
+// The Certificate is an owner beside the database, so that the garbage collector
+// takes a secret last: cert-manager would issue again what goes before it.
 func CertificateSecretOwners(in Inputs) []Object {
 	names := NamesOf(in.Database)
 	var objects []Object
-	for _, name := range in.IssuedSecrets {
+	for _, issued := range in.IssuedSecrets {
 		// The type is written too, so that a secret that vanished meanwhile is
 		// refused (a TLS secret needs its keys) and not made empty.
-		secret := corev1ac.Secret(name, in.Database.Namespace).WithType(corev1.SecretTypeTLS)
-		if name != names.CA() || !in.Database.Spec.Retains() {
+		secret := corev1ac.Secret(issued.Name, in.Database.Namespace).WithType(corev1.SecretTypeTLS)
+		if issued.Name != names.CA() || !in.Database.Spec.Retains() {
 			secret.WithOwnerReferences(plainOwner(in))
+			if issued.UID != "" {
+				secret.WithOwnerReferences(metav1ac.OwnerReference().
+					WithAPIVersion(cmv1.SchemeGroupVersion.String()).WithKind(cmv1.CertificateKind).
+					WithName(issued.Certificate).WithUID(issued.UID))
+			}
 		}
 		objects = append(objects, secret)
 	}

@@ -41,7 +41,7 @@ type Inputs struct {
 	// IssuedSecrets are the secrets among CertificateSecrets that exist. Only
 	// these can be given an owner: writing one that does not exist would make
 	// it, and cert-manager is to do that.
-	IssuedSecrets []string
+	IssuedSecrets []IssuedSecret
 
 	// NextCA is nil when no CA is to take over; PreviousCA is empty when none goes.
 	NextCA     *NextCA

@@ -49,8 +49,9 @@ func inputs(modify ...func(*Inputs)) Inputs {
 		OperatorLabels:    OperatorLabels(),
 		Encryption: &Encryption{Data: map[string][]byte{"primary": []byte("key-1"), "key-1": []byte(encryptionKey)},
 			Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "sunday"}},
-		IssuedSecrets: []string{"sessions-ca", "sessions-server-tls", "sessions-admin-tls", "sessions-operator-tls"},
-		Pending:       &Pending{Password: newPassword, Generation: 2, Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "monday"}},
+		IssuedSecrets: []IssuedSecret{{Name: "sessions-ca"}, {Name: "sessions-admin-tls"}, {Name: "sessions-operator-tls"},
+			{Name: "sessions-server-tls", Certificate: "sessions-server", UID: "6a0e3c52-0000-4000-8000-000000000002"}},
+		Pending: &Pending{Password: newPassword, Generation: 2, Annotations: map[string]string{v1alpha1.AnnotationRotationTrigger: "monday"}},
 		Server: &Server{
 			Verifiers:     []acl.Verifier{Verifier(1, oldPassword), Verifier(2, newPassword)},
 			MetricsTokens: []acl.Verifier{Verifier(1, token)},
@@ -333,6 +334,9 @@ func TestLabelsAndOwners(t *testing.T) {
 			want := 1
 			if isSecret && in.Database.Spec.Retains() && slices.Contains(kept, g.Metadata.Name) {
 				want = 0
+			}
+			if g.Metadata.Name == "sessions-server-tls" && isSecret {
+				want = 2 // the database and the Certificate, which must go first
 			}
 			if len(g.Metadata.OwnerReferences) != want {
 				t.Errorf("%s %s: %d owners, want %d", g.Kind, g.Metadata.Name, len(g.Metadata.OwnerReferences), want)

@@ -3,6 +3,8 @@ package kvdatabase
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,11 +79,11 @@ func (s *scope) gather() desired.Inputs {
 	}
 	for _, name := range s.names.CertificateSecrets() {
 		if s.issued[name] != nil {
-			in.IssuedSecrets = append(in.IssuedSecrets, name)
+			in.IssuedSecrets = append(in.IssuedSecrets, s.issuedSecret(name))
 		}
 	}
 	if in.NextCA != nil && s.authority.next != nil {
-		in.IssuedSecrets = append(in.IssuedSecrets, s.names.NextCA())
+		in.IssuedSecrets = append(in.IssuedSecrets, s.issuedSecret(s.names.NextCA()))
 	}
 	if verifiers, marks := credentials.Server(s.seen, s.decision); len(verifiers) > 0 {
 		in.Server = serverInput(verifiers, marks, in.Metrics)
@@ -92,6 +94,17 @@ func (s *scope) gather() desired.Inputs {
 		in.Grants = s.grants
 	}
 	return in
+}
+
+// issuedSecret finds the Certificate that a secret was written for.
+func (s *scope) issuedSecret(name string) desired.IssuedSecret {
+	out := desired.IssuedSecret{Name: name}
+	for _, c := range append(slices.Collect(maps.Values(s.certificates)), s.authority.nextCertificate) {
+		if c != nil && c.Spec.SecretName == name && c.DeletionTimestamp == nil {
+			out.Certificate, out.UID = c.Name, c.UID
+		}
+	}
+	return out
 }
 
 func serverInput(verifiers []rotation.Verifier, m rotation.Marks, metrics *desired.Metrics) *desired.Server {

@@ -187,7 +187,7 @@ func TestDesiredObjectsCanChange(t *testing.T) {
 // cert-manager's to do.
 func TestCertificateSecretIsNotCreated(t *testing.T) {
 	in := inputs(t, smallest("vanished"))
-	in.IssuedSecrets = []string{"vanished-server-tls"}
+	in.IssuedSecrets = []desired.IssuedSecret{{Name: "vanished-server-tls"}}
 	for _, o := range desired.CertificateSecretOwners(in) {
 		if err := server.client.Apply(context.Background(), o, client.FieldOwner("coffer"), client.ForceOwnership); !apierrors.IsInvalid(err) {
 			t.Fatalf("%v: want the empty TLS secret to be refused", err)

@@ -284,6 +284,12 @@ func TestDeletionPolicy(t *testing.T) {
 					return fmt.Sprintf("%s owned: %v", name, !want)
 				}
 			}
+			// cert-manager would issue again what goes before its Certificate.
+			for _, name := range []string{"db-server-tls", "db-admin-tls", "db-operator-tls"} {
+				if refs := get(t, ns, name, &corev1.Secret{}).OwnerReferences; len(refs) != 2 || refs[0].Kind == refs[1].Kind {
+					return fmt.Sprintf("%s owned by %v", name, refs)
+				}
+			}
 			if got := get(t, ns, "db", &appsv1.StatefulSet{}).Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted; got != retention {
 				return "retention " + string(got)
 			}
