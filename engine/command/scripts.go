@@ -186,7 +186,7 @@ func parseLoggedScript(argv [][]byte) (machine.Op, error) {
 
 // Apply implements machine.Op.
 func (e *eval) Apply(tx *machine.Tx) reply.Reply {
-	p, err := e.program(tx.Scripts)
+	p, err := e.program(tx)
 	if err != nil {
 		return fail(err)
 	}
@@ -201,8 +201,9 @@ func (e *eval) Apply(tx *machine.Tx) reply.Reply {
 }
 
 // program finds the script or, of EVAL, makes it. What EVAL_RO runs is not kept:
-// a read leaves no trace.
-func (e *eval) program(scripts *machine.Scripts) (*script.Program, error) {
+// a read leaves no trace; nor is that for which there is no room.
+func (e *eval) program(tx *machine.Tx) (*script.Program, error) {
+	scripts := tx.Scripts
 	sha := lower(e.argv[1])
 	if !e.bySHA {
 		sha = machine.ScriptSHA(e.argv[1])
@@ -212,9 +213,14 @@ func (e *eval) program(scripts *machine.Scripts) (*script.Program, error) {
 		if e.bySHA {
 			return nil, errNoScript
 		}
+		size := machine.ScriptBytes(len(e.argv[1]))
+		if size > e.memory {
+			return nil, errorf("ERR the script would take %d bytes of memory, compiled, and may have %d: make it shorter", size, e.memory)
+		}
 		p, err := script.Compile(string(e.argv[1]))
-		if err == nil && !e.readOnly {
+		if err == nil && !e.readOnly && e.room-*tx.Grown >= size {
 			scripts.Add(sha, string(e.argv[1]), false).Program = p
+			*tx.Grown += size
 		}
 		return p, err
 	}
@@ -251,6 +257,9 @@ func parseScriptLoad(argv [][]byte) (machine.Op, error) {
 	}
 	return scriptLoad{argv[2], p}, nil
 }
+
+// Needs implements machine.Sizer.
+func (l scriptLoad) Needs(*machine.Tx) int64 { return machine.ScriptBytes(len(l.text)) }
 
 // Apply implements machine.Op.
 func (l scriptLoad) Apply(tx *machine.Tx) reply.Reply {

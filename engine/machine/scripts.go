@@ -46,7 +46,11 @@ type Script struct {
 
 func newScripts() *Scripts { return &Scripts{named: map[string]*Script{}} }
 
-func (s *Script) size() int64 { return scriptOverhead + programBytes*int64(len(s.Text)) }
+func (s *Script) size() int64 { return ScriptBytes(len(s.Text)) }
+
+// ScriptBytes is about what a script with a text of that length takes in
+// memory, compiled.
+func ScriptBytes(text int) int64 { return scriptOverhead + programBytes*int64(text) }
 
 // ScriptSHA names a text.
 func ScriptSHA(text []byte) string {

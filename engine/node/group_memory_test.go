@@ -26,7 +26,7 @@ func call(t *testing.T, words ...string) machine.Item {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: c.Flags&command.Write != 0, Grows: c.Grows()}
+	return machine.Item{Op: op, Argv: argv, Write: c.Logged(), Grows: c.Grows()}
 }
 
 // TestMemoryIsBounded: what does not fit is refused before it is logged, for
@@ -70,4 +70,39 @@ func TestMemoryIsBounded(t *testing.T) {
 	g = startGroup(t, opts)
 	defer g.Stop()
 	say("value", "GET", "name")
+}
+
+// TestScriptsTakeMemory: compiled, a script is many times as large as its text,
+// which is counted before it is kept.
+func TestScriptsTakeMemory(t *testing.T) {
+	const limit = 4 << 20
+	g := startGroup(t, groupOptions(vfs.NewMem(), func(o *GroupOptions) { o.Parse, o.MaxData = command.Parse, limit }))
+	defer g.Stop()
+	text := func(n, size int) string { return fmt.Sprintf("return %d --%s", n, strings.Repeat("x", size)) }
+	var loads []machine.Item
+	for n := range 8 { // one entry
+		loads = append(loads, call(t, "SCRIPT", "LOAD", text(n, 30<<10)))
+	}
+	kept := 0
+	for _, r := range do(t, g, loads...) {
+		if !r.IsError() {
+			kept++
+		} else if !strings.HasPrefix(string(r.Str), "OOM") {
+			t.Errorf("%.100s", r.Str)
+		}
+	}
+	if bytes := g.Stats().Bytes; kept == 0 || kept == len(loads) || bytes > limit {
+		t.Errorf("%d of %d scripts are kept, and take %d bytes of %d", kept, len(loads), bytes, limit)
+	}
+	if r := do(t, g, call(t, "EVAL", text(0, 100<<10), "0"))[0]; !strings.Contains(string(r.Str), "make it shorter") {
+		t.Errorf("a script of more memory than a script may have: %.200q", r.Str)
+	}
+	for n := range 20 { // where there is no room they run all the same
+		if r := do(t, g, call(t, "EVAL", text(n, 15<<10), "0"))[0]; r.Int != int64(n) {
+			t.Fatalf("script %d answers %.100q", n, r.Str)
+		}
+	}
+	if bytes := g.Stats().Bytes; bytes > limit {
+		t.Errorf("what EVAL leaves behind has the keyspace take %d bytes of %d", bytes, limit)
+	}
 }
