@@ -3,6 +3,7 @@ package script
 import (
 	"math"
 	"math/big"
+	"sync"
 )
 
 // What processors and libraries compute differently in the last digit is
@@ -159,9 +160,10 @@ func artanhTwice(m *big.Float) *big.Float {
 	return sum.SetMantExp(sum, 1)
 }
 
-// piDigits is pi to 1300 bits, computed once by Machin's formula.
+// piBits of pi are enough for the largest angle.
 const piBits = 1300
 
+// arctanInverse is the arc tangent of 1/n, to piBits.
 func arctanInverse(n int64) *big.Float {
 	precise := func() *big.Float { return new(big.Float).SetPrec(piBits) }
 	power := precise().Quo(precise().SetInt64(1), precise().SetInt64(n))
@@ -179,17 +181,18 @@ func arctanInverse(n int64) *big.Float {
 	return sum
 }
 
-var pi = func() *big.Float {
+// pi is computed by Machin's formula, once somebody asks for it.
+var pi = sync.OnceValue(func() *big.Float {
 	sixteen := new(big.Float).SetPrec(piBits).SetInt64(16)
 	four := new(big.Float).SetPrec(piBits).SetInt64(4)
 	a := sixteen.Mul(sixteen, arctanInverse(5))
 	return a.Sub(a, four.Mul(four, arctanInverse(239)))
-}()
+})
 
 // reduced is an angle less the nearest multiple of half pi, and which one of
 // four that is.
 func reduced(f float64) (angle *big.Float, quadrant int) {
-	half := new(big.Float).SetPrec(piBits).SetMantExp(pi, -1)
+	half := new(big.Float).SetPrec(piBits).SetMantExp(pi(), -1)
 	x := new(big.Float).SetPrec(piBits).SetFloat64(f)
 	turns := new(big.Float).SetPrec(piBits).Quo(x, half)
 	half2 := new(big.Float).SetPrec(piBits).SetFloat64(0.5)
@@ -301,7 +304,7 @@ func atan2(y, x float64) float64 {
 	}
 	angle := arctan(fresh().Quo(number(y), number(x)))
 	if x < 0 {
-		half := fresh().Set(pi)
+		half := fresh().Set(pi())
 		if y < 0 {
 			half.Neg(half)
 		}

@@ -14,8 +14,8 @@ const (
 	DefaultMemory = 64 << 20
 	// MaxText bounds a script's text, in bytes.
 	MaxText = 1 << 20
-	// maxDepth bounds nested calls, each counted by how deep its function is
-	// nested; maxCalls is the most calls of flat ones.
+	// maxDepth bounds nested calls. One of a function counts once more for every
+	// nestingPerCall that its own text is nested.
 	maxDepth       = 20_000
 	nestingPerCall = 10
 )
