@@ -226,20 +226,16 @@ func (s *scope) tokenCarriers(ctx context.Context) ([]rotation.Carrier, error) {
 		return nil, nil
 	}
 	var out []rotation.Carrier
-	for _, name := range s.tokens {
-		token, err := apply.Lookup(ctx, s.r.Client, name, &v1alpha1.AccessToken{})
-		if err != nil || token == nil {
-			return out, err
-		}
+	for _, token := range s.tokens {
 		key := client.ObjectKey{Namespace: token.Namespace, Name: token.SecretNameOrDefault()}
 		secret, err := apply.Lookup(ctx, s.r.Client, key, &corev1.Secret{})
 		if err != nil {
-			return out, err
+			return nil, err
 		}
 		if secret == nil || !metav1.IsControlledBy(secret, token) {
 			continue // it is made of what the connection secret says then
 		}
-		out = append(out, rotation.Carrier{Name: key.String(), Token: name.String(), Carries: keys(instance.Authorities(secret.Data[desired.KeyCA]))})
+		out = append(out, rotation.Carrier{Name: key.String(), Token: client.ObjectKeyFromObject(token).String(), Carries: keys(instance.Authorities(secret.Data[desired.KeyCA]))})
 	}
 	return out, nil
 }

@@ -26,31 +26,34 @@ func (s *scope) observeGrants(ctx context.Context) error {
 	}
 	var living []corev1.Secret
 	for i := range list.Items {
-		lives, err := s.lives(ctx, &list.Items[i])
+		token, err := s.livingToken(ctx, &list.Items[i])
 		if err != nil {
 			return err
 		}
-		if lives {
+		if token != nil {
 			living = append(living, list.Items[i])
-			s.tokens = append(s.tokens, desired.TokenOf(&list.Items[i]))
+			s.tokens = append(s.tokens, token)
 		}
 	}
 	s.grants = desired.FittingGrants(living)
 	return nil
 }
 
-// lives says whether a grant's token is there, is the one that it was made for,
-// and still names this database.
-func (s *scope) lives(ctx context.Context, grant *corev1.Secret) (bool, error) {
+// livingToken is the token of a grant, if it is there, is the one that the grant
+// was made for, and still names this database; nil otherwise.
+func (s *scope) livingToken(ctx context.Context, grant *corev1.Secret) (*v1alpha1.AccessToken, error) {
 	if grant.DeletionTimestamp != nil {
-		return false, nil
+		return nil, nil
 	}
 	token, err := apply.Lookup(ctx, s.r.Client, desired.TokenOf(grant), &v1alpha1.AccessToken{})
 	if err != nil || token == nil {
-		return false, err
+		return nil, err
 	}
-	return string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&
-		token.Spec.TargetRef.Kind == v1alpha1.TargetKVDatabase && token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace, nil
+	if string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&
+		token.Spec.TargetRef.Kind == v1alpha1.TargetKVDatabase && token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace {
+		return token, nil
+	}
+	return nil, nil
 }
 
 // usersVersion is the newest version of the users file that every member reads.

@@ -97,8 +97,8 @@ func TestGrantLives(t *testing.T) {
 			s.r.Client = b.Build()
 			grant := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Annotations: map[string]string{
 				v1alpha1.AnnotationToken: "shop/checkout", v1alpha1.AnnotationTokenUID: "t"}}}
-			if lives, err := s.lives(t.Context(), grant); err != nil || lives != c.lives {
-				t.Errorf("lives %t (%v), want %t", lives, err, c.lives)
+			if token, err := s.livingToken(t.Context(), grant); err != nil || (token != nil) != c.lives {
+				t.Errorf("the token is %v (%v), want one: %t", token, err, c.lives)
 			}
 		})
 	}

@@ -13,7 +13,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -44,7 +43,7 @@ type scope struct {
 	supplied                             suppliedSecret
 	encryption                           encryption
 	grants                               []desired.TokenGranted
-	tokens                               []types.NamespacedName // of the grants
+	tokens                               []*v1alpha1.AccessToken // of the grants
 	authority                            authority
 
 	seen     rotation.Observed

@@ -24,7 +24,7 @@ var tokens = []safeguard{
 	{name: "that the grant's token lives", file: databaseGrants, test: "TestGrantLives",
 		old: "string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&", new: "true &&"},
 	{name: "that the grant's token names the database", file: databaseGrants, test: "TestGrantLives",
-		old: "token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace, nil", new: "true, nil"},
+		old: "token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace {", new: "true {"},
 	{name: "that no member is given a users file that it does not read", file: databaseGrants, test: "TestUsersVersion",
 		old: "version = min(version, max(m.Status.Credentials.FileVersion, 1))", new: "_ = m"},
 	{name: "that a grant is of the token that it names", file: grantObjects, test: "TestGrantsAreWhatTheySay",
