@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,30 +24,15 @@ import (
 	"github.com/coffer-dev/coffer/test/fixture/rotating"
 )
 
-// mounted tells the process that is the application its directory.
-const mounted = "COFFER_TEST_CONNECTION"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(mounted); dir != "" {
-		if err := application(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { rotating.Main(m, application) }
 
 // TestAsynqFollowsRotations: tasks at once, later, retried, unique and
 // cancelled, and not one that is lost or fails, with no more permissions than the
 // page says.
 func TestAsynqFollowsRotations(t *testing.T) {
-	db := rotating.Start(t, func(u *acl.User) {
+	rotating.Start(t, func(u *acl.User) {
 		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"asynq:*"}, []string{"asynq:cancel"}
-	})
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), mounted+"="+db.Dir)
-	db.Follow(cmd)
+	}).FollowSelf()
 }
 
 // ledger counts what was asked for, done, and wrong.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -20,25 +19,10 @@ import (
 	"github.com/coffer-dev/coffer/test/fixture/rotating"
 )
 
-// mounted tells the process that is the application its directory.
-const mounted = "COFFER_TEST_CONNECTION"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(mounted); dir != "" {
-		if err := application(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { rotating.Main(m, application) }
 
 func TestGoRedisFollowsRotations(t *testing.T) {
-	db := rotating.Start(t)
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), mounted+"="+db.Dir)
-	db.Follow(cmd)
+	rotating.Start(t).FollowSelf()
 }
 
 // application works until its input ends.

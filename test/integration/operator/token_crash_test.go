@@ -14,8 +14,22 @@ import (
 // mostWrites bounds the tests below: making or rotating a token takes fewer.
 const mostWrites = 20
 
-// TestTokenIsMadeAcrossADeathAfterAnyWrite has the operator die after one write
-// of a token's making, after two, and so on until it lives to its end. At each
+// acrossDeaths has the operator die after one write, after two, and so on, until
+// it lives to the end.
+func acrossDeaths(t *testing.T, round func(writes int64) (died bool)) {
+	t.Helper()
+	writes := int64(1)
+	for ; round(writes); writes++ {
+		if writes == mostWrites {
+			t.Fatalf("%d writes and more", writes)
+		}
+	}
+	if writes < 3 {
+		t.Errorf("it was through after %d writes: the test cuts nothing", writes)
+	}
+}
+
+// TestTokenIsMadeAcrossADeathAfterAnyWrite is of making tokens. At each
 // death, whatever secret there is lets its reader in; after it, another
 // operator goes on to the end.
 func TestTokenIsMadeAcrossADeathAfterAnyWrite(t *testing.T) {
@@ -26,7 +40,7 @@ func TestTokenIsMadeAcrossADeathAfterAnyWrite(t *testing.T) {
 	create(t, db)
 	awaitReady(t, db)
 	stop()
-	for writes := int64(1); ; writes++ {
+	acrossDeaths(t, func(writes int64) bool {
 		tok := token(ns, fmt.Sprint("t", writes))
 		create(t, tok)
 		died := live(t, ns, writes)
@@ -42,16 +56,8 @@ func TestTokenIsMadeAcrossADeathAfterAnyWrite(t *testing.T) {
 			t.Fatalf("made across a death after %d writes: %v", writes, err)
 		}
 		stop()
-		if !died {
-			if writes < 3 {
-				t.Errorf("it was through after %d writes: the test cuts nothing", writes)
-			}
-			return
-		}
-		if writes == mostWrites {
-			t.Fatalf("%d writes and more", writes)
-		}
-	}
+		return died
+	})
 }
 
 // TestTokenIsRotatedAcrossADeathAfterAnyWrite is the same for a rotation.
@@ -62,7 +68,7 @@ func TestTokenIsRotatedAcrossADeathAfterAnyWrite(t *testing.T) {
 	db := database(ns, "db")
 	create(t, db)
 	awaitReady(t, db)
-	for writes := int64(1); ; writes++ {
+	acrossDeaths(t, func(writes int64) bool {
 		tok := token(ns, fmt.Sprint("t", writes))
 		create(t, tok)
 		awaitGranted(t, tok)
@@ -93,14 +99,6 @@ func TestTokenIsRotatedAcrossADeathAfterAnyWrite(t *testing.T) {
 			}
 			return ""
 		})
-		if !died {
-			if writes < 3 {
-				t.Errorf("it was through after %d writes: the test cuts nothing", writes)
-			}
-			return
-		}
-		if writes == mostWrites {
-			t.Fatalf("%d writes and more", writes)
-		}
-	}
+		return died
+	})
 }
