@@ -33,8 +33,8 @@ func granted(modify ...func(*scope)) *scope {
 	s.connection = &corev1.Secret{Data: map[string][]byte{
 		desired.KeyPassword: []byte(password), desired.KeyGeneration: []byte("1"), "host": []byte("db.shop.svc")}}
 	s.access = &corev1.Secret{Data: map[string][]byte{desired.KeyCA: []byte("ca"), desired.KeyNotAfter: []byte("2027-01-01T00:00:00Z")}}
-	s.users = acl.File{Version: acl.FileVersion, Revision: "r1", Users: []acl.User{{Name: "default"}, grant.User}}
-	s.members = []instance.Member{{Name: "db-0", Status: &adminapi.Status{Credentials: adminapi.Credentials{Revision: "r1", FileVersion: acl.FileVersion,
+	s.users = acl.File{Version: acl.TokensFileVersion, Revision: "r1", Users: []acl.User{{Name: "default"}, grant.User}}
+	s.members = []instance.Member{{Name: "db-0", Status: &adminapi.Status{Credentials: adminapi.Credentials{Revision: "r1", FileVersion: acl.TokensFileVersion,
 		Users: []adminapi.User{{Name: "checkout", Generations: []adminapi.Generation{{Number: 1, Accepted: true}}}}}}}}
 	for _, m := range modify {
 		m(s)

@@ -92,7 +92,7 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 // tooOld: the target's engine cannot tell users apart.
 func (s *scope) tooOld() *instance.Problem {
 	for _, m := range s.members {
-		if m.Status != nil && m.Status.Credentials.FileVersion < acl.FileVersion {
+		if m.Status != nil && m.Status.Credentials.FileVersion < acl.TokensFileVersion {
 			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
 				"KVDatabase %s/%s runs an engine from before there were tokens: run `kubectl annotate kvdb %s -n %s %s=$(date +%%s) --overwrite`",
 				s.db.Namespace, s.db.Name, s.db.Name, s.db.Namespace, v1alpha1.AnnotationApproveRollout)}

@@ -55,7 +55,7 @@ func inputs(modify ...func(*Inputs)) Inputs {
 		Server: &Server{
 			Verifiers:     []acl.Verifier{Verifier(1, oldPassword), Verifier(2, newPassword)},
 			MetricsTokens: []acl.Verifier{Verifier(1, token)},
-			Version:       acl.FileVersion,
+			Version:       acl.TokensFileVersion,
 		},
 		Metrics: &Metrics{Token: token, CA: []byte(caPEM)},
 		Connection: &Connection{

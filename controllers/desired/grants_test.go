@@ -142,9 +142,9 @@ func TestGrantsFit(t *testing.T) {
 func TestUsersFileOfEachVersion(t *testing.T) {
 	g := granting(t, of("billing", "checkout"))
 	grants := FittingGrants([]corev1.Secret{g})
-	for version, users := range map[int]int{acl.PreviousFileVersion: 1, acl.FileVersion: 2} {
+	for version, users := range map[int]int{acl.FirstFileVersion: 1, acl.TokensFileVersion: 2} {
 		file := UsersFile(inputs(func(in *Inputs) { in.Server.Version, in.Grants = version, grants }))
-		if len(file.Users) != users || (file.Audit != nil) != (version == acl.FileVersion) || file.Version != version {
+		if len(file.Users) != users || (file.Audit != nil) != (version == acl.TokensFileVersion) || file.Version != version {
 			t.Errorf("version %d: %d users, audit %v", version, len(file.Users), file.Audit)
 		}
 		if _, err := acl.Parse(mustJSON(file)); err != nil {

@@ -43,7 +43,7 @@ const ConnectionUser = "default"
 func UsersFile(in Inputs) acl.File {
 	own := acl.User{Name: ConnectionUser, Verifiers: in.Server.Verifiers, Commands: []string{"@all"}, Keys: []string{"*"}}
 	file := acl.File{Version: in.Server.Version, Users: []acl.User{own}, MetricsTokens: in.Server.MetricsTokens}
-	if file.Version >= acl.FileVersion {
+	if file.Version >= acl.TokensFileVersion {
 		file.Users[0].Channels = []string{"*"}
 		for _, g := range in.Grants {
 			file.Users = append(file.Users, g.Grant.User)

@@ -107,7 +107,7 @@ func ValidateGrant(g Grant) error {
 	if n := len(mustJSON(g)); n > maxGrantBytes {
 		return fmt.Errorf("%d bytes of patterns and selectors, at most %d may be: use fewer or shorter ones", n, maxGrantBytes)
 	}
-	if _, err := acl.New(acl.File{Version: acl.FileVersion, Revision: "validated", Users: []acl.User{g.User}}); err != nil {
+	if _, err := acl.New(acl.File{Version: acl.TokensFileVersion, Revision: "validated", Users: []acl.User{g.User}}); err != nil {
 		return err //nolint:wrapcheck // it names the user and the field
 	}
 	return ValidatePeers(g.From)

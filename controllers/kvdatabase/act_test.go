@@ -84,7 +84,7 @@ func appliesSet(t *testing.T, s *scope) (sent bool) {
 
 // TestEditedUsersFileIsNotTrusted: its verifiers could be anybody's.
 func TestEditedUsersFileIsNotTrusted(t *testing.T) {
-	file := acl.File{Version: acl.FileVersion, Users: []acl.User{{Name: desired.ConnectionUser,
+	file := acl.File{Version: acl.TokensFileVersion, Users: []acl.User{{Name: desired.ConnectionUser,
 		Verifiers: []acl.Verifier{{Generation: 1, SHA256: "ours"}}}}}
 	file.Revision = desired.UsersRevision(file)
 	secret := func() *corev1.Secret {

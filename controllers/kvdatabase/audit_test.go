@@ -24,7 +24,7 @@ func TestAuditing(t *testing.T) {
 		"nothing is asked for":     {func(s *scope) { s.db.Spec.Audit.Level = v1alpha1.AuditNone }, v1alpha1.ReasonAuditDisabled},
 		"another level":            {func(s *scope) { s.db.Spec.Audit.Level = v1alpha1.AuditAll }, v1alpha1.ReasonProgressing},
 		"an engine without":        {func(s *scope) { s.members[0].Status.Audit = nil }, v1alpha1.ReasonEngineTooOld},
-		"the first users file":     {func(s *scope) { s.inputs.Server.Version = acl.PreviousFileVersion }, v1alpha1.ReasonEngineTooOld},
+		"the first users file":     {func(s *scope) { s.inputs.Server.Version = acl.FirstFileVersion }, v1alpha1.ReasonEngineTooOld},
 		"records were lost":        {func(s *scope) { s.members[0].Status.Audit.Lost = 1 }, v1alpha1.ReasonAuditLost},
 		"a file is damaged":        {func(s *scope) { s.members[0].Status.Audit.Error = "00001.audit: damaged" }, v1alpha1.ReasonAuditLost},
 		"a member does not answer": {func(s *scope) { s.members[0].Status, s.members[0].Err = nil, errors.New("gone") }, v1alpha1.ReasonMemberUnreachable},
@@ -32,7 +32,7 @@ func TestAuditing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serving(func(s *scope) {
-				s.inputs.Server = &desired.Server{Version: acl.FileVersion}
+				s.inputs.Server = &desired.Server{Version: acl.TokensFileVersion}
 				s.members[0].Status.Audit = &adminapi.Audit{Level: "Denied"}
 			}, c.modify)
 			status := s.status(nil)

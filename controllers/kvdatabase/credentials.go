@@ -90,7 +90,7 @@ func (s *scope) gather() desired.Inputs {
 		in.Server.Authorities = s.memberAuthorities()
 		in.Server.Version = s.usersVersion()
 	}
-	if in.Server == nil || in.Server.Version >= acl.FileVersion {
+	if in.Server == nil || in.Server.Version >= acl.TokensFileVersion {
 		in.Grants = s.grants
 	}
 	return in

@@ -61,9 +61,9 @@ func (s *scope) livingToken(ctx context.Context, grant *corev1.Secret) (*v1alpha
 // is known but what it has.
 func (s *scope) usersVersion() int {
 	if s.set == nil {
-		return acl.FileVersion
+		return acl.TokensFileVersion
 	}
-	version, silent := acl.FileVersion, false
+	version, silent := acl.TokensFileVersion, false
 	for _, m := range s.members {
 		if m.Status == nil {
 			silent = true
@@ -71,7 +71,7 @@ func (s *scope) usersVersion() int {
 		}
 		version = min(version, max(m.Status.Credentials.FileVersion, 1))
 	}
-	if silent && version == acl.FileVersion {
+	if silent && version == acl.TokensFileVersion {
 		return max(s.writtenVersion(), 1)
 	}
 	return version
@@ -85,7 +85,7 @@ func (s *scope) writtenVersion() int {
 	var head struct {
 		Version int `json:"version"`
 	}
-	if json.Unmarshal(s.server.Data[desired.KeyUsers], &head) != nil || head.Version > acl.FileVersion {
+	if json.Unmarshal(s.server.Data[desired.KeyUsers], &head) != nil || head.Version > acl.TokensFileVersion {
 		return 0
 	}
 	return head.Version
@@ -93,7 +93,7 @@ func (s *scope) writtenVersion() int {
 
 // tooOld: a member runs an engine from before there were tokens and audit.
 func (s *scope) tooOld() bool {
-	return s.inputs.Server != nil && s.inputs.Server.Version < acl.FileVersion
+	return s.inputs.Server != nil && s.inputs.Server.Version < acl.TokensFileVersion
 }
 
 // maxPeersShown is what the CRD has room for.

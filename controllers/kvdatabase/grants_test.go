@@ -41,7 +41,7 @@ func TestUsersVersion(t *testing.T) {
 	}{
 		"before there are pods":               {[]func(*scope){reads(), func(s *scope) { s.set = nil }}, 2},
 		"every member reads it":               {[]func(*scope){reads(2, 2)}, 2},
-		"a later engine":                      {[]func(*scope){reads(3)}, acl.FileVersion},
+		"a later engine":                      {[]func(*scope){reads(3)}, acl.TokensFileVersion},
 		"an engine that does not say":         {[]func(*scope){reads(0)}, 1},
 		"one member does not read it":         {[]func(*scope){reads(2, 1)}, 1},
 		"one is silent, the file is old":      {[]func(*scope){reads(2, silent), written(`{"version":1}`)}, 1},

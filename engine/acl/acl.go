@@ -18,6 +18,7 @@ type Users struct {
 	audit      Audit
 	identities map[string]*Identity
 	tokens     []verifier
+	bearers    map[[sha256.Size]byte]bearer
 	// rounds is the most verifiers that any user has: every attempt compares
 	// that often, so that time tells nothing of which users exist.
 	rounds int
@@ -26,6 +27,12 @@ type Users struct {
 type verifier struct {
 	generation int64
 	sum        [sha256.Size]byte
+}
+
+// bearer is whose secret it is.
+type bearer struct {
+	identity   *Identity
+	generation int64
 }
 
 // Credential is what a connection has proved to hold. The secret counts, not
@@ -48,6 +55,7 @@ type Identity struct {
 	keys      []pattern
 	everyKey  Access // of the pattern "*"
 	channels  [][]byte
+	jobs      []jobRule
 	notAfter  time.Time // zero: never
 	quota     Quota
 	text      []byte // of the permissions
@@ -65,6 +73,9 @@ func newIdentity(u User) *Identity {
 	}
 	for _, c := range u.Channels {
 		id.channels = append(id.channels, []byte(c))
+	}
+	for _, r := range u.Jobs {
+		id.jobs = append(id.jobs, newJobRule(r))
 	}
 	// Validated before; a file that was not leaves zero, which never ends.
 	id.notAfter, _ = time.Parse(time.RFC3339, u.NotAfter)
@@ -110,6 +121,7 @@ const (
 	UnknownUser   Refusal = "unknown user"
 	WrongPassword Refusal = "wrong password"
 	UserExpired   Refusal = "the user has expired"
+	UnknownToken  Refusal = "unknown token"
 )
 
 // Verify says whose password this is and which of the user's credentials; or
@@ -132,6 +144,22 @@ func (u *Users) Verify(user, password string, now time.Time) (*Identity, Credent
 		return nil, Credential{}, UserExpired
 	}
 	return id, Credential{user, verifier{generation, sum}}, ""
+}
+
+// VerifyBearer is Verify for a client that sends the secret alone, a token. It
+// is looked up by its SHA-256: how long that takes may tell something of the
+// sum, from which no token of 256 random bits can be found. Of users that share
+// a secret the first in the file is meant.
+func (u *Users) VerifyBearer(token string, now time.Time) (*Identity, Credential, Refusal) {
+	sum := sha256.Sum256([]byte(token))
+	b, ok := u.bearers[sum]
+	switch {
+	case !ok:
+		return nil, Credential{}, UnknownToken
+	case b.identity.ExpiredAt(now):
+		return nil, Credential{}, UserExpired
+	}
+	return b.identity, Credential{b.identity.name, verifier{b.generation, sum}}, ""
 }
 
 // VerifyToken says whether a bearer token may scrape the metrics.

@@ -20,7 +20,7 @@ func sum(secret string) string {
 
 func file() File {
 	return File{
-		Version:  PreviousFileVersion,
+		Version:  FirstFileVersion,
 		Revision: "r1",
 		Users: []User{
 			{Name: "default", Verifiers: []Verifier{{1, sum("old")}, {2, sum("new")}}, Commands: []string{"@all"}, Keys: []string{"*"}},
@@ -63,6 +63,18 @@ func TestVerify(t *testing.T) {
 		}
 		if ok && id.Name() != tt.user {
 			t.Errorf("identity %q, want %q", id.Name(), tt.user)
+		}
+	}
+	for token, want := range map[string]struct {
+		user       string
+		generation int64
+	}{"old": {"default", 1}, "new": {"default", 2}, "read": {"reader", 9}, "token": {}, "": {}} {
+		id, credential, refusal := u.VerifyBearer(token, now)
+		if (refusal == "") != (want.user != "") || credential.User != want.user || credential.Generation() != want.generation || (id != nil) != (want.user != "") {
+			t.Errorf("VerifyBearer(%q) = %v, %v, %q", token, id, credential, refusal)
+		}
+		if refusal == "" && !u.Accepts(credential, now) {
+			t.Errorf("the credential of %q is not accepted", token)
 		}
 	}
 	if !u.VerifyToken("token") || u.VerifyToken("") || u.VerifyToken("old") {
@@ -139,7 +151,7 @@ func TestParseRefuses(t *testing.T) {
 		want     error
 		says     string
 	}{
-		{"newer", `{"version":3,"roles":[]}`, ErrNewerVersion, "version 3, this engine reads up to 2"},
+		{"newer", `{"version":4,"roles":[]}`, ErrNewerVersion, "version 4, this engine reads up to 3"},
 		{"no version", `{}`, ErrInvalid, "version: missing"},
 		{"unknown field", `{"version":1,"roles":[]}`, ErrInvalid, `"roles"`},
 		{"trailing", change(func(*File) {}) + "{}", ErrInvalid, "after top-level"},
@@ -168,6 +180,12 @@ func TestParseRefuses(t *testing.T) {
 		{"requests", second(func(f *File) { f.Users[1].Quota = &Quota{RequestsPerSecond: 1 << 30} }), ErrInvalid, "quota.requestsPerSecond: 1073741824, must be from 0 to 10000000"},
 		{"level", second(func(f *File) { f.Audit = &Audit{Level: "Some", RetentionSeconds: 1} }), ErrInvalid, `audit.level: "Some", must be "None"`},
 		{"retention", second(func(f *File) { f.Audit = &Audit{Level: AuditAll} }), ErrInvalid, "audit.retentionSeconds: 0, must be from 1 to"},
+		{"jobs in version 2", change(func(f *File) { f.Version = TokensFileVersion; f.Users[1].Jobs = []JobRule{{[]string{"*"}, JobWorker}} }), ErrInvalid, "jobs: needs version 3"},
+		{"job rules", second(func(f *File) { f.Users[1].Jobs = make([]JobRule, MaxJobRules+1) }), ErrInvalid, "jobs: 65 rules, must be at most 64"},
+		{"no queue", second(func(f *File) { f.Users[1].Jobs = []JobRule{{Operations: JobWorker}} }), ErrInvalid, "jobs[0]: queues: 0 patterns"},
+		{"queue", second(func(f *File) { f.Users[1].Jobs = []JobRule{{[]string{"a["}, JobWorker}} }), ErrInvalid, `jobs[0]: queues: pattern "a[": [ without ]`},
+		{"no operation", second(func(f *File) { f.Users[1].Jobs = []JobRule{{Queues: []string{"*"}}} }), ErrInvalid, "operations: 0, must be from 1 to 14"},
+		{"operation", second(func(f *File) { f.Users[1].Jobs = []JobRule{{[]string{"*"}, []string{"push"}}} }), ErrInvalid, `operations: unknown operation "push", must be one of Push, Pull`},
 		{"size", strings.Repeat(" ", MaxFileBytes+1), ErrInvalid, "larger"},
 	}
 	for _, tt := range tests {

@@ -1,14 +1,20 @@
 package acl
 
-// FileVersion of the users file. The engine reads this one and the previous.
+// Versions of the users file. The engine reads all of them; a writer takes the
+// oldest that has what it needs, for engines that do not know the newer ones.
 const (
-	FileVersion         = 2
-	PreviousFileVersion = FileVersion - 1
+	FirstFileVersion = 1
+	// TokensFileVersion has lives, quotas and the audit.
+	TokensFileVersion = 2
+	// JobsFileVersion has rules for jobs.
+	JobsFileVersion = 3
+	// FileVersion is the newest that is read.
+	FileVersion = JobsFileVersion
 )
 
 // File is users.json: who may connect and what they may do. The operator
 // writes it into the server's secret; it holds verifiers, never a password.
-// What is marked v2 may not be in a file of version 1.
+// What is marked v2 or v3 may not be in a file of a version before.
 type File struct {
 	Version int `json:"version"`
 	// Revision names this content; a member reports the one in force.
@@ -67,6 +73,8 @@ type User struct {
 	NotAfter string `json:"notAfter,omitempty"`
 	// Quota is what the user may take; v2.
 	Quota *Quota `json:"quota,omitempty"`
+	// Jobs are the rules for queues of jobs, each of which allows; v3.
+	Jobs []JobRule `json:"jobs,omitempty"`
 }
 
 // Quota bounds a user. Zero is no bound.

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// TestFilesOfBothVersions: what an operator of this version or the one before
-// has written is read to the last field.
-func TestFilesOfBothVersions(t *testing.T) {
-	for _, version := range []int{PreviousFileVersion, FileVersion} {
+// TestFilesOfAllVersions: what an operator of this version or one before has
+// written is read to the last field.
+func TestFilesOfAllVersions(t *testing.T) {
+	for version := FirstFileVersion; version <= FileVersion; version++ {
 		data, err := os.ReadFile(fmt.Sprintf("testdata/users-v%d.json", version))
 		if err != nil {
 			t.Fatal(err)
@@ -33,16 +33,21 @@ func TestFilesOfBothVersions(t *testing.T) {
 		if denied := reader.Allows(action("get", "read", Read, "shop:1")); denied != nil || reader.Allows(action("get", "read", Read, "x")) == nil {
 			t.Errorf("version %d: %v", version, denied)
 		}
-		if version == FileVersion && (u.Audit() != Audit{AuditWrites, 60} || reader.Quota() != Quota{5, 100} || reader.Source() != "AccessToken shop/reader" ||
+		if version >= TokensFileVersion && (u.Audit() != Audit{AuditWrites, 60} || reader.Quota() != Quota{5, 100} || reader.Source() != "AccessToken shop/reader" ||
 			!reader.ExpiredAt(now.AddDate(10, 0, 0)) || reader.Allows(action("keys", "read", Read, "shop:1")) == nil || len(reader.channels) != 1) {
 			t.Errorf("version %d: %+v", version, reader)
+		}
+		for queue, allowed := range map[string]bool{"jobs:1": true, "tasks": true, "other": false} {
+			if denied := reader.AllowsJob(JobPull, queue); (denied == nil) != (allowed && version >= JobsFileVersion) {
+				t.Errorf("version %d: pulling from %s: %v", version, queue, denied)
+			}
 		}
 	}
 }
 
 // TestTheGoldenFileHasEveryField, or the test above would say nothing of it.
 func TestTheGoldenFileHasEveryField(t *testing.T) {
-	data, err := os.ReadFile("testdata/users-v2.json")
+	data, err := os.ReadFile("testdata/users-v3.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +55,7 @@ func TestTheGoldenFileHasEveryField(t *testing.T) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{f, *f.Audit, f.Users[1], *f.Users[1].Quota, f.Users[1].Verifiers[0]} {
+	for _, v := range []any{f, *f.Audit, f.Users[1], *f.Users[1].Quota, f.Users[1].Jobs[0], f.Users[1].Verifiers[0]} {
 		for i, value := 0, reflect.ValueOf(v); i < value.NumField(); i++ {
 			if value.Field(i).IsZero() {
 				t.Errorf("%T.%s is not in it", v, value.Type().Field(i).Name)
@@ -61,8 +66,8 @@ func TestTheGoldenFileHasEveryField(t *testing.T) {
 
 // TestNewerFileIsRefused with both versions named, whatever else is in it.
 func TestNewerFileIsRefused(t *testing.T) {
-	_, err := Parse([]byte(`{"version": 3, "users": {"of": "another shape"}, "newField": true}`))
-	if !errors.Is(err, ErrNewerVersion) || !strings.Contains(err.Error(), "version 3, this engine reads up to 2") {
+	_, err := Parse([]byte(`{"version": 4, "users": {"of": "another shape"}, "newField": true}`))
+	if !errors.Is(err, ErrNewerVersion) || !strings.Contains(err.Error(), "version 4, this engine reads up to 3") {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,8 @@ func New(f File) (*Users, error) {
 	if err := f.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	u := &Users{revision: f.Revision, audit: Audit{Level: AuditNone}, identities: make(map[string]*Identity, len(f.Users))}
+	u := &Users{revision: f.Revision, audit: Audit{Level: AuditNone},
+		identities: make(map[string]*Identity, len(f.Users)), bearers: map[[sha256.Size]byte]bearer{}}
 	if f.Audit != nil {
 		u.audit = *f.Audit
 	}
@@ -62,6 +64,11 @@ func New(f File) (*Users, error) {
 		id.write(f.Users[i])
 		u.identities[id.name] = id
 		u.rounds = max(u.rounds, len(id.verifiers))
+		for _, v := range id.verifiers {
+			if _, taken := u.bearers[v.sum]; !taken {
+				u.bearers[v.sum] = bearer{id, v.generation}
+			}
+		}
 	}
 	u.tokens = decode(f.MetricsTokens)
 	return u, nil

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -37,18 +38,23 @@ type Action struct {
 	Patterns bool
 }
 
-// Denied is why an action is refused. Its text begins with redis-server 7.0's
-// reply, which clients match on.
+// Denied is why an action is refused. For keys its text begins with
+// redis-server 7.0's reply, which clients match on.
 type Denied struct {
 	Command string // the command that is not permitted; empty if a key or channel is not
 	Channel bool   // it was for a channel
 	Key     []byte // the key that is not permitted; nil if none was named
-	Source  string // of the user's permissions; may be empty
+	// Operation is what is not permitted with the jobs of Queue; zero elsewhere.
+	Operation Operation
+	Queue     string
+	Source    string // of the user's permissions; may be empty
 }
 
 // Reason says what is not permitted.
 func (d *Denied) Reason() string {
 	switch {
+	case d.Operation != 0:
+		return d.Operation.String() + " is not permitted on this queue"
 	case d.Command != "":
 		return "run the '" + d.Command + "' command"
 	case d.Channel:
@@ -59,6 +65,9 @@ func (d *Denied) Reason() string {
 
 func (d *Denied) Error() string {
 	text := "NOPERM this user has no permissions to " + d.Reason()
+	if d.Operation != 0 {
+		text = fmt.Sprintf("permission denied: %s on queue %q", d.Operation, d.Queue)
+	}
 	if d.Source != "" {
 		text += ": see " + d.Source
 	}

@@ -174,6 +174,9 @@ func TestExpiry(t *testing.T) {
 	if id, c, refusal := u.Verify("reader", "read", end); refusal != UserExpired || id != nil || c.User != "" {
 		t.Errorf("at the end: %q", refusal)
 	}
+	if id, c, refusal := u.VerifyBearer("read", end); refusal != UserExpired || id != nil || c.User != "" {
+		t.Errorf("the token at the end: %q", refusal)
+	}
 	if _, _, refusal := u.Verify("reader", "wrong", end); refusal != WrongPassword {
 		t.Errorf("a wrong password then: %q", refusal)
 	}

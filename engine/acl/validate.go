@@ -30,8 +30,8 @@ const (
 )
 
 func (f File) validate() error {
-	if f.Version != FileVersion && f.Version != PreviousFileVersion {
-		return fmt.Errorf("version: %d, must be %d or %d", f.Version, PreviousFileVersion, FileVersion)
+	if f.Version < FirstFileVersion || f.Version > FileVersion {
+		return fmt.Errorf("version: %d, must be from %d to %d", f.Version, FirstFileVersion, FileVersion)
 	}
 	if f.Revision == "" || len(f.Revision) > maxNameBytes {
 		return fmt.Errorf("revision: must have 1 to %d bytes", maxNameBytes)
@@ -94,7 +94,10 @@ func (u User) validate(version int) error {
 			return fmt.Errorf("commands: %w", err)
 		}
 	}
-	if version < 2 {
+	if version < JobsFileVersion && u.Jobs != nil {
+		return fmt.Errorf("jobs: needs version %d", JobsFileVersion)
+	}
+	if version < TokensFileVersion {
 		return u.validateFirst()
 	}
 	for _, list := range []struct {
@@ -109,6 +112,9 @@ func (u User) validate(version int) error {
 				return fmt.Errorf("%s: %w", list.field, err)
 			}
 		}
+	}
+	if err := validateJobRules(u.Jobs); err != nil {
+		return err
 	}
 	return u.validateLife()
 }

@@ -25,6 +25,8 @@ type Status struct {
 	Encryption    Encryption  `json:"encryption"`
 	// Audit is nil from an engine that keeps no audit log.
 	Audit *Audit `json:"audit,omitempty"`
+	// Jobs is nil from a member that serves none.
+	Jobs *Jobs `json:"jobs,omitempty"`
 }
 
 // Credentials says which credential generations the member accepts, and how

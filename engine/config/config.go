@@ -29,22 +29,30 @@ type Config struct {
 	Limits     Limits     `json:"limits"`
 }
 
-// Listen holds host:port addresses; an empty host is every address.
+// Listen holds host:port addresses; an empty host is every address. A member
+// serves keys, jobs or both: a port that is empty is not served.
 type Listen struct {
 	Keys    string `json:"keys"`    // RESP in TLS, :6379
 	Admin   string `json:"admin"`   // HTTPS with mutual TLS, :9443
 	Metrics string `json:"metrics"` // HTTPS: /metrics /healthz /readyz, :9090
+	// Jobs is the queue protocol in TLS, :6789; JobsHTTP the same in HTTPS,
+	// :6790, for a member that has Jobs. An engine of the version before refuses
+	// fields that it does not know: these are not written unless they are set.
+	Jobs     string `json:"jobs,omitempty"`
+	JobsHTTP string `json:"jobsHTTP,omitempty"`
 }
 
 // Files are the mounted directories. A TLS directory holds tls.crt, tls.key
 // and ca.crt as cert-manager writes them.
 type Files struct {
 	Users     string `json:"users"`     // users.json
-	ClientTLS string `json:"clientTLS"` // what the key port serves
+	ClientTLS string `json:"clientTLS"` // what the ports for keys and jobs serve
 	AdminTLS  string `json:"adminTLS"`  // what admin and metrics ports serve; its ca.crt signs the operator's certificate
 	// EncryptionKeys is the key ring (package vault); empty: what is written is
 	// not encrypted.
 	EncryptionKeys string `json:"encryptionKeys,omitempty"`
+	// Queues holds queues.json (queue.Settings); empty: no queue is declared.
+	Queues string `json:"queues,omitempty"`
 	// OperatorName is the DNS name in the operator's client certificate.
 	OperatorName string `json:"operatorName"`
 }

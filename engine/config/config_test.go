@@ -53,7 +53,8 @@ func TestParseKeepsDefaultsOfWhatIsLeftOut(t *testing.T) {
 // that it does not know.
 func TestWhatIsNotSetIsNotWritten(t *testing.T) {
 	data, err := json.Marshal(valid())
-	if err != nil || strings.Contains(string(data), "maxClientBufferBytes") || strings.Contains(string(data), "requestSeconds") {
+	if err != nil || strings.Contains(string(data), "maxClientBufferBytes") || strings.Contains(string(data), "requestSeconds") ||
+		strings.Contains(string(data), "jobs") || strings.Contains(string(data), "queues") {
 		t.Errorf("%s, %v", data, err)
 	}
 }
@@ -94,6 +95,12 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Durability = "Never" }, `durability: "Never", must be "Always" or "EverySecond"`},
 		{func(c *Config) { c.Listen.Keys = "6379" }, `listen.keys: "6379"`},
 		{func(c *Config) { c.Listen.Admin = ":70000" }, `listen.admin: ":70000"`},
+		{func(c *Config) { c.Listen.Keys = "" }, `listen.keys: ""`},
+		{func(c *Config) { c.Listen.Jobs = "6789" }, `listen.jobs: "6789"`},
+		{func(c *Config) { c.Listen.JobsHTTP = ":6790" }, `listen.jobsHTTP: ":6790", needs listen.jobs`},
+		{func(c *Config) { c.Listen.Jobs, c.Listen.JobsHTTP = ":6789", "x" }, `listen.jobsHTTP: "x"`},
+		{func(c *Config) { c.Listen.Jobs, c.Listen.Keys = ":6789", "x" }, `listen.keys: "x"`},
+		{func(c *Config) { c.Files.Queues = "queues" }, `files.queues: "queues", must be an absolute path`},
 		{func(c *Config) { c.Files.Users = "" }, "files.users"},
 		{func(c *Config) { c.Files.EncryptionKeys = "keys" }, `files.encryptionKeys: "keys", must be an absolute path`},
 		{func(c *Config) { c.Files.OperatorName = "*.x" }, "files.operatorName"},
@@ -110,6 +117,11 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		if err := c.Validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("got %v, want it to say %q", err, tt.says)
 		}
+	}
+	jobs := valid()
+	jobs.Listen.Keys, jobs.Listen.Jobs, jobs.Listen.JobsHTTP, jobs.Files.Queues = "", ":6789", ":6790", "/etc/coffer/queues"
+	if err := jobs.Validate(); err != nil {
+		t.Errorf("a member for jobs alone: %v", err)
 	}
 	c := valid()
 	c.Limits.MaxClients, c.DataDir = 0, "x"

@@ -17,14 +17,15 @@ func (c Config) Validate() error {
 		c.validateInstance(),
 		absolute("dataDir", c.DataDir),
 		c.validateDurability(),
-		address("listen.keys", c.Listen.Keys),
+		c.Listen.validateClients(),
 		address("listen.admin", c.Listen.Admin),
 		address("listen.metrics", c.Listen.Metrics),
 		absolute("files.users", c.Files.Users),
 		absolute("files.clientTLS", c.Files.ClientTLS),
 		absolute("files.adminTLS", c.Files.AdminTLS),
 		dnsName("files.operatorName", c.Files.OperatorName),
-		c.validateEncryption(),
+		unlessEmpty("files.encryptionKeys", c.Files.EncryptionKeys),
+		unlessEmpty("files.queues", c.Files.Queues),
 	}
 	problems = append(problems, c.Limits.validate()...)
 	if err := errors.Join(problems...); err != nil {
@@ -50,6 +51,24 @@ func (l Limits) validate() []error {
 	}
 }
 
+// validateClients is for the ports of which one is enough.
+func (l Listen) validateClients() error {
+	switch {
+	case l.Jobs == "" && l.JobsHTTP != "":
+		return fmt.Errorf("listen.jobsHTTP: %q, needs listen.jobs", l.JobsHTTP)
+	case l.Jobs == "":
+		return address("listen.keys", l.Keys)
+	}
+	problems := []error{address("listen.jobs", l.Jobs)}
+	if l.Keys != "" {
+		problems = append(problems, address("listen.keys", l.Keys))
+	}
+	if l.JobsHTTP != "" {
+		problems = append(problems, address("listen.jobsHTTP", l.JobsHTTP))
+	}
+	return errors.Join(problems...)
+}
+
 func (c Config) validateInstance() error {
 	namespace, name, ok := strings.Cut(c.Instance, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") || len(c.Instance) > 317 {
@@ -66,11 +85,12 @@ func (c Config) validateDurability() error {
 	return fmt.Errorf("durability: %q, must be %q or %q", c.Durability, Always, EverySecond)
 }
 
-func (c Config) validateEncryption() error {
-	if c.Files.EncryptionKeys == "" {
+// unlessEmpty is absolute for a field that may be left out.
+func unlessEmpty(field, path string) error {
+	if path == "" {
 		return nil
 	}
-	return absolute("files.encryptionKeys", c.Files.EncryptionKeys)
+	return absolute(field, path)
 }
 
 func within(field string, value, low, high int64) error {

@@ -139,10 +139,11 @@ func prepareUsers(dir string) error {
 	sum := sha256.Sum256([]byte(password))
 	digest := hex.EncodeToString(sum[:])
 	file, err := json.Marshal(acl.File{
-		Version:  acl.PreviousFileVersion, // it needs nothing newer
+		Version:  acl.JobsFileVersion,
 		Revision: digest[:16],
 		Users: []acl.User{{
 			Name: user, Verifiers: []acl.Verifier{{Generation: 1, SHA256: digest}}, Commands: []string{"@all"}, Keys: []string{"*"},
+			Channels: []string{"*"}, Jobs: []acl.JobRule{{Queues: []string{"*"}, Operations: acl.JobAdmin}},
 		}},
 		MetricsTokens: []acl.Verifier{{Generation: 1, SHA256: digest}},
 	})
