@@ -29,6 +29,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -43,7 +44,9 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/accesstoken"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/kvdatabase"
+	"github.com/coffer-dev/coffer/controllers/lifecycle"
 )
 
 // namespaceFile is where a pod finds its own namespace.
@@ -139,18 +142,21 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 			return nil, fmt.Errorf("add the question for namespaces: %w", err)
 		}
 	}
-	r := &kvdatabase.Reconciler{
-		Client:    manager.GetClient(),
-		Live:      manager.GetAPIReader(),
-		Events:    manager.GetEventRecorder("coffer"),
-		Image:     o.Image,
-		Namespace: o.Namespace,
-		Now:       time.Now,
+	for _, kind := range []lifecycle.Kind{kvdatabase.Kind()} {
+		r := &lifecycle.Reconciler{
+			Kind:      kind,
+			Client:    manager.GetClient(),
+			Live:      manager.GetAPIReader(),
+			Events:    manager.GetEventRecorder("coffer"),
+			Image:     o.Image,
+			Namespace: o.Namespace,
+			Now:       time.Now,
 
-		ClusterIssuersUnwatched: !reach.clusterIssuers,
-	}
-	if err := r.SetupWithManager(manager); err != nil {
-		return nil, fmt.Errorf("set up KVDatabase: %w", err)
+			ClusterIssuersUnwatched: !reach.clusterIssuers,
+		}
+		if err := r.SetupWithManager(manager); err != nil {
+			return nil, fmt.Errorf("set up %s: %w", kind.Name, err)
+		}
 	}
 	t := &accesstoken.Reconciler{
 		Client: manager.GetClient(),
@@ -183,10 +189,7 @@ func Scheme() (*runtime.Scheme, error) {
 // Issuers are users' own objects and small.
 func cacheOptions() cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: apply.FieldOwner})}
-	named := cache.ByObject{
-		Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelName: kvdatabase.LabelName}),
-		Transform: cache.TransformStripManagedFields(),
-	}
+	named := cache.ByObject{Label: ofInstances(), Transform: cache.TransformStripManagedFields()}
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&corev1.Secret{}:                {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelWatch: "true"}), Transform: slim},
 		&corev1.ConfigMap{}:             {Label: ours.Label, Transform: slim},
@@ -197,6 +200,19 @@ func cacheOptions() cache.Options {
 		&corev1.Pod{}:                   named,
 		&corev1.PersistentVolumeClaim{}: named,
 	}}
+}
+
+// ofInstances selects what belongs to an instance of any kind.
+func ofInstances() labels.Selector {
+	var names []string
+	for _, kind := range desired.Kinds() {
+		names = append(names, kind.Label)
+	}
+	one, err := labels.NewRequirement(v1alpha1.LabelName, selection.In, names)
+	if err != nil {
+		panic(fmt.Sprintf("select by %s: %v", v1alpha1.LabelName, err)) // constants
+	}
+	return labels.NewSelector().Add(*one)
 }
 
 func metricsOptions(address string) metricsserver.Options {

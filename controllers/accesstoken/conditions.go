@@ -1,7 +1,6 @@
 package accesstoken
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -47,7 +46,7 @@ func (s *scope) setTarget(set instance.Setter) {
 		set(v1alpha1.ConditionTargetAccepted, false, p.Reason, p.Message)
 		return
 	}
-	set(v1alpha1.ConditionTargetAccepted, true, v1alpha1.ReasonAccepted, fmt.Sprintf("KVDatabase %s/%s lets the token in", s.db.Namespace, s.db.Name))
+	set(v1alpha1.ConditionTargetAccepted, true, v1alpha1.ReasonAccepted, s.called()+" lets the token in")
 }
 
 func (s *scope) setCredentials(set instance.Setter, p *instance.Problem) {
@@ -89,7 +88,7 @@ func (s *scope) setPath(set instance.Setter) {
 		set(kind, false, s.refused.Reason, s.refused.Message)
 	case len(s.token.Spec.From) == 0:
 		set(kind, false, v1alpha1.ReasonNoPeers, "spec.from names no pods: the token works from where the target lets others through")
-	case !s.db.Spec.NetworkPolicy.Managed():
+	case !s.target.InstanceSpec().NetworkPolicy.Managed():
 		set(kind, false, v1alpha1.ReasonNetworkPolicyDisabled, "the target's spec.networkPolicy.mode is Disabled: nobody is kept out by it")
 	case !s.taken():
 		set(kind, false, v1alpha1.ReasonProgressing, "the target has not taken up the token yet")

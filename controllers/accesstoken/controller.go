@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -59,7 +58,7 @@ type Reconciler struct {
 // Owner references that block deletion need this where the API server enforces it.
 // +kubebuilder:rbac:groups=coffer.dev,resources=accesstokens/finalizers,verbs=update
 //
-// Whether a namespace has the labels that a database's allowedNamespaces asks for.
+// Whether a namespace has the labels that a target's allowedNamespaces asks for.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // Reconcile makes one pass.
@@ -124,8 +123,10 @@ func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
 		For(&v1alpha1.AccessToken{}, builder.WithPredicates(changed)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Watches(&v1alpha1.AccessToken{}, handler.EnqueueRequestsFromMapFunc(r.byClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.KVDatabase{}, handler.EnqueueRequestsFromMapFunc(r.byDatabase), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret))
+	for _, kind := range desired.Kinds() {
+		b = b.Watches(kind.New(), handler.EnqueueRequestsFromMapFunc(r.byTarget(kind)), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	}
 	if !r.NamespacesUnwatched {
 		b = b.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
@@ -152,13 +153,15 @@ func (r *Reconciler) byClaim(ctx context.Context, o client.Object) []reconcile.R
 	return out
 }
 
-// byDatabase wakes the tokens that name a database.
-func (r *Reconciler) byDatabase(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.byIndex(ctx, indexTarget, target(v1alpha1.TargetKVDatabase, o.GetNamespace(), o.GetName()))
+// byTarget wakes the tokens that name an object of a kind.
+func (r *Reconciler) byTarget(kind *desired.Kind) handler.MapFunc {
+	return func(ctx context.Context, o client.Object) []reconcile.Request {
+		return r.byIndex(ctx, indexTarget, target(kind.Name, o.GetNamespace(), o.GetName()))
+	}
 }
 
 // bySecret finds the token that a grant or a secret of its own is of, and those
-// whose secret repeats what a database's connection secret says of it.
+// whose secret repeats what a target's connection secret says of it.
 func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.Request {
 	labels := o.GetLabels()
 	instance := labels[v1alpha1.LabelInstance]
@@ -171,10 +174,14 @@ func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.
 		// Whoever else wants a secret of that name may have it when it goes.
 		return append(r.byIndex(ctx, indexSecret, o.GetName(), client.InNamespace(o.GetNamespace())),
 			reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: instance}})
-	case labels[v1alpha1.LabelName] == desired.LabelNameKVDatabase && instance != "":
-		db := &v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: instance}}
-		if o.GetName() == desired.NamesOf(db).ConnectionSecret() {
-			return r.byDatabase(ctx, db)
+	case instance != "":
+		for _, kind := range desired.Kinds() {
+			of := kind.New()
+			of.SetNamespace(o.GetNamespace())
+			of.SetName(instance)
+			if labels[v1alpha1.LabelName] == kind.Label && o.GetName() == desired.NamesOf(of).ConnectionSecret() {
+				return r.byTarget(kind)(ctx, of)
+			}
 		}
 	}
 	return nil
@@ -206,8 +213,8 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 	return requests
 }
 
-func target(kind v1alpha1.TargetKind, namespace, name string) string {
-	return string(kind) + "/" + namespace + "/" + name
+func target(kind, namespace, name string) string {
+	return kind + "/" + namespace + "/" + name
 }
 
 func targetOf(o client.Object) []string {
@@ -215,7 +222,7 @@ func targetOf(o client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{target(t.Spec.TargetRef.Kind, t.TargetNamespace(), t.Spec.TargetRef.Name)}
+	return []string{target(string(t.Spec.TargetRef.Kind), t.TargetNamespace(), t.Spec.TargetRef.Name)}
 }
 
 func secretOf(o client.Object) []string {

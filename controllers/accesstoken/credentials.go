@@ -71,7 +71,7 @@ func (s *scope) memberOf(m instance.Member) rotation.Member {
 // gather gives desired what is, changed by the one action that is due.
 func (s *scope) gather() desired.TokenInputs {
 	in := desired.TokenInputs{
-		Token: s.token, Database: s.db,
+		Token: s.token, Target: s.target,
 		Pending:    credentials.PendingInput(s.pending, s.decision, ""),
 		Connection: s.connectionInput(),
 	}
@@ -110,7 +110,7 @@ func (s *scope) moving() bool {
 	if a := s.decision.Action; a != nil && a.Switch != nil || s.connection == nil {
 		return false
 	}
-	return string(s.connection.Data["host"]) != desired.NamesOf(s.db).Host() && s.unproven() != nil
+	return string(s.connection.Data["host"]) != desired.NamesOf(s.target).Host() && s.unproven() != nil
 }
 
 // unproven is why the credential in the secret is not known to be accepted by

@@ -50,7 +50,7 @@ func TestConsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := reading(t, granted(func(s *scope) {
 				s.token.Namespace, s.token.Spec.TargetRef.Namespace = c.namespace, "shop"
-				s.db.Spec.AllowedNamespaces = c.allowed
+				s.target.InstanceSpec().AllowedNamespaces = c.allowed
 			}), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "billing", Labels: map[string]string{"team": "a"}}},
 				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "guests", Labels: map[string]string{"team": "b"}}})
 			problem, err := s.consent(t.Context())

@@ -38,8 +38,8 @@ type scope struct {
 	mine  apply.Applier // of what is the token's own
 
 	lifetime lifetime
-	db       *v1alpha1.KVDatabase // the target; nil while there is none
-	theirs   apply.Applier        // of what is the target's
+	target   v1alpha1.Instance // nil while there is none
+	theirs   apply.Applier     // of what is the target's
 	peers    []networkingv1.NetworkPolicyPeer
 	refused  *instance.Problem // why there is to be no grant
 
@@ -74,15 +74,24 @@ func (s *scope) observeTarget(ctx context.Context) error {
 	if !s.r.Sees(key.Namespace) {
 		return nil
 	}
-	db, err := apply.Lookup(ctx, s.r.Client, key, &v1alpha1.KVDatabase{})
-	if err != nil || db == nil || db.DeletionTimestamp != nil {
+	kind := desired.KindNamed(string(s.token.Spec.TargetRef.Kind))
+	if kind == nil {
+		return nil
+	}
+	target, err := apply.Lookup(ctx, s.r.Client, key, kind.New())
+	if err != nil || target == nil || target.GetDeletionTimestamp() != nil {
 		return err
 	}
-	s.db = db
+	s.target = target
 	s.theirs = apply.Applier{Client: s.r.Client, Live: s.r.Live, Owner: apply.Owner{
-		Labels: apply.OwnerLabels(desired.LabelNameKVDatabase, db.Name), Namespace: db.Namespace, Name: db.Name, UID: db.UID,
+		Labels: apply.OwnerLabels(kind.Label, target.GetName()), Namespace: target.GetNamespace(), Name: target.GetName(), UID: target.GetUID(),
 	}}
 	return nil
+}
+
+// called is the target as people call it.
+func (s *scope) called() string {
+	return fmt.Sprintf("%s %s", desired.KindOf(s.target).Name, client.ObjectKeyFromObject(s.target))
 }
 
 // judge says whether the token is to have a grant.
@@ -164,7 +173,7 @@ func owns(t *v1alpha1.AccessToken, s *corev1.Secret) bool {
 }
 
 func (s *scope) targetProblem(context.Context) (*instance.Problem, error) {
-	if s.db != nil {
+	if s.target != nil {
 		return nil, nil
 	}
 	if !s.r.Sees(s.token.TargetNamespace()) {
@@ -177,17 +186,17 @@ func (s *scope) targetProblem(context.Context) (*instance.Problem, error) {
 
 // consent: a target of another namespace must let this one in.
 func (s *scope) consent(ctx context.Context) (*instance.Problem, error) {
-	if s.token.Namespace == s.db.Namespace || s.db.Spec.AllowedNamespaces.From == v1alpha1.NamespacesAll {
+	if s.token.Namespace == s.target.GetNamespace() || s.target.InstanceSpec().AllowedNamespaces.From == v1alpha1.NamespacesAll {
 		return nil, nil
 	}
 	not := &instance.Problem{Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
-		"KVDatabase %s does not let tokens of namespace %q in: have its spec.allowedNamespaces name it", client.ObjectKeyFromObject(s.db), s.token.Namespace)}
-	if s.db.Spec.AllowedNamespaces.From != v1alpha1.NamespacesSelector {
+		"%s does not let tokens of namespace %q in: have its spec.allowedNamespaces name it", s.called(), s.token.Namespace)}
+	if s.target.InstanceSpec().AllowedNamespaces.From != v1alpha1.NamespacesSelector {
 		return not, nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(s.db.Spec.AllowedNamespaces.Selector)
+	selector, err := metav1.LabelSelectorAsSelector(s.target.InstanceSpec().AllowedNamespaces.Selector)
 	if err != nil {
-		not.Message = fmt.Sprintf("KVDatabase %s: spec.allowedNamespaces.selector: %v", client.ObjectKeyFromObject(s.db), err)
+		not.Message = fmt.Sprintf("%s: spec.allowedNamespaces.selector: %v", s.called(), err)
 		return not, nil
 	}
 	// Live: a label that was taken away is not to count from memory.
@@ -195,8 +204,8 @@ func (s *scope) consent(ctx context.Context) (*instance.Problem, error) {
 	switch {
 	case apierrors.IsForbidden(err):
 		return &instance.Problem{Reason: v1alpha1.ReasonNamespaceNotReadable, Message: fmt.Sprintf(
-			"KVDatabase %s allows namespaces by their labels, which this operator may not read: set spec.allowedNamespaces.from to All or Same there, or install the operator with rbac.scope=cluster",
-			client.ObjectKeyFromObject(s.db))}, nil
+			"%s allows namespaces by their labels, which this operator may not read: set spec.allowedNamespaces.from to All or Same there, or install the operator with rbac.scope=cluster",
+			s.called())}, nil
 	case err != nil:
 		return nil, err
 	case namespace == nil || !selector.Matches(labels.Set(namespace.Labels)):
@@ -241,7 +250,7 @@ func (s *scope) unknownCommand() string {
 
 // wanted is the grant but for its verifiers.
 func (s *scope) wanted() desired.Grant {
-	return desired.TokenGrant(s.token, s.db.Namespace, s.peers, s.lifetime.end)
+	return desired.TokenGrant(s.token, s.target.GetNamespace(), s.peers, s.lifetime.end)
 }
 
 func (s *scope) user() string { return desired.TokenUser(s.key, s.token.TargetNamespace()) }
@@ -251,7 +260,7 @@ func (s *scope) user() string { return desired.TokenUser(s.key, s.token.TargetNa
 func (s *scope) revoke(ctx context.Context) error {
 	var keep *client.ObjectKey
 	if s.refused == nil {
-		keep = &client.ObjectKey{Namespace: s.db.Namespace, Name: desired.GrantSecret(s.db.Name, s.key)}
+		keep = &client.ObjectKey{Namespace: s.target.GetNamespace(), Name: desired.GrantSecret(s.target.GetName(), s.key)}
 	}
 	if err := s.r.revoke(ctx, s.key, keep); err != nil || s.refused == nil {
 		return err
@@ -269,7 +278,7 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 	}{
 		{client.ObjectKey{Namespace: s.token.Namespace, Name: s.token.SecretNameOrDefault()}, s.mine, &s.connection},
 		{client.ObjectKey{Namespace: s.token.Namespace, Name: desired.TokenPendingSecret(s.token)}, s.mine, &s.pending},
-		{client.ObjectKey{Namespace: s.db.Namespace, Name: desired.GrantSecret(s.db.Name, s.key)}, s.theirs, &s.grant},
+		{client.ObjectKey{Namespace: s.target.GetNamespace(), Name: desired.GrantSecret(s.target.GetName(), s.key)}, s.theirs, &s.grant},
 	} {
 		secret, err := apply.Lookup(ctx, s.r.Live, read.key, &corev1.Secret{})
 		if err != nil {
@@ -285,8 +294,10 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 
 // observeTheirs reads what the target says of itself.
 func (s *scope) observeTheirs(ctx context.Context) error {
-	names := desired.NamesOf(s.db)
-	at := func(name string) client.ObjectKey { return client.ObjectKey{Namespace: s.db.Namespace, Name: name} }
+	names := desired.NamesOf(s.target)
+	at := func(name string) client.ObjectKey {
+		return client.ObjectKey{Namespace: s.target.GetNamespace(), Name: name}
+	}
 	var err error
 	if s.access, err = apply.Lookup(ctx, s.r.Client, at(names.ConnectionSecret()), &corev1.Secret{}); err != nil {
 		return err
@@ -314,8 +325,8 @@ func (s *scope) leftOut(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	list := &corev1.SecretList{}
-	if err := s.r.Client.List(ctx, list, client.InNamespace(s.db.Namespace), client.MatchingLabels{
-		v1alpha1.LabelGrant: "true", v1alpha1.LabelInstance: s.db.Name,
+	if err := s.r.Client.List(ctx, list, client.InNamespace(s.target.GetNamespace()), client.MatchingLabels{
+		v1alpha1.LabelGrant: "true", v1alpha1.LabelName: desired.KindOf(s.target).Label, v1alpha1.LabelInstance: s.target.GetName(),
 	}); err != nil {
 		return false, fmt.Errorf("list grants: %w", err)
 	}
@@ -325,16 +336,16 @@ func (s *scope) leftOut(ctx context.Context) (bool, error) {
 // observeMembers asks the target's members themselves.
 func (s *scope) observeMembers(ctx context.Context) error {
 	pods := &corev1.PodList{}
-	if err := s.r.Client.List(ctx, pods, client.InNamespace(s.db.Namespace), client.MatchingLabels(desired.Selector(desired.Inputs{Database: s.db}))); err != nil {
+	if err := s.r.Client.List(ctx, pods, client.InNamespace(s.target.GetNamespace()), client.MatchingLabels(desired.Selector(desired.Inputs{Instance: s.target}))); err != nil {
 		return fmt.Errorf("list pods: %w", err)
 	}
-	names := desired.NamesOf(s.db)
-	secret, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.OperatorTLS()}, &corev1.Secret{})
+	names := desired.NamesOf(s.target)
+	secret, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.target.GetNamespace(), Name: names.OperatorTLS()}, &corev1.Secret{})
 	if err != nil {
 		return err
 	}
 	// While the target's CA changes, its monitors have all whom to trust.
-	monitor, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.db.Namespace, Name: names.MetricsSecret()}, &corev1.Secret{})
+	monitor, err := apply.Lookup(ctx, s.r.Client, client.ObjectKey{Namespace: s.target.GetNamespace(), Name: names.MetricsSecret()}, &corev1.Secret{})
 	if err != nil {
 		return err
 	}
@@ -346,7 +357,7 @@ func (s *scope) observeMembers(ctx context.Context) error {
 	if err != nil {
 		id = nil // the members' Err says that there is none
 	}
-	target, begun := client.ObjectKeyFromObject(s.db), time.Now()
+	target, begun := client.ObjectKeyFromObject(s.target), time.Now()
 	if !s.r.pauses.begin(target, begun) {
 		s.members = silent(names)
 		return nil

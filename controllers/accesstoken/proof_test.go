@@ -26,7 +26,7 @@ func granted(modify ...func(*scope)) *scope {
 	token.Spec.TargetRef = v1alpha1.TargetRef{Kind: v1alpha1.TargetKVDatabase, Name: "db"}
 	token.Spec.KeyValue = &v1alpha1.KeyValueRules{Role: v1alpha1.RoleReadWrite, Keys: []string{"session:*"}}
 	s := (&Reconciler{Now: func() time.Time { return noon }, Sees: func(string) bool { return true }}).newScope(token)
-	s.db = &v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db", UID: "d"}}
+	s.target = &v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db", UID: "d"}}
 	grant := s.wanted()
 	grant.User.Verifiers = []acl.Verifier{desired.Verifier(1, password)}
 	s.grant = secretOfGrant(s, grant)
@@ -43,7 +43,7 @@ func granted(modify ...func(*scope)) *scope {
 }
 
 func secretOfGrant(s *scope, g desired.Grant) *corev1.Secret {
-	object := desired.GrantObject(desired.TokenInputs{Token: s.token, Database: s.db, Grant: &g})
+	object := desired.GrantObject(desired.TokenInputs{Token: s.token, Target: s.target, Grant: &g})
 	return fromApply(object)
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
-	"github.com/coffer-dev/coffer/engine/acl"
 )
 
 // How soon to look again when nothing that is watched need change.
@@ -92,10 +91,10 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 // tooOld: the target's engine cannot tell users apart.
 func (s *scope) tooOld() *instance.Problem {
 	for _, m := range s.members {
-		if m.Status != nil && m.Status.Credentials.FileVersion < acl.TokensFileVersion {
+		if m.Status != nil && m.Status.Credentials.FileVersion < desired.KindOf(s.target).UsersVersion {
 			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
-				"KVDatabase %s/%s runs an engine from before there were tokens: run `kubectl annotate kvdb %s -n %s %s=$(date +%%s) --overwrite`",
-				s.db.Namespace, s.db.Name, s.db.Name, s.db.Namespace, v1alpha1.AnnotationApproveRollout)}
+				"%s runs an engine from before there were tokens: run `kubectl annotate %s %s -n %s %s=$(date +%%s) --overwrite`",
+				s.called(), desired.KindOf(s.target).Short, s.target.GetName(), s.target.GetNamespace(), v1alpha1.AnnotationApproveRollout)}
 		}
 	}
 	return nil
@@ -107,7 +106,7 @@ func (s *scope) tooMany() *instance.Problem {
 		return nil
 	}
 	return &instance.Problem{Reason: v1alpha1.ReasonTargetFull, Message: fmt.Sprintf(
-		"KVDatabase %s/%s has as many tokens as fit (%d, or %d KiB of rules): delete others, or use shorter rules", s.db.Namespace, s.db.Name, desired.MaxGrants, desired.MaxGrantBytes>>10)}
+		"%s has as many tokens as fit (%d, or %d KiB of rules): delete others, or use shorter rules", s.called(), desired.MaxGrants, desired.MaxGrantBytes>>10)}
 }
 
 // notServing: there is nobody yet whom a credential could be proven to.
@@ -125,7 +124,7 @@ func (s *scope) notServing() *instance.Problem {
 		return nil
 	}
 	return &instance.Problem{Reason: v1alpha1.ReasonTargetNotReady, Passing: true,
-		Message: strings.TrimSuffix(fmt.Sprintf("KVDatabase %s/%s does not serve yet: %s", s.db.Namespace, s.db.Name, message), ": ")}
+		Message: strings.TrimSuffix(fmt.Sprintf("%s does not serve yet: %s", s.called(), message), ": ")}
 }
 
 // notInForce: a member has the password, and the rest of the grant not yet.
@@ -151,8 +150,8 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.AccessTokenStatus {
 	after.User = s.user()
 	after.ExpiresAt = instance.Timestamp(s.lifetime.end)
 	after.Endpoint = ""
-	if s.db != nil {
-		after.Endpoint = desired.NamesOf(s.db).Endpoint()
+	if s.target != nil {
+		after.Endpoint = desired.NamesOf(s.target).Endpoint()
 	}
 	switch observed := s.decision.Phase != ""; {
 	case s.seen.Connection != nil:

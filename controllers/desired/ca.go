@@ -21,7 +21,7 @@ type NextCA struct {
 
 // nextCACertificate has cert-manager make the next CA, with a key of its own.
 func nextCACertificate(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	return certificate(in, names.NextCA(), caSpec(in, names.NextCA())).WithAnnotations(annotations(in.NextCA.Annotations))
 }
 
@@ -29,14 +29,14 @@ func nextCACertificate(in Inputs) Object {
 // serves a certificate of theirs. Their keys are gone. It never outlives its
 // database: one that returns has its leaves issued anew.
 func PreviousCASecret(in Inputs) Object {
-	return secret(in, NamesOf(in.Database).PreviousCA(), corev1.SecretTypeOpaque, map[string][]byte{KeyCA: in.PreviousCA}, nil).
+	return secret(in, NamesOf(in.Instance).PreviousCA(), corev1.SecretTypeOpaque, map[string][]byte{KeyCA: in.PreviousCA}, nil).
 		WithOwnerReferences(owner(in))
 }
 
 func caSpec(in Inputs, secret string) *certificateSpecification {
-	return certificateSpec(in, secret, v1alpha1.IssuerRef{Name: NamesOf(in.Database).SelfSignedIssuer()}).
+	return certificateSpec(in, secret, v1alpha1.IssuerRef{Name: NamesOf(in.Instance).SelfSignedIssuer()}).
 		WithIsCA(true).
-		WithCommonName("coffer CA "+in.Database.Name).
+		WithCommonName("coffer CA "+in.Instance.GetName()).
 		WithDuration(metav1.Duration{Duration: caDuration}).
 		WithPrivateKey(privateKey(cmv1.RotationPolicyNever)).
 		WithUsages(cmv1.UsageCertSign, cmv1.UsageCRLSign)

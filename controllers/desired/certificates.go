@@ -57,13 +57,13 @@ type IssuedSecret struct {
 // The Certificate is an owner beside the database, so that the garbage collector
 // takes a secret last: cert-manager would issue again what goes before it.
 func CertificateSecretOwners(in Inputs) []Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	var objects []Object
 	for _, issued := range in.IssuedSecrets {
 		// The type is written too, so that a secret that vanished meanwhile is
 		// refused (a TLS secret needs its keys) and not made empty.
-		secret := corev1ac.Secret(issued.Name, in.Database.Namespace).WithType(corev1.SecretTypeTLS)
-		if issued.Name != names.CA() || !in.Database.Spec.Retains() {
+		secret := corev1ac.Secret(issued.Name, in.Instance.GetNamespace()).WithType(corev1.SecretTypeTLS)
+		if issued.Name != names.CA() || !in.spec().Retains() {
 			secret.WithOwnerReferences(plainOwner(in))
 			if issued.UID != "" {
 				secret.WithOwnerReferences(metav1ac.OwnerReference().
@@ -77,31 +77,31 @@ func CertificateSecretOwners(in Inputs) []Object {
 }
 
 func selfSignedIssuer(in Inputs) Object {
-	return issuer(in, NamesOf(in.Database).SelfSignedIssuer(),
+	return issuer(in, NamesOf(in.Instance).SelfSignedIssuer(),
 		cmv1ac.IssuerSpec().WithSelfSigned(cmv1ac.SelfSignedIssuer()))
 }
 
 func caIssuer(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	return issuer(in, names.CA(), cmv1ac.IssuerSpec().WithCA(cmv1ac.CAIssuer().WithSecretName(names.CA())))
 }
 
 func issuer(in Inputs, name string, spec *cmv1ac.IssuerSpecApplyConfiguration) Object {
-	return cmv1ac.Issuer(name, in.Database.Namespace).
+	return cmv1ac.Issuer(name, in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(spec)
 }
 
 func caCertificate(in Inputs) Object {
-	name := NamesOf(in.Database).CA()
+	name := NamesOf(in.Instance).CA()
 	return certificate(in, name, caSpec(in, name))
 }
 
 func serverCertificate(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	ref := v1alpha1.IssuerRef{Name: names.CA()}
-	if given := in.Database.Spec.TLS.IssuerRef; given != nil {
+	if given := in.spec().TLS.IssuerRef; given != nil {
 		ref = *given
 	}
 	return certificate(in, names.ServerCertificate(),
@@ -112,31 +112,31 @@ func serverCertificate(in Inputs) Object {
 // somebody else's is not asked for names without a namespace, which mean
 // something different in each.
 func clientNames(in Inputs) []string {
-	name, namespace := in.Database.Name, in.Database.Namespace
-	host := NamesOf(in.Database).Host()
+	name, namespace := in.Instance.GetName(), in.Instance.GetNamespace()
+	host := NamesOf(in.Instance).Host()
 	list := []string{host, host + ".cluster.local"}
-	if in.Database.Spec.TLS.IssuerRef == nil {
+	if in.spec().TLS.IssuerRef == nil {
 		list = append(list, name, name+"."+namespace)
 	}
-	return append(list, in.Database.Spec.Service.Hostnames...)
+	return append(list, in.spec().Service.Hostnames...)
 }
 
 func adminCertificate(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	return certificate(in, names.AdminCertificate(),
 		leafSpec(in, names.AdminTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageServerAuth).
-			WithDNSNames(names.MemberHost(0), "*."+names.MembersService()+"."+in.Database.Namespace+".svc"))
+			WithDNSNames(names.MemberHost(0), "*."+names.MembersService()+"."+in.Instance.GetNamespace()+".svc"))
 }
 
 func operatorCertificate(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	return certificate(in, names.OperatorCertificate(),
 		leafSpec(in, names.OperatorTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageClientAuth).
 			WithDNSNames(names.OperatorHost()))
 }
 
 func leafSpec(in Inputs, secret string, ref v1alpha1.IssuerRef, usage cmv1.KeyUsage) *certificateSpecification {
-	tls := in.Database.Spec.TLS
+	tls := in.spec().TLS
 	return certificateSpec(in, secret, ref).
 		WithDuration(metav1.Duration{Duration: tls.DurationOrDefault()}).
 		WithRenewBefore(metav1.Duration{Duration: tls.RenewBeforeOrDefault()}).
@@ -161,7 +161,7 @@ func privateKey(policy cmv1.PrivateKeyRotationPolicy) *cmv1ac.CertificatePrivate
 }
 
 func certificate(in Inputs, name string, spec *certificateSpecification) *cmv1ac.CertificateApplyConfiguration {
-	return cmv1ac.Certificate(name, in.Database.Namespace).
+	return cmv1ac.Certificate(name, in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(spec)

@@ -13,17 +13,17 @@ import (
 // EngineConfig is what the engine reads at its start. Ports, paths and limits
 // that the API does not have are the engine's own defaults.
 func EngineConfig(in Inputs) config.Config {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	c := config.Default()
 	c.Instance = names.Instance()
 	c.Files.OperatorName = names.OperatorHost()
-	if in.Database.Spec.Durability == v1alpha1.DurabilityEverySecond {
+	if in.spec().Durability == v1alpha1.DurabilityEverySecond {
 		c.Durability = config.EverySecond
 	}
 	if EncryptionSecretOf(in) != "" {
 		c.Files.EncryptionKeys = keysMount
 	}
-	c.Limits = engineLimits(in.Database.Spec.Limits, c.Limits)
+	in.kind().configure(in.Instance, &c)
 	return c
 }
 
@@ -53,7 +53,7 @@ func engineLimits(user *v1alpha1.KVDatabaseLimits, l config.Limits) config.Limit
 // content: a pod that restarts reads what its own revision read.
 func EngineConfigMap(in Inputs) Object {
 	r := revision(in)
-	return corev1ac.ConfigMap(r.Name(in.Database.Name), in.Database.Namespace).
+	return corev1ac.ConfigMap(r.Name(in.Instance.GetName()), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithImmutable(true).

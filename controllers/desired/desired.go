@@ -22,8 +22,8 @@ type Object = runtime.ApplyConfiguration
 
 // Inputs is everything that the objects depend on.
 type Inputs struct {
-	// Database is the user's object: its name, namespace, UID and spec.
-	Database *v1alpha1.KVDatabase
+	// Instance is the user's object: its kind, name, namespace, UID and spec.
+	Instance v1alpha1.Instance
 
 	// Image runs the engine: a reference with tag or digest.
 	Image string
@@ -103,13 +103,17 @@ type Connection struct {
 	Annotations map[string]string
 }
 
+func (in Inputs) spec() *v1alpha1.InstanceSpec { return in.Instance.InstanceSpec() }
+
+func (in Inputs) kind() *Kind { return KindOf(in.Instance) }
+
 // All builds every object in the order in which they are to be applied: what
 // another needs comes first, members learn a password before an application
 // does. The network is closed before all else: a client that is taken off the
 // list is kept out even while somebody refuses one of the other objects.
 func All(in Inputs) []Object {
 	var objects []Object
-	if in.Database.Spec.NetworkPolicy.Managed() {
+	if in.spec().NetworkPolicy.Managed() {
 		objects = append(objects, NetworkPolicy(in))
 	}
 	objects = append(objects, Certificates(in)...)

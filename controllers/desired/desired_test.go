@@ -40,7 +40,7 @@ const (
 // inputs of the smallest database in the middle of a rotation; modifiers make others.
 func inputs(modify ...func(*Inputs)) Inputs {
 	in := Inputs{
-		Database: &v1alpha1.KVDatabase{
+		Instance: &v1alpha1.KVDatabase{
 			ObjectMeta: metav1.ObjectMeta{Name: "sessions", Namespace: "shop", UID: "6a0e3c52-0000-4000-8000-000000000001"},
 			Spec:       v1alpha1.KVDatabaseSpec{InstanceSpec: v1alpha1.InstanceSpec{Storage: v1alpha1.Storage{Size: resource.MustParse("1Gi")}}},
 		},
@@ -70,9 +70,11 @@ func inputs(modify ...func(*Inputs)) Inputs {
 	return in
 }
 
+func database(in Inputs) *v1alpha1.KVDatabase { return in.Instance.(*v1alpha1.KVDatabase) }
+
 // everything is a database that uses every field.
 func everything(in *Inputs) {
-	in.Database.Spec = v1alpha1.KVDatabaseSpec{
+	database(*in).Spec = v1alpha1.KVDatabaseSpec{
 		InstanceSpec: v1alpha1.InstanceSpec{
 			Storage: v1alpha1.Storage{Size: resource.MustParse("20Gi"), StorageClassName: ptr.To("fast")},
 			Resources: corev1.ResourceRequirements{
@@ -116,7 +118,7 @@ func everything(in *Inputs) {
 func steady(in *Inputs) {
 	in.Encryption = nil
 	in.IssuedSecrets, in.Pending, in.Server, in.Metrics, in.Connection = nil, nil, nil, nil, nil
-	in.Database.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
+	in.spec().NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
 }
 
 func TestGolden(t *testing.T) {
@@ -213,10 +215,11 @@ func TestSecretsStayInSecrets(t *testing.T) {
 
 func TestEngineReadsItsConfig(t *testing.T) {
 	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, func(in *Inputs) {
-		in.Database.Name, in.Database.Namespace = strings.Repeat("a", 52), strings.Repeat("b", 63)
-		in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(1)), MaxRequestBytes: ptr.To(resource.MustParse("1Ki"))}
+		in.Instance.SetName(strings.Repeat("a", 52))
+		in.Instance.SetNamespace(strings.Repeat("b", 63))
+		database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(1)), MaxRequestBytes: ptr.To(resource.MustParse("1Ki"))}
 	}, func(in *Inputs) {
-		in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(100_000)), MaxRequestBytes: ptr.To(resource.MustParse("1Gi")), MaxKeyBytes: ptr.To(resource.MustParse("1Mi"))}
+		database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(100_000)), MaxRequestBytes: ptr.To(resource.MustParse("1Gi")), MaxKeyBytes: ptr.To(resource.MustParse("1Mi"))}
 	}} {
 		in := inputs(modify)
 		g, _ := decode(t, EngineConfigMap(in))
@@ -238,7 +241,7 @@ func TestEngineReadsItsConfig(t *testing.T) {
 // that what the API accepts the engine can keep.
 func TestLimitsAreDrawnIn(t *testing.T) {
 	l := EngineConfig(inputs(func(in *Inputs) {
-		in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(7)), MaxRequestBytes: ptr.To(resource.MustParse("2Ki"))}
+		database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(7)), MaxRequestBytes: ptr.To(resource.MustParse("2Ki"))}
 	})).Limits
 	if l.MaxUnauthenticated != 7 || l.MaxUnauthenticatedPerHost != 7 || l.MaxBulkBytes != 2<<10 || l.MaxKeyBytes != 2<<10 {
 		t.Errorf("%+v", l)
@@ -284,26 +287,26 @@ func TestPodSpecHash(t *testing.T) {
 		"another operator": {func(in *Inputs) { in.OperatorNamespace = "elsewhere" }, false},
 		"another key":      {func(in *Inputs) { in.Encryption = nil }, false},
 		"another password": {func(in *Inputs) { in.Server.Verifiers = in.Server.Verifiers[:1] }, false},
-		"a larger volume":  {func(in *Inputs) { in.Database.Spec.Storage.Size = resource.MustParse("2Gi") }, false},
-		"another client":   {func(in *Inputs) { in.Database.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled }, false},
-		"another hostname": {func(in *Inputs) { in.Database.Spec.Service.Hostnames = []string{"a"} }, false},
+		"a larger volume":  {func(in *Inputs) { in.spec().Storage.Size = resource.MustParse("2Gi") }, false},
+		"another client":   {func(in *Inputs) { in.spec().NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled }, false},
+		"another hostname": {func(in *Inputs) { in.spec().Service.Hostnames = []string{"a"} }, false},
 		"defaults written out": {func(in *Inputs) {
-			in.Database.Spec.Durability = v1alpha1.DurabilityAlways
-			in.Database.Spec.Scheduling = &v1alpha1.Scheduling{}
-			in.Database.Spec.Encryption = v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled}
-			in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(10_000)), MaxRequestBytes: ptr.To(resource.MustParse("256Mi"))}
+			in.spec().Durability = v1alpha1.DurabilityAlways
+			in.spec().Scheduling = &v1alpha1.Scheduling{}
+			in.spec().Encryption = v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled}
+			database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(10_000)), MaxRequestBytes: ptr.To(resource.MustParse("256Mi"))}
 		}, false},
 		"memory": {func(in *Inputs) {
-			in.Database.Spec.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}
+			in.spec().Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}
 		}, true},
 		"keys of the user's own": {func(in *Inputs) {
-			in.Database.Spec.Encryption.KeySecretRef = &v1alpha1.KeySecretRef{Name: "theirs"}
+			in.spec().Encryption.KeySecretRef = &v1alpha1.KeySecretRef{Name: "theirs"}
 		}, true},
-		"no encryption": {func(in *Inputs) { in.Database.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled }, true},
-		"durability":    {func(in *Inputs) { in.Database.Spec.Durability = v1alpha1.DurabilityEverySecond }, true},
-		"clients":       {func(in *Inputs) { in.Database.Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(9))} }, true},
+		"no encryption": {func(in *Inputs) { in.spec().Encryption.AtRest = v1alpha1.EncryptionDisabled }, true},
+		"durability":    {func(in *Inputs) { in.spec().Durability = v1alpha1.DurabilityEverySecond }, true},
+		"clients":       {func(in *Inputs) { database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(9))} }, true},
 		"nodes": {func(in *Inputs) {
-			in.Database.Spec.Scheduling = &v1alpha1.Scheduling{NodeSelector: map[string]string{"a": "b"}}
+			in.spec().Scheduling = &v1alpha1.Scheduling{NodeSelector: map[string]string{"a": "b"}}
 		}, true},
 	} {
 		if rolls := PodSpecHash(inputs(c.modify)) != before; rolls != c.rolls {
@@ -316,7 +319,7 @@ func TestPodSpecHash(t *testing.T) {
 // but for what deletionPolicy keeps.
 func TestLabelsAndOwners(t *testing.T) {
 	kept := []string{"sessions-encryption", "sessions-connection", "sessions-server", "sessions-metrics", "sessions-ca"}
-	certificateSecrets := NamesOf(inputs().Database).CertificateSecrets()
+	certificateSecrets := NamesOf(inputs().Instance).CertificateSecrets()
 	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything} {
 		in := inputs(modify)
 		for _, o := range All(in) {
@@ -332,7 +335,7 @@ func TestLabelsAndOwners(t *testing.T) {
 				t.Errorf("%s %s: watched: %v", g.Kind, g.Metadata.Name, watched)
 			}
 			want := 1
-			if isSecret && in.Database.Spec.Retains() && slices.Contains(kept, g.Metadata.Name) {
+			if isSecret && in.spec().Retains() && slices.Contains(kept, g.Metadata.Name) {
 				want = 0
 			}
 			if g.Metadata.Name == "sessions-server-tls" && isSecret {
@@ -347,7 +350,7 @@ func TestLabelsAndOwners(t *testing.T) {
 
 // The longest name that the API allows gives names that Kubernetes allows.
 func TestLongestName(t *testing.T) {
-	in := inputs(func(in *Inputs) { in.Database.Name = strings.Repeat("a", 52) })
+	in := inputs(func(in *Inputs) { in.Instance.SetName(strings.Repeat("a", 52)) })
 	label := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 	for _, o := range All(in) {
 		g, _ := decode(t, o)
@@ -360,7 +363,7 @@ func TestLongestName(t *testing.T) {
 		}
 	}
 	// The StatefulSet's controller labels pods with its name and a ten-digit hash.
-	if n := len(NamesOf(in.Database).StatefulSet()) + 11; n > 63 {
+	if n := len(NamesOf(in.Instance).StatefulSet()) + 11; n > 63 {
 		t.Errorf("a revision label of %d characters", n)
 	}
 }

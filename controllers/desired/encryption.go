@@ -20,14 +20,14 @@ type Encryption struct {
 // EncryptionSecretOf names the secret of the instance's keys: the user's own or
 // the operator's; empty where nothing is encrypted.
 func EncryptionSecretOf(in Inputs) string {
-	e := in.Database.Spec.Encryption
+	e := in.spec().Encryption
 	switch {
 	case !e.Encrypts():
 		return ""
 	case e.KeySecretRef != nil:
 		return e.KeySecretRef.Name
 	}
-	return NamesOf(in.Database).EncryptionSecret()
+	return NamesOf(in.Instance).EncryptionSecret()
 }
 
 // KeySecretOf is the secret of keys that a pod mounts; empty when it encrypts
@@ -55,5 +55,5 @@ func KeySecretInForce(in Inputs) string {
 // stays as long as the volume does.
 func EncryptionSecret(in Inputs) Object {
 	e := in.Encryption
-	return kept(in, secret(in, NamesOf(in.Database).EncryptionSecret(), corev1.SecretTypeOpaque, e.Data, e.Annotations))
+	return kept(in, secret(in, NamesOf(in.Instance).EncryptionSecret(), corev1.SecretTypeOpaque, e.Data, e.Annotations))
 }

@@ -19,7 +19,7 @@ func TestEncryptionDoesNotRollPodsByItself(t *testing.T) {
 	if got := PodSpecHash(inputs()); got != hashBeforeEncryption {
 		t.Errorf("hash %s: a new operator would replace every pod", got)
 	}
-	old := inputs(func(in *Inputs) { in.Database.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled })
+	old := inputs(func(in *Inputs) { in.spec().Encryption.AtRest = v1alpha1.EncryptionDisabled })
 	template, err := Render(old).template()
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestKeySecretOf(t *testing.T) {
 		"theirs":   {v1alpha1.Encryption{KeySecretRef: &v1alpha1.KeySecretRef{Name: "theirs"}}, "theirs"},
 		"disabled": {v1alpha1.Encryption{AtRest: v1alpha1.EncryptionDisabled}, ""},
 	} {
-		in := inputs(func(in *Inputs) { in.Database.Spec.Encryption = c.encryption })
+		in := inputs(func(in *Inputs) { in.spec().Encryption = c.encryption })
 		if got := EncryptionSecretOf(in); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

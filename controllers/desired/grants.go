@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,24 +126,33 @@ func PeersInWords(in Inputs) []v1alpha1.PeerStatus {
 	add := func(who, ports, because string) {
 		out = append(out, v1alpha1.PeerStatus{Who: clip(who), Ports: ports, Because: clip(because)})
 	}
-	if !in.Database.Spec.NetworkPolicy.Managed() {
+	if !in.spec().NetworkPolicy.Managed() {
 		return nil
 	}
+	clients := portsInWords(in.kind().portNumbers())
 	if in.OperatorNamespace != "" {
-		add("the operator's pods in namespace "+in.OperatorNamespace, fmt.Sprintf("%d, %d", PortKeys, PortAdmin), "the operator asks members for their state")
+		add("the operator's pods in namespace "+in.OperatorNamespace, fmt.Sprintf("%d, %d", in.kind().Ports[0].Number, PortAdmin), "the operator asks members for their state")
 	}
-	for _, p := range in.Database.Spec.NetworkPolicy.Clients {
-		add(peerInWords(p, in.Database.Namespace), fmt.Sprint(PortKeys), "spec.networkPolicy.clients")
+	for _, p := range in.spec().NetworkPolicy.Clients {
+		add(peerInWords(p, in.Instance.GetNamespace()), clients, "spec.networkPolicy.clients")
 	}
 	for _, g := range in.Grants {
 		for _, p := range g.Grant.From {
-			add(peerInWords(p, in.Database.Namespace), fmt.Sprint(PortKeys), TokenSource(g.Token))
+			add(peerInWords(p, in.Instance.GetNamespace()), clients, TokenSource(g.Token))
 		}
 	}
-	for _, p := range in.Database.Spec.NetworkPolicy.MetricsFrom {
-		add(peerInWords(p, in.Database.Namespace), fmt.Sprint(PortMetrics), "spec.networkPolicy.metricsFrom")
+	for _, p := range in.spec().NetworkPolicy.MetricsFrom {
+		add(peerInWords(p, in.Instance.GetNamespace()), fmt.Sprint(PortMetrics), "spec.networkPolicy.metricsFrom")
 	}
 	return out
+}
+
+func portsInWords(ports []int32) string {
+	var words []string
+	for _, p := range ports {
+		words = append(words, strconv.Itoa(int(p)))
+	}
+	return strings.Join(words, ", ")
 }
 
 // peerInWords reads a peer aloud, as a NetworkPolicy of that namespace means it.

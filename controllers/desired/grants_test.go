@@ -27,7 +27,7 @@ func granting(t *testing.T, token types.NamespacedName, modify ...func(*Grant)) 
 		m(&g)
 	}
 	in := inputs()
-	raw, err := json.Marshal(GrantObject(TokenInputs{Token: object, Database: in.Database, Grant: &g}))
+	raw, err := json.Marshal(GrantObject(TokenInputs{Token: object, Target: in.Instance, Grant: &g}))
 	if err != nil {
 		t.Fatal(err)
 	}

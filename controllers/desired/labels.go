@@ -3,7 +3,6 @@ package desired
 import (
 	"maps"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -11,10 +10,8 @@ import (
 
 // Values of labels.
 const (
-	// LabelNameKVDatabase is app.kubernetes.io/name of a KVDatabase's objects.
-	LabelNameKVDatabase = "kvdatabase"
-	product             = "coffer"
-	componentEngine     = "engine"
+	product         = "coffer"
+	componentEngine = "engine"
 )
 
 // OperatorLabels are on the operator's pods, and on no other, however it was
@@ -29,8 +26,8 @@ func OperatorLabels() map[string]string {
 // Labels are on every object of an instance.
 func Labels(in Inputs) map[string]string {
 	return map[string]string{
-		v1alpha1.LabelName:      LabelNameKVDatabase,
-		v1alpha1.LabelInstance:  in.Database.Name,
+		v1alpha1.LabelName:      in.kind().Label,
+		v1alpha1.LabelInstance:  in.Instance.GetName(),
 		v1alpha1.LabelComponent: componentEngine,
 		v1alpha1.LabelPartOf:    product,
 		v1alpha1.LabelManagedBy: product,
@@ -40,8 +37,8 @@ func Labels(in Inputs) map[string]string {
 // Selector are the labels that select the members' pods. They can never change.
 func Selector(in Inputs) map[string]string {
 	return map[string]string{
-		v1alpha1.LabelName:      LabelNameKVDatabase,
-		v1alpha1.LabelInstance:  in.Database.Name,
+		v1alpha1.LabelName:      in.kind().Label,
+		v1alpha1.LabelInstance:  in.Instance.GetName(),
 		v1alpha1.LabelComponent: componentEngine,
 	}
 }
@@ -53,23 +50,19 @@ func watched(in Inputs) map[string]string {
 	return labels
 }
 
-// owner makes the garbage collector remove an object with its database.
+// owner makes the garbage collector remove an object with its instance.
 func owner(in Inputs) *metav1ac.OwnerReferenceApplyConfiguration {
 	return plainOwner(in).WithController(true).WithBlockOwnerDeletion(true)
 }
 
 // plainOwner is for objects that may have a controller already.
 func plainOwner(in Inputs) *metav1ac.OwnerReferenceApplyConfiguration {
-	gvk := databaseKind()
+	gvk := v1alpha1.GroupVersion.WithKind(in.kind().Name)
 	return metav1ac.OwnerReference().
 		WithAPIVersion(gvk.GroupVersion().String()).
 		WithKind(gvk.Kind).
-		WithName(in.Database.Name).
-		WithUID(in.Database.UID)
-}
-
-func databaseKind() schema.GroupVersionKind {
-	return v1alpha1.GroupVersion.WithKind(v1alpha1.KindKVDatabase)
+		WithName(in.Instance.GetName()).
+		WithUID(in.Instance.GetUID())
 }
 
 // annotations copies, so that an object never shares a map with its input.

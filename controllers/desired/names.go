@@ -8,10 +8,15 @@ import (
 )
 
 // Names are the names of an instance's objects.
-type Names struct{ namespace, name string }
+type Names struct {
+	namespace, name string
+	port            int32
+}
 
 // NamesOf the instance's objects.
-func NamesOf(db *v1alpha1.KVDatabase) Names { return Names{db.Namespace, db.Name} }
+func NamesOf(o v1alpha1.Instance) Names {
+	return Names{o.GetNamespace(), o.GetName(), KindOf(o).Ports[0].Number}
+}
 
 // Instance is the instance as members know it: namespace/name.
 func (n Names) Instance() string { return n.namespace + "/" + n.name }
@@ -87,8 +92,11 @@ func (n Names) CertificateSecrets() []string {
 // Host is the name under which applications connect.
 func (n Names) Host() string { return fmt.Sprintf("%s.%s.svc", n.name, n.namespace) }
 
+// ClientPort is where they do: the first of the kind's.
+func (n Names) ClientPort() int32 { return n.port }
+
 // Endpoint is Host with the port.
-func (n Names) Endpoint() string { return n.Host() + ":" + strconv.Itoa(PortKeys) }
+func (n Names) Endpoint() string { return n.Host() + ":" + strconv.Itoa(int(n.port)) }
 
 // MemberHost is the DNS name in the admin port's certificate.
 func (n Names) MemberHost(ordinal int) string {

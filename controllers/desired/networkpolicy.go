@@ -13,11 +13,11 @@ import (
 const portDNS = 53
 
 // NetworkPolicy closes the members' pods in both directions but for: listed
-// clients, those of AccessTokens and the operator to the client port, the
+// clients, those of AccessTokens and the operator to the client ports, the
 // operator to the admin port, monitors to the metrics port, and DNS. The kubelet's probes come from the
 // pod's own node, which no NetworkPolicy keeps out.
 func NetworkPolicy(in Inputs) Object {
-	policy := in.Database.Spec.NetworkPolicy
+	policy := in.spec().NetworkPolicy
 	spec := networkingv1ac.NetworkPolicySpec().
 		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
 		WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
@@ -25,16 +25,16 @@ func NetworkPolicy(in Inputs) Object {
 		WithEgress(networkingv1ac.NetworkPolicyEgressRule().
 			WithPorts(policyPort(corev1.ProtocolUDP, portDNS), policyPort(corev1.ProtocolTCP, portDNS)))
 	if in.OperatorNamespace != "" {
-		spec.WithIngress(ingress([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration{operatorPeer(in)}, PortKeys, PortAdmin))
+		spec.WithIngress(ingress([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration{operatorPeer(in)}, in.kind().Ports[0].Number, PortAdmin))
 	}
 	// A rule without peers would let in everybody: no peers, no rule.
 	if clients := clientPeers(in); len(clients) > 0 {
-		spec.WithIngress(ingress(peers(clients), PortKeys))
+		spec.WithIngress(ingress(peers(clients), in.kind().portNumbers()...))
 	}
 	if len(policy.MetricsFrom) > 0 {
 		spec.WithIngress(ingress(peers(policy.MetricsFrom), PortMetrics))
 	}
-	return networkingv1ac.NetworkPolicy(NamesOf(in.Database).NetworkPolicy(), in.Database.Namespace).
+	return networkingv1ac.NetworkPolicy(NamesOf(in.Instance).NetworkPolicy(), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(spec)
@@ -42,7 +42,7 @@ func NetworkPolicy(in Inputs) Object {
 
 // clientPeers are the listed clients and those of tokens, each once.
 func clientPeers(in Inputs) []networkingv1.NetworkPolicyPeer {
-	all := slices.Clone(in.Database.Spec.NetworkPolicy.Clients)
+	all := slices.Clone(in.spec().NetworkPolicy.Clients)
 	for _, g := range in.Grants {
 		all = append(all, g.Grant.From...)
 	}

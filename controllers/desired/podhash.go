@@ -34,11 +34,12 @@ const (
 // change changes it and rolls the pod; a new operator with another image or
 // other defaults does not.
 func PodSpecHash(in Inputs) string {
-	sum := sha256.Sum256(mustJSON(askedOf(in.Database.Spec)))
+	sum := sha256.Sum256(mustJSON(askedOf(in)))
 	return hex.EncodeToString(sum[:8])
 }
 
-func askedOf(spec v1alpha1.KVDatabaseSpec) asked {
+func askedOf(in Inputs) asked {
+	spec := in.spec()
 	a := asked{
 		Requests:   spec.Resources.Requests,
 		Limits:     spec.Resources.Limits,
@@ -54,9 +55,15 @@ func askedOf(spec v1alpha1.KVDatabaseSpec) asked {
 	if ref := spec.Encryption.KeySecretRef; ref != nil {
 		a.KeySecret = ref.Name
 	}
-	l := spec.Limits
+	if db, ok := in.Instance.(*v1alpha1.KVDatabase); ok {
+		a.limits(db.Spec.Limits)
+	}
+	return a
+}
+
+func (a *asked) limits(l *v1alpha1.KVDatabaseLimits) {
 	if l == nil {
-		return a
+		return
 	}
 	if l.MaxClients != nil && *l.MaxClients != defaultMaxClients {
 		a.MaxClients = int64(*l.MaxClients)
@@ -67,5 +74,4 @@ func askedOf(spec v1alpha1.KVDatabaseSpec) asked {
 	if l.MaxKeyBytes != nil {
 		a.MaxKeyBytes = l.MaxKeyBytes.Value()
 	}
-	return a
 }

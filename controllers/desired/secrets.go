@@ -3,14 +3,14 @@ package desired
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net"
-	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/engine/acl"
 )
 
@@ -28,27 +28,29 @@ const (
 	KeyCA = "ca.crt"
 	// KeyNotAfter in connection: RFC 3339.
 	KeyNotAfter = "notAfter"
-)
 
-// ConnectionType is the connection secret's type, as servicebinding.io has it.
-const ConnectionType corev1.SecretType = "servicebinding.io/redis"
+	keyHost     = "host"
+	keyPort     = "port"
+	keyUsername = "username"
+	keyURI      = "uri"
+)
 
 // ConnectionUser is the user of the connection secret. Clients that send only
 // a password log in as this one.
 const ConnectionUser = "default"
 
-// UsersFile is the engine's users file: the database's own user and, in a
+// UsersFile is the engine's users file: the instance's own user and, in a
 // version that has them, those of tokens, and what is recorded. Its revision
 // names its content: the same content gives the same one.
 func UsersFile(in Inputs) acl.File {
-	own := acl.User{Name: ConnectionUser, Verifiers: in.Server.Verifiers, Commands: []string{"@all"}, Keys: []string{"*"}}
+	own := acl.User{Name: ConnectionUser, Verifiers: in.Server.Verifiers}
+	in.kind().permitAll(&own, in.Server.Version)
 	file := acl.File{Version: in.Server.Version, Users: []acl.User{own}, MetricsTokens: in.Server.MetricsTokens}
 	if file.Version >= acl.TokensFileVersion {
-		file.Users[0].Channels = []string{"*"}
 		for _, g := range in.Grants {
 			file.Users = append(file.Users, g.Grant.User)
 		}
-		audit := in.Database.Spec.Audit
+		audit := in.spec().Audit
 		file.Audit = &acl.Audit{Level: acl.Level(audit.LevelOrDefault()), RetentionSeconds: int64(audit.RetentionOrDefault().Seconds())}
 	}
 	file.Revision = UsersRevision(file)
@@ -75,13 +77,13 @@ func ServerSecret(in Inputs) Object {
 	if len(in.Server.Authorities) > 0 {
 		data[KeyAuthorities] = in.Server.Authorities
 	}
-	return kept(in, secret(in, NamesOf(in.Database).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
+	return kept(in, secret(in, NamesOf(in.Instance).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
 }
 
 // PendingSecret holds a new password until applications may have it. It never
 // outlives its database.
 func PendingSecret(in Inputs) Object {
-	return secret(in, NamesOf(in.Database).PendingSecret(), corev1.SecretTypeOpaque, pendingData(*in.Pending), in.Pending.Annotations).
+	return secret(in, NamesOf(in.Instance).PendingSecret(), corev1.SecretTypeOpaque, pendingData(*in.Pending), in.Pending.Annotations).
 		WithOwnerReferences(owner(in))
 }
 
@@ -92,32 +94,30 @@ func pendingData(p Pending) map[string][]byte {
 // MetricsSecret holds what a monitor needs to scrape.
 func MetricsSecret(in Inputs) Object {
 	data := map[string][]byte{KeyToken: []byte(in.Metrics.Token), KeyCA: in.Metrics.CA}
-	return kept(in, secret(in, NamesOf(in.Database).MetricsSecret(), corev1.SecretTypeOpaque, data, nil))
+	return kept(in, secret(in, NamesOf(in.Instance).MetricsSecret(), corev1.SecretTypeOpaque, data, nil))
 }
 
 // ConnectionSecret holds what an application needs to connect, in the shape of
 // servicebinding.io.
 func ConnectionSecret(in Inputs) Object {
-	names := NamesOf(in.Database)
-	data := connectionData(names.Host(), ConnectionUser, *in.Connection)
-	return kept(in, secret(in, names.ConnectionSecret(), ConnectionType, data, in.Connection.Annotations))
+	names := NamesOf(in.Instance)
+	data := connectionData(in.Instance, ConnectionUser, *in.Connection)
+	return kept(in, secret(in, names.ConnectionSecret(), in.kind().ConnectionType, data, in.Connection.Annotations))
 }
 
 // connectionData is what a client reads to connect as a user.
-func connectionData(host, user string, c Connection) map[string][]byte {
-	port := strconv.Itoa(PortKeys)
-	// A password of the user's own may have any character: the URI is escaped.
-	uri := url.URL{Scheme: "rediss", User: url.UserPassword(user, c.Password), Host: net.JoinHostPort(host, port)}
+func connectionData(to v1alpha1.Instance, user string, c Connection) map[string][]byte {
+	names, kind := NamesOf(to), KindOf(to)
 	data := map[string][]byte{
-		"type":        []byte("redis"),
+		"type":        []byte(strings.TrimPrefix(string(kind.ConnectionType), bindingTypes)),
 		"provider":    []byte(product),
-		"host":        []byte(host),
-		"port":        []byte(port),
-		"username":    []byte(user),
+		keyHost:       []byte(names.Host()),
+		keyPort:       decimal(int64(names.ClientPort())),
+		keyUsername:   []byte(user),
 		KeyPassword:   []byte(c.Password),
-		"uri":         []byte(uri.String()),
 		KeyGeneration: decimal(c.Generation),
 	}
+	kind.connect(data)
 	if len(c.CA) > 0 {
 		data[KeyCA] = c.CA
 	}
@@ -128,7 +128,7 @@ func connectionData(host, user string, c Connection) map[string][]byte {
 }
 
 func secret(in Inputs, name string, kind corev1.SecretType, data map[string][]byte, notes map[string]string) *corev1ac.SecretApplyConfiguration {
-	s := corev1ac.Secret(name, in.Database.Namespace).
+	s := corev1ac.Secret(name, in.Instance.GetNamespace()).
 		WithLabels(watched(in)).
 		WithType(kind).
 		WithData(data)
@@ -140,7 +140,7 @@ func secret(in Inputs, name string, kind corev1.SecretType, data map[string][]by
 
 // kept leaves out the owner of what outlives its database.
 func kept(in Inputs, s *corev1ac.SecretApplyConfiguration) Object {
-	if !in.Database.Spec.Retains() {
+	if !in.spec().Retains() {
 		s.WithOwnerReferences(owner(in))
 	}
 	return s

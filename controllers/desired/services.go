@@ -15,14 +15,13 @@ const (
 	PortAdmin   = 9443
 	PortMetrics = 9090
 
-	portNameKeys    = "keys"
 	portNameAdmin   = "admin"
 	portNameMetrics = "metrics"
 )
 
 // ClientService is what applications connect to.
 func ClientService(in Inputs) Object {
-	s := in.Database.Spec.Service
+	s := in.spec().Service
 	kind := s.Type
 	if kind == "" {
 		kind = v1alpha1.ServiceClusterIP
@@ -30,11 +29,11 @@ func ClientService(in Inputs) Object {
 	spec := corev1ac.ServiceSpec().
 		WithType(corev1.ServiceType(kind)).
 		WithSelector(Selector(in)).
-		WithPorts(servicePort(portNameKeys, PortKeys))
+		WithPorts(clientServicePorts(in)...)
 	if kind == v1alpha1.ServiceLoadBalancer {
 		spec.WithLoadBalancerSourceRanges(s.LoadBalancerSourceRanges...)
 	}
-	service := corev1ac.Service(NamesOf(in.Database).ClientService(), in.Database.Namespace).
+	service := corev1ac.Service(NamesOf(in.Instance).ClientService(), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(spec)
@@ -47,7 +46,7 @@ func ClientService(in Inputs) Object {
 // MembersService gives each member a name of its own, from before it is ready:
 // members find each other, and the operator them, while they start.
 func MembersService(in Inputs) Object {
-	return corev1ac.Service(NamesOf(in.Database).MembersService(), in.Database.Namespace).
+	return corev1ac.Service(NamesOf(in.Instance).MembersService(), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(corev1ac.ServiceSpec().
@@ -55,10 +54,18 @@ func MembersService(in Inputs) Object {
 			WithClusterIP(corev1.ClusterIPNone).
 			WithPublishNotReadyAddresses(true).
 			WithSelector(Selector(in)).
+			WithPorts(clientServicePorts(in)...).
 			WithPorts(
-				servicePort(portNameKeys, PortKeys),
 				servicePort(portNameAdmin, PortAdmin),
 				servicePort(portNameMetrics, PortMetrics)))
+}
+
+func clientServicePorts(in Inputs) []*corev1ac.ServicePortApplyConfiguration {
+	var out []*corev1ac.ServicePortApplyConfiguration
+	for _, p := range in.kind().Ports {
+		out = append(out, servicePort(p.Name, p.Number))
+	}
+	return out
 }
 
 func servicePort(name string, port int32) *corev1ac.ServicePortApplyConfiguration {

@@ -34,12 +34,12 @@ const (
 // StatefulSet runs the members. Parallel and OnDelete, which cannot be changed
 // later: who is replaced, and when, is for the operator to say, one at a time.
 func StatefulSet(in Inputs) Object {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	whenDeleted := appsv1.RetainPersistentVolumeClaimRetentionPolicyType
-	if !in.Database.Spec.Retains() {
+	if !in.spec().Retains() {
 		whenDeleted = appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 	}
-	return appsv1ac.StatefulSet(names.StatefulSet(), in.Database.Namespace).
+	return appsv1ac.StatefulSet(names.StatefulSet(), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(appsv1ac.StatefulSetSpec().
@@ -52,12 +52,12 @@ func StatefulSet(in Inputs) Object {
 				WithWhenDeleted(whenDeleted).
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
-			WithTemplate(revision(in).named(in.Database.Name)).
+			WithTemplate(revision(in).named(in.Instance.GetName())).
 			WithVolumeClaimTemplates(claimTemplate(in)))
 }
 
 func claimTemplate(in Inputs) *corev1ac.PersistentVolumeClaimApplyConfiguration {
-	storage := in.Database.Spec.Storage
+	storage := in.spec().Storage
 	size := storage.Size
 	if in.ClaimSize != nil {
 		size = *in.ClaimSize
@@ -87,7 +87,7 @@ func podTemplate(in Inputs) *corev1ac.PodTemplateSpecApplyConfiguration {
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
 		WithContainers(engineContainer(in)).
 		WithVolumes(podVolumes(in)...)
-	if s := in.Database.Spec.Scheduling; s != nil {
+	if s := in.spec().Scheduling; s != nil {
 		schedule(spec, s)
 	}
 	return corev1ac.PodTemplateSpec().
@@ -119,7 +119,7 @@ func engineContainer(in Inputs) *corev1ac.ContainerApplyConfiguration {
 		WithImage(in.Image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithCommand("/coffer-engine", "serve", "--config", configMount+"/"+KeyEngineConfig).
-		WithPorts(containerPort(portNameKeys, PortKeys), containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics)).
+		WithPorts(containerPorts(in)...).
 		WithResources(as[corev1ac.ResourceRequirementsApplyConfiguration](Resources(in))).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
@@ -134,7 +134,7 @@ func engineContainer(in Inputs) *corev1ac.ContainerApplyConfiguration {
 
 // Resources are the user's, or enough for a small database.
 func Resources(in Inputs) corev1.ResourceRequirements {
-	given := in.Database.Spec.Resources
+	given := in.spec().Resources
 	if len(given.Requests) > 0 || len(given.Limits) > 0 {
 		return given
 	}
@@ -145,6 +145,14 @@ func Resources(in Inputs) corev1.ResourceRequirements {
 		},
 		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
+}
+
+func containerPorts(in Inputs) []*corev1ac.ContainerPortApplyConfiguration {
+	var out []*corev1ac.ContainerPortApplyConfiguration
+	for _, p := range in.kind().Ports {
+		out = append(out, containerPort(p.Name, p.Number))
+	}
+	return append(out, containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics))
 }
 
 func containerPort(name string, port int32) *corev1ac.ContainerPortApplyConfiguration {
@@ -183,7 +191,7 @@ func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
 }
 
 func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
-	names := NamesOf(in.Database)
+	names := NamesOf(in.Instance)
 	fromSecret := func(volume, name string) *corev1ac.VolumeApplyConfiguration {
 		return corev1ac.Volume().WithName(volume).
 			WithSecret(corev1ac.SecretVolumeSource().WithSecretName(name).WithDefaultMode(readableByGroup))

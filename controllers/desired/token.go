@@ -40,8 +40,8 @@ type Grant struct {
 // TokenInputs is everything that a token's objects depend on.
 type TokenInputs struct {
 	Token *v1alpha1.AccessToken
-	// Database is the token's target.
-	Database *v1alpha1.KVDatabase
+	// Target is what the token gives access to.
+	Target v1alpha1.Instance
 
 	// Each of these is nil when the secret is not to be written in this pass.
 	Pending    *Pending
@@ -56,9 +56,9 @@ type TokenInputs struct {
 func TokenPendingSecret(t *v1alpha1.AccessToken) string { return t.Name + "-token-pending" }
 
 // GrantSecret is the secret of a token's grant, in its target's namespace.
-func GrantSecret(database string, token types.NamespacedName) string {
+func GrantSecret(target string, token types.NamespacedName) string {
 	sum := sha256.Sum256([]byte(token.String()))
-	return database + "-token-" + hex.EncodeToString(sum[:5])
+	return target + "-token-" + hex.EncodeToString(sum[:5])
 }
 
 // TokenUser is the name that a token logs in with: its own, with its namespace
@@ -116,7 +116,7 @@ func ValidateGrant(g Grant) error {
 // GrantObject carries the grant to the target.
 func GrantObject(in TokenInputs) Object {
 	token := types.NamespacedName{Namespace: in.Token.Namespace, Name: in.Token.Name}
-	of := Inputs{Database: in.Database}
+	of := Inputs{Instance: in.Target}
 	notes := maps.Clone(in.Marks)
 	if notes == nil {
 		notes = map[string]string{}
@@ -125,7 +125,7 @@ func GrantObject(in TokenInputs) Object {
 	notes[v1alpha1.AnnotationTokenUID] = string(in.Token.UID)
 	g := *in.Grant
 	g.Version = grantVersion
-	return secret(of, GrantSecret(in.Database.Name, token), corev1.SecretTypeOpaque, map[string][]byte{KeyGrant: mustJSON(g)}, notes).
+	return secret(of, GrantSecret(in.Target.GetName(), token), corev1.SecretTypeOpaque, map[string][]byte{KeyGrant: mustJSON(g)}, notes).
 		WithLabels(map[string]string{v1alpha1.LabelGrant: "true"}).
 		WithOwnerReferences(owner(of))
 }
@@ -138,9 +138,9 @@ func TokenPendingObject(in TokenInputs) Object {
 
 // TokenConnectionObject is what the token's application mounts.
 func TokenConnectionObject(in TokenInputs) Object {
-	user := TokenUser(types.NamespacedName{Namespace: in.Token.Namespace, Name: in.Token.Name}, in.Database.Namespace)
-	data := connectionData(NamesOf(in.Database).Host(), user, *in.Connection)
-	return tokenSecret(in, in.Token.SecretNameOrDefault(), ConnectionType, data, in.Connection.Annotations)
+	user := TokenUser(types.NamespacedName{Namespace: in.Token.Namespace, Name: in.Token.Name}, in.Target.GetNamespace())
+	data := connectionData(in.Target, user, *in.Connection)
+	return tokenSecret(in, in.Token.SecretNameOrDefault(), KindOf(in.Target).ConnectionType, data, in.Connection.Annotations)
 }
 
 // tokenSecret goes with its token.

@@ -120,7 +120,7 @@ func ask(ctx context.Context, m *Member, host string, names desired.Names, id *I
 		m.Status, m.AdminFingerprint = &status, shown
 	}
 	if handshake {
-		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, desired.PortKeys), names.Host())
+		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, int(names.ClientPort())), names.Host())
 	}
 }
 

@@ -50,7 +50,7 @@ var rules = []rule{
 	{of: `^api/`, never: local, why: "the API is what everybody else imports"},
 	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client|vault)$`, why: "the operator meets the engine through config, acl, adminapi, client and vault only"},
 	{of: `^controllers/(desired|rotation)$`, never: `^sigs\.k8s\.io/controller-runtime|^k8s\.io/client-go/(rest|kubernetes|tools)|^(net/http|os|crypto/rand|math/rand|math/rand/v2)$`, why: "desired state and rotation are pure: values in, values out"},
-	{of: `^controllers/(credentials|instance|desired|rotation|apply)$`, never: local + `controllers/(kvdatabase|accesstoken)`, why: "kinds stand above what they share"},
+	{of: `^controllers/(credentials|instance|lifecycle|desired|rotation|apply)$`, never: local + `controllers/(kvdatabase|accesstoken)`, why: "kinds stand above what they share"},
 	{of: `^controllers/kvdatabase$`, never: local + `controllers/accesstoken`, why: "kinds never import each other"},
 	{of: `^controllers/accesstoken$`, never: local + `controllers/kvdatabase`, why: "kinds never import each other"},
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},

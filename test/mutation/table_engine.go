@@ -100,10 +100,10 @@ var others = []safeguard{
 		old: "if !a.Owns(live) {", new: "if false {"},
 	{name: "that an object of another instance is foreign", file: "controllers/apply/apply.go", test: "TestOwns",
 		old: "return !labelled && metav1.GetControllerOf(o) == nil && appliedEntry(o) != nil", new: "return !labelled || true"},
-	{name: "that the pods' revision is held", file: "controllers/kvdatabase/rollout.go", test: "TestRevisionIsHeld",
+	{name: "that the pods' revision is held", file: "controllers/lifecycle/rollout.go", test: "TestRevisionIsHeld",
 		old: "s.inputs.Held = running\n\t\ts.waiting = running.Changes(next)", new: "s.waiting = running.Changes(next)"},
-	{name: "that a lost revision stops the operator", file: "controllers/kvdatabase/rollout.go", test: "TestRevisionIsHeld",
+	{name: "that a lost revision stops the operator", file: "controllers/lifecycle/rollout.go", test: "TestRevisionIsHeld",
 		old: "return nil, lostRevision(lost)", new: "_ = lost\n\treturn nil, nil"},
-	{name: "that pods are not made anew while the keys are missing", file: "controllers/kvdatabase/rollout.go", test: "TestRevisionIsHeld",
+	{name: "that pods are not made anew while the keys are missing", file: "controllers/lifecycle/rollout.go", test: "TestRevisionIsHeld",
 		old: "case running != nil && s.encryption.problem != nil:", new: "case false:"},
 }

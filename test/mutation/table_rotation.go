@@ -4,8 +4,8 @@ const (
 	rotationMachine  = "controllers/rotation/machine.go"
 	rotationCA       = "controllers/rotation/ca.go"
 	credentialsFile  = "controllers/credentials/credentials.go"
-	databaseCA       = "controllers/kvdatabase/authority.go"
-	databaseRenewal  = "controllers/kvdatabase/renewal.go"
+	databaseCA       = "controllers/lifecycle/authority.go"
+	databaseRenewal  = "controllers/lifecycle/renewal.go"
 	neverRefused     = "TestNoClientIsEverRefused"
 	noHandshakeFails = "TestNoHandshakeFails"
 )

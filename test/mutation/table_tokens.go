@@ -6,7 +6,7 @@ const (
 	tokenLifetime    = "controllers/accesstoken/lifetime.go"
 	grantSelection   = "controllers/desired/grants.go"
 	grantObjects     = "controllers/desired/token.go"
-	databaseGrants   = "controllers/kvdatabase/grants.go"
+	databaseGrants   = "controllers/lifecycle/grants.go"
 )
 
 // tokens: what an AccessToken gives, to whom, and until when.
@@ -24,7 +24,7 @@ var tokens = []safeguard{
 	{name: "that the grant's token lives", file: databaseGrants, test: "TestGrantLives",
 		old: "string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&", new: "true &&"},
 	{name: "that the grant's token names the database", file: databaseGrants, test: "TestGrantLives",
-		old: "token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace {", new: "true {"},
+		old: "token.Spec.TargetRef.Name == s.object.GetName() && token.TargetNamespace() == s.object.GetNamespace() {", new: "true {"},
 	{name: "that no member is given a users file that it does not read", file: databaseGrants, test: "TestUsersVersion",
 		old: "version = min(version, max(m.Status.Credentials.FileVersion, 1))", new: "_ = m"},
 	{name: "that a grant is of the token that it names", file: grantObjects, test: "TestGrantsAreWhatTheySay",
@@ -40,7 +40,7 @@ var tokens = []safeguard{
 	{name: "that the database's own namespace comes first", file: grantSelection, test: "TestGrantsFit",
 		old: "compareBool(foreign(&a), foreign(&b))", new: "0"},
 	{name: "the consent of the target", file: tokenObserve, test: "TestConsent",
-		old: "if s.token.Namespace == s.db.Namespace || s.db.Spec.AllowedNamespaces.From == v1alpha1.NamespacesAll {", new: "if true {"},
+		old: "if s.token.Namespace == s.target.GetNamespace() || s.target.InstanceSpec().AllowedNamespaces.From == v1alpha1.NamespacesAll {", new: "if true {"},
 	{name: "that a namespace's labels are asked for", file: tokenObserve, test: "TestConsent",
 		old: "case namespace == nil || !selector.Matches(labels.Set(namespace.Labels)):", new: "case namespace == nil || selector.Matches(labels.Set(namespace.Labels)) && false:"},
 	{name: "that one secret is one token's", file: tokenObserve, test: "TestClaim",

@@ -36,7 +36,7 @@ var kinds = map[string]map[string]string{
 	"checkout": {"app": "checkout"},
 	"web":      {"app": "web", "tier": "front"},
 	"operator": desired.OperatorLabels(),
-	"database": desired.Selector(desired.Inputs{Database: database()}),
+	"database": desired.Selector(desired.Inputs{Instance: database()}),
 	"other":    {"app": "other"},
 	"bare":     {},
 }
@@ -90,7 +90,7 @@ func built(t *testing.T, a access) *networkingv1.NetworkPolicy {
 	t.Helper()
 	db := database()
 	db.Spec.NetworkPolicy.Clients, db.Spec.NetworkPolicy.MetricsFrom = a.clients, a.metrics
-	in := desired.Inputs{Database: db, OperatorNamespace: system, OperatorLabels: desired.OperatorLabels()}
+	in := desired.Inputs{Instance: db, OperatorNamespace: system, OperatorLabels: desired.OperatorLabels()}
 	for i, given := range a.tokens {
 		object := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: given.namespace, Name: fmt.Sprint("t", i)}}
 		object.Spec.TargetRef = v1alpha1.TargetRef{Kind: v1alpha1.TargetKVDatabase, Name: db.Name, Namespace: home}

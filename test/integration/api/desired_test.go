@@ -44,7 +44,7 @@ func inputs(t *testing.T, db *v1alpha1.KVDatabase) desired.Inputs {
 		t.Fatal(err)
 	}
 	return desired.Inputs{
-		Database: db, Image: "coffer:dev",
+		Instance: db, Image: "coffer:dev",
 		OperatorNamespace: "coffer-system", OperatorLabels: desired.OperatorLabels(),
 		Pending: &desired.Pending{Password: password, Generation: 1},
 		Server: &desired.Server{
@@ -155,14 +155,14 @@ func TestDesiredObjectsAreAccepted(t *testing.T) {
 func TestDesiredObjectsCanChange(t *testing.T) {
 	in := inputs(t, smallest("changing"))
 	applyAll(t, in)
-	in.ClaimSize = ptr.To(in.Database.Spec.Storage.Size)
+	in.ClaimSize = ptr.To(in.Instance.InstanceSpec().Storage.Size)
 	changed := everything("changing")
-	changed.Namespace, changed.UID = closed, in.Database.UID
+	changed.Namespace, changed.UID = closed, in.Instance.GetUID()
 	changed.Spec.Storage.StorageClassName = nil // cannot change
-	in.Database = changed
+	in.Instance = changed
 	applyAll(t, in)
-	in.Database.Spec.Service = v1alpha1.Service{}
-	in.Database.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+	in.Instance.InstanceSpec().Service = v1alpha1.Service{}
+	in.Instance.InstanceSpec().DeletionPolicy = v1alpha1.DeletionRetain
 	applyAll(t, in)
 	var service corev1.Service
 	if err := server.client.Get(context.Background(), client.ObjectKey{Namespace: closed, Name: "changing"}, &service); err != nil {

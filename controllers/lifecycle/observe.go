@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -22,11 +22,11 @@ import (
 	"github.com/coffer-dev/coffer/controllers/rotation"
 )
 
-// scope is one pass over one database: what was observed, what was decided and
+// scope is one pass over one instance: what was observed, what was decided and
 // what was done.
 type scope struct {
 	r       *Reconciler
-	db      *v1alpha1.KVDatabase
+	object  v1alpha1.Instance
 	names   desired.Names
 	applier apply.Applier
 	now     time.Time
@@ -51,6 +51,7 @@ type scope struct {
 	window   *instance.Problem // spec.rotation.window cannot be understood
 	inputs   desired.Inputs
 
+	fresh   bool // numbers enter the status in this pass
 	applied bool // every object is as desired
 	changes []apply.Change
 	waiting string // what this version of the operator would change of the pods
@@ -70,22 +71,27 @@ type suppliedSecret struct {
 	problem  *instance.Problem
 }
 
-func (r *Reconciler) newScope(db *v1alpha1.KVDatabase) *scope {
+func (r *Reconciler) newScope(o v1alpha1.Instance) *scope {
 	return &scope{
-		r: r, db: db, names: desired.NamesOf(db), now: r.Now(),
+		r: r, object: o, names: desired.NamesOf(o), now: r.Now(),
 		applier: apply.Applier{Client: r.Client, Live: r.Live, Owner: apply.Owner{
-			Labels: apply.OwnerLabels(LabelName, db.Name), Namespace: db.Namespace, Name: db.Name, UID: db.UID,
+			Labels: apply.OwnerLabels(r.Kind.Label, o.GetName()), Namespace: o.GetNamespace(), Name: o.GetName(), UID: o.GetUID(),
 		}},
 		certificates: map[string]*certmanagerv1.Certificate{},
 		issued:       map[string]*corev1.Secret{},
-		handledTLS:   db.Status.LastHandled[v1alpha1.AnnotationRotateTLS],
+		handledTLS:   o.InstanceStatus().LastHandled[v1alpha1.AnnotationRotateTLS],
 
-		handledRollout: db.Status.LastHandled[v1alpha1.AnnotationApproveRollout],
+		handledRollout: o.InstanceStatus().LastHandled[v1alpha1.AnnotationApproveRollout],
 	}
 }
 
+func (s *scope) spec() *v1alpha1.InstanceSpec { return s.object.InstanceSpec() }
+
+// before is the status as the pass found it.
+func (s *scope) before() *v1alpha1.InstanceStatus { return s.object.InstanceStatus() }
+
 func (s *scope) key(name string) client.ObjectKey {
-	return client.ObjectKey{Namespace: s.db.Namespace, Name: name}
+	return client.ObjectKey{Namespace: s.object.GetNamespace(), Name: name}
 }
 
 // observeObjects reads from the cache what is not a credential.
@@ -94,7 +100,7 @@ func (s *scope) observeObjects(ctx context.Context) error {
 	if s.set, err = apply.Lookup(ctx, s.r.Client, s.key(s.names.StatefulSet()), &appsv1.StatefulSet{}); err != nil {
 		return err
 	}
-	mine := []client.ListOption{client.InNamespace(s.db.Namespace), client.MatchingLabels(desired.Selector(desired.Inputs{Database: s.db}))}
+	mine := []client.ListOption{client.InNamespace(s.object.GetNamespace()), client.MatchingLabels(desired.Selector(desired.Inputs{Instance: s.object}))}
 	pods, claims := &corev1.PodList{}, &corev1.PersistentVolumeClaimList{}
 	if err := s.r.Client.List(ctx, pods, mine...); err != nil {
 		return fmt.Errorf("list pods: %w", err)
@@ -176,12 +182,12 @@ func (s *scope) foreignClaims(ctx context.Context) error {
 // issuer that others trust would sign it: who may make a database need not have
 // been given the right to a certificate for anything.
 func (s *scope) foreignHostname() error {
-	if s.db.Spec.TLS.IssuerRef == nil {
+	if s.spec().TLS.IssuerRef == nil {
 		return nil
 	}
-	for _, name := range s.db.Spec.Service.Hostnames {
+	for _, name := range s.spec().Service.Hostnames {
 		inCluster, ok := strings.CutSuffix(strings.TrimSuffix(name, ".cluster.local"), ".svc")
-		if ok && !strings.HasSuffix("."+inCluster, "."+s.db.Namespace) {
+		if ok && !strings.HasSuffix("."+inCluster, "."+s.object.GetNamespace()) {
 			return &apply.Stalled{Reason: v1alpha1.ReasonHostnameNotAllowed, Err: fmt.Errorf(
 				"spec.service.hostnames has %s, which is of another namespace: remove it, or spec.tls.issuerRef", name)}
 		}
@@ -196,10 +202,10 @@ func (s *scope) certificateNames() []string {
 // issuerProblem says what is wrong with the user's issuer. One of another group
 // than cert-manager's is its own controller's to judge.
 func (s *scope) issuerProblem(ctx context.Context) (*instance.Problem, error) {
-	if s.db.Spec.TLS.IssuerRef == nil {
+	if s.spec().TLS.IssuerRef == nil {
 		return nil, nil
 	}
-	ref := s.db.Spec.TLS.IssuerRef.WithDefaults()
+	ref := s.spec().TLS.IssuerRef.WithDefaults()
 	if ref.Group != v1alpha1.CertManagerGroup {
 		return nil, nil
 	}
@@ -295,7 +301,7 @@ const (
 )
 
 func (s *scope) observeSupplied(ctx context.Context) error {
-	ref := s.db.Spec.Credentials.SecretRef
+	ref := s.spec().Credentials.SecretRef
 	if ref == nil {
 		return nil
 	}

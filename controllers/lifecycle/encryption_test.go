@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"errors"
@@ -43,7 +43,7 @@ func ringID(t *testing.T, data map[string][]byte) string {
 }
 
 func keySecret(s *scope, name string, data map[string][]byte) *corev1.Secret {
-	labels := desired.Labels(desired.Inputs{Database: s.db})
+	labels := desired.Labels(desired.Inputs{Instance: s.object})
 	labels[v1alpha1.LabelWatch] = "true"
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: labels}, Data: data}
 }
@@ -58,7 +58,7 @@ func (s *scope) observed(t *testing.T, objects ...client.Object) error {
 // TestKeysAreJudged: whenever data may be under keys that are not at hand,
 // nothing is generated in their place and no pod is replaced.
 func TestKeysAreJudged(t *testing.T) {
-	supplied := func(s *scope) { s.db.Spec.Encryption.KeySecretRef = &v1alpha1.KeySecretRef{Name: "theirs"} }
+	supplied := func(s *scope) { s.spec().Encryption.KeySecretRef = &v1alpha1.KeySecretRef{Name: "theirs"} }
 	marked := func(secret string) func(*scope) {
 		return func(s *scope) {
 			s.claims[0].Annotations = map[string]string{v1alpha1.AnnotationEncryptionSecret: secret}
@@ -86,14 +86,14 @@ func TestKeysAreJudged(t *testing.T) {
 		"a key is missing":   {modify: inUse, name: "db-encryption", data: ringData(1), reason: v1alpha1.ReasonEncryptionKeyMissing, says: "lacks key 0123456789abcdef"},
 		"a key was last known": {modify: func(s *scope) {
 			s.members[0].Status, s.members[0].Err = nil, errors.New("timeout")
-			s.db.Status.Encryption.KeysInUse = []string{"0123456789abcdef"}
+			s.before().Encryption.KeysInUse = []string{"0123456789abcdef"}
 		}, name: "db-encryption", data: ringData(1), reason: v1alpha1.ReasonEncryptionKeyMissing, says: "lacks key 0123456789abcdef"},
 		"supplied":          {modify: supplied, name: "theirs", data: ringData(1)},
 		"supplied, missing": {modify: supplied, reason: v1alpha1.ReasonSecretNotFound, says: `Secret "theirs" not found`},
 		"supplied, unseen":  {modify: supplied, name: "theirs", data: ringData(1), change: func(c *corev1.Secret) { c.Labels = nil }, reason: v1alpha1.ReasonSecretNotFound, says: "kubectl label secret theirs"},
 		"supplied, no key":  {modify: supplied, name: "theirs", data: map[string][]byte{"tls.key": []byte("SECRET")}, reason: v1alpha1.ReasonEncryptionKeyInvalid, says: `there is no file "primary"`},
 		"supplied, too few": {modify: func(s *scope) { supplied(s); inUse(s) }, name: "theirs", data: ringData(1), reason: v1alpha1.ReasonEncryptionKeyMissing, says: "put it back"},
-		"disabled":          {modify: func(s *scope) { s.db.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled }},
+		"disabled":          {modify: func(s *scope) { s.spec().Encryption.AtRest = v1alpha1.EncryptionDisabled }},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 // has said that no file of its is under it; not before.
 func TestKeyRotation(t *testing.T) {
 	s := serving()
-	s.db.Annotations = map[string]string{v1alpha1.AnnotationRotateEncryptionKey: "monday"}
+	s.object.SetAnnotations(map[string]string{v1alpha1.AnnotationRotateEncryptionKey: "monday"})
 	live := keySecret(s, "db-encryption", ringData(1))
 	pass := func(members ...adminapi.Encryption) {
 		t.Helper()
@@ -202,7 +202,7 @@ func TestKeyRotation(t *testing.T) {
 	if len(live.Data) != 2 || s.encryptionStatus(v1alpha1.EncryptionStatus{}).Phase != v1alpha1.EncryptionIdle || s.handledKey() != "monday" {
 		t.Fatalf("it was carried out twice: %v", slices.Collect(maps.Keys(live.Data)))
 	}
-	s.db.Annotations[v1alpha1.AnnotationRotateEncryptionKey] = "tuesday"
+	s.object.GetAnnotations()[v1alpha1.AnnotationRotateEncryptionKey] = "tuesday"
 	pass(under(two, two))
 	if _, ok := live.Data["key-3"]; !ok || len(live.Data) != 3 {
 		t.Fatalf("the next rotation: %v", slices.Collect(maps.Keys(live.Data)))
@@ -212,7 +212,7 @@ func TestKeyRotation(t *testing.T) {
 // TestANewDatabaseHasHandledItsRequest: its key is new.
 func TestANewDatabaseHasHandledItsRequest(t *testing.T) {
 	s := serving()
-	s.db.Annotations = map[string]string{v1alpha1.AnnotationRotateEncryptionKey: "monday"}
+	s.object.SetAnnotations(map[string]string{v1alpha1.AnnotationRotateEncryptionKey: "monday"})
 	if err := s.observed(t); err != nil {
 		t.Fatal(err)
 	}
@@ -227,11 +227,11 @@ func TestClaimsAreMarked(t *testing.T) {
 	for name, want := range map[string]string{"encrypts": "db-encryption", "held": ""} {
 		t.Run(name, func(t *testing.T) {
 			s := serving()
-			s.inputs = desired.Inputs{Database: s.db}
+			s.inputs = desired.Inputs{Instance: s.object}
 			if name == "held" {
-				plain := s.db.DeepCopy()
-				plain.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled
-				held := desired.Render(desired.Inputs{Database: plain})
+				plain := copied(s.object)
+				plain.InstanceSpec().Encryption.AtRest = v1alpha1.EncryptionDisabled
+				held := desired.Render(desired.Inputs{Instance: plain})
 				s.inputs.Held = &held
 			}
 			s.claims[0].Namespace = "shop"
@@ -283,15 +283,15 @@ func TestEncryptionPhases(t *testing.T) {
 func TestNoPodIsReplacedWithoutItsKeys(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		s := serving()
-		before := desired.Render(desired.Inputs{Database: s.db})
+		before := desired.Render(desired.Inputs{Instance: s.object})
 		s.set = &appsv1.StatefulSet{}
 		s.set.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationRevision: before.Name("db")}
 		s.r.Client = fake.NewClientBuilder().WithObjects(&corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: before.Name("db"), Labels: desired.Labels(desired.Inputs{Database: s.db})},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: before.Name("db"), Labels: desired.Labels(desired.Inputs{Instance: s.object})},
 			Data:       map[string]string{desired.KeyEngineConfig: before.Engine, desired.KeyTemplate: before.Template},
 		}).Build()
-		s.db.Spec.Durability = v1alpha1.DurabilityEverySecond
-		s.inputs = desired.Inputs{Database: s.db}
+		s.spec().Durability = v1alpha1.DurabilityEverySecond
+		s.inputs = desired.Inputs{Instance: s.object}
 		if lost {
 			s.encryption.problem = &instance.Problem{Reason: v1alpha1.ReasonEncryptionKeyLost}
 		}

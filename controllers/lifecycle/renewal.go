@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const annotationRenewedFrom = v1alpha1.GroupName + "/renewed-from"
 // The value that a new database comes with asks for nothing: its certificates
 // are new.
 func (s *scope) renewTLS(ctx context.Context) error {
-	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateTLS)
+	asked := credentials.Request(s.object, v1alpha1.AnnotationRotateTLS)
 	if asked == "" || asked == s.handledTLS {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"fmt"
@@ -33,6 +33,9 @@ func (s *scope) conditions(set instance.Setter, after *v1alpha1.InstanceStatus, 
 	s.setRollout(set)
 	s.setEncrypted(set, after.Encryption)
 	s.setAuditing(set)
+	if own := s.r.Kind.Own; own != nil {
+		own.Conditions(s.object, s.members, set)
+	}
 }
 
 func (s *scope) firstOf(checks ...func() *instance.Problem) *instance.Problem {
@@ -121,7 +124,7 @@ func (s *scope) setRotation(set instance.Setter, c v1alpha1.CredentialsStatus) {
 
 func (s *scope) setNetworkPolicy(set instance.Setter, p *instance.Problem) {
 	switch {
-	case !s.db.Spec.NetworkPolicy.Managed():
+	case !s.spec().NetworkPolicy.Managed():
 		set(v1alpha1.ConditionNetworkPolicyApplied, false, v1alpha1.ReasonNetworkPolicyDisabled, "spec.networkPolicy.mode is Disabled: whoever reaches the pods may connect")
 	case s.applied:
 		set(v1alpha1.ConditionNetworkPolicyApplied, true, v1alpha1.ReasonApplied, "only listed clients, those of AccessTokens, the operator and monitors may connect: status.networkPolicy lists them")
@@ -131,7 +134,7 @@ func (s *scope) setNetworkPolicy(set instance.Setter, p *instance.Problem) {
 }
 
 func (s *scope) setStorage(set instance.Setter, p *instance.Problem) {
-	name, message := instance.Unresized(s.claims, s.db.Spec.Storage.Size)
+	name, message := instance.Unresized(s.claims, s.spec().Storage.Size)
 	switch {
 	case p != nil && p.Reason == v1alpha1.ReasonStorageNotExpandable:
 		set(v1alpha1.ConditionStorageResized, false, p.Reason, p.Message)
@@ -154,6 +157,6 @@ func (s *scope) setRollout(set instance.Setter) {
 		return
 	}
 	set(v1alpha1.ConditionRolloutPending, true, v1alpha1.ReasonOperatorChanged, fmt.Sprintf(
-		"this version of the operator has %s: pods are replaced by the next change of what shapes them, or by `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`",
-		s.waiting, s.db.Name, v1alpha1.AnnotationApproveRollout))
+		"this version of the operator has %s: pods are replaced by the next change of what shapes them, or by `kubectl annotate %s %s %s=$(date +%%s) --overwrite`",
+		s.waiting, s.r.Kind.Short, s.object.GetName(), v1alpha1.AnnotationApproveRollout))
 }

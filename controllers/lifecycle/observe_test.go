@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func TestCredentialsAreReadLive(t *testing.T) {
 	live := fake.NewClientBuilder()
 	for _, name := range []string{s.names.ConnectionSecret(), s.names.ServerSecret(), s.names.PendingSecret(), s.names.MetricsSecret()} {
 		live = live.WithObjects(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: name, Labels: desired.Labels(desired.Inputs{Database: s.db}),
+			Namespace: "shop", Name: name, Labels: desired.Labels(desired.Inputs{Instance: s.object}),
 		}})
 	}
 	s.r.Client, s.r.Live = fake.NewClientBuilder().Build(), live.Build()
@@ -75,7 +75,7 @@ func TestSuppliedSecretIsJudged(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := serving()
-			s.db.Spec.Credentials.SecretRef = &v1alpha1.SecretRef{Name: "theirs"}
+			s.spec().Credentials.SecretRef = &v1alpha1.SecretRef{Name: "theirs"}
 			live := fake.NewClientBuilder()
 			if tt.secret != nil {
 				live = live.WithObjects(tt.secret)
@@ -127,7 +127,7 @@ func TestPruneWaits(t *testing.T) {
 				},
 			}).Build()
 			s.r.Client, s.applier.Client = c, c
-			s.inputs = desired.Inputs{Database: s.db}
+			s.inputs = desired.Inputs{Instance: s.object}
 			s.set = &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}, Status: appsv1.StatefulSetStatus{ObservedGeneration: tt.observed}}
 			s.changes = tt.changes
 			if err := s.prune(t.Context()); err != nil {

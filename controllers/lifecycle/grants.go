@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/desired"
-	"github.com/coffer-dev/coffer/engine/acl"
 )
 
 // observeGrants reads what AccessTokens ask for. A grant counts for as long as
@@ -19,8 +18,8 @@ import (
 // it then, but nobody's access hangs on that one being there.
 func (s *scope) observeGrants(ctx context.Context) error {
 	list := &corev1.SecretList{}
-	if err := s.r.Client.List(ctx, list, client.InNamespace(s.db.Namespace), client.MatchingLabels{
-		v1alpha1.LabelGrant: "true", v1alpha1.LabelName: LabelName, v1alpha1.LabelInstance: s.db.Name,
+	if err := s.r.Client.List(ctx, list, client.InNamespace(s.object.GetNamespace()), client.MatchingLabels{
+		v1alpha1.LabelGrant: "true", v1alpha1.LabelName: s.r.Kind.Label, v1alpha1.LabelInstance: s.object.GetName(),
 	}); err != nil {
 		return fmt.Errorf("list grants: %w", err)
 	}
@@ -50,7 +49,7 @@ func (s *scope) livingToken(ctx context.Context, grant *corev1.Secret) (*v1alpha
 		return nil, err
 	}
 	if string(token.UID) == grant.Annotations[v1alpha1.AnnotationTokenUID] && token.DeletionTimestamp == nil &&
-		token.Spec.TargetRef.Kind == v1alpha1.TargetKVDatabase && token.Spec.TargetRef.Name == s.db.Name && token.TargetNamespace() == s.db.Namespace {
+		string(token.Spec.TargetRef.Kind) == s.r.Kind.Name && token.Spec.TargetRef.Name == s.object.GetName() && token.TargetNamespace() == s.object.GetNamespace() {
 		return token, nil
 	}
 	return nil, nil
@@ -61,9 +60,9 @@ func (s *scope) livingToken(ctx context.Context, grant *corev1.Secret) (*v1alpha
 // is known but what it has.
 func (s *scope) usersVersion() int {
 	if s.set == nil {
-		return acl.TokensFileVersion
+		return s.r.Kind.UsersVersion
 	}
-	version, silent := acl.TokensFileVersion, false
+	version, silent := s.r.Kind.UsersVersion, false
 	for _, m := range s.members {
 		if m.Status == nil {
 			silent = true
@@ -71,7 +70,7 @@ func (s *scope) usersVersion() int {
 		}
 		version = min(version, max(m.Status.Credentials.FileVersion, 1))
 	}
-	if silent && version == acl.TokensFileVersion {
+	if silent && version == s.r.Kind.UsersVersion {
 		return max(s.writtenVersion(), 1)
 	}
 	return version
@@ -85,7 +84,7 @@ func (s *scope) writtenVersion() int {
 	var head struct {
 		Version int `json:"version"`
 	}
-	if json.Unmarshal(s.server.Data[desired.KeyUsers], &head) != nil || head.Version > acl.TokensFileVersion {
+	if json.Unmarshal(s.server.Data[desired.KeyUsers], &head) != nil || head.Version > s.r.Kind.UsersVersion {
 		return 0
 	}
 	return head.Version
@@ -93,7 +92,7 @@ func (s *scope) writtenVersion() int {
 
 // tooOld: a member runs an engine from before there were tokens and audit.
 func (s *scope) tooOld() bool {
-	return s.inputs.Server != nil && s.inputs.Server.Version < acl.TokensFileVersion
+	return s.inputs.Server != nil && s.inputs.Server.Version < s.r.Kind.UsersVersion
 }
 
 // maxPeersShown is what the CRD has room for.
@@ -101,7 +100,7 @@ const maxPeersShown = 64
 
 // accessStatus shows who is let in, as it was last applied.
 func (s *scope) accessStatus(after *v1alpha1.InstanceStatus) {
-	if !s.applied || s.inputs.Database == nil {
+	if !s.applied || s.inputs.Instance == nil {
 		return
 	}
 	after.AccessTokens = int32(len(s.inputs.Grants)) //nolint:gosec // desired.MaxGrants bounds it

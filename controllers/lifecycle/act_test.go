@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 // growing pause, so the first pod waits for all that it mounts.
 func TestMountable(t *testing.T) {
 	whole := func(s *scope) {
-		s.inputs = desired.Inputs{Database: s.db, Server: &desired.Server{}, Metrics: &desired.Metrics{}, Encryption: &desired.Encryption{}}
+		s.inputs = desired.Inputs{Instance: s.object, Server: &desired.Server{}, Metrics: &desired.Metrics{}, Encryption: &desired.Encryption{}}
 		s.issued[s.names.ServerTLS()], s.issued[s.names.AdminTLS()] = &corev1.Secret{}, &corev1.Secret{}
 	}
 	tests := map[string]struct {
@@ -39,7 +39,7 @@ func TestMountable(t *testing.T) {
 		"keys are wrong":   {func(s *scope) { s.encryption.problem = &instance.Problem{} }, false},
 		"nothing encrypted": {func(s *scope) {
 			s.inputs.Encryption = nil
-			s.db.Spec.Encryption.AtRest = v1alpha1.EncryptionDisabled
+			s.spec().Encryption.AtRest = v1alpha1.EncryptionDisabled
 		}, true},
 		"no certificate":    {func(s *scope) { delete(s.issued, s.names.ServerTLS()) }, false},
 		"no admin identity": {func(s *scope) { delete(s.issued, s.names.AdminTLS()) }, false},

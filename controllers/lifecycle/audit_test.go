@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"errors"
@@ -21,8 +21,8 @@ func TestAuditing(t *testing.T) {
 		reason string
 	}{
 		"as asked for":             {func(*scope) {}, v1alpha1.ReasonApplied},
-		"nothing is asked for":     {func(s *scope) { s.db.Spec.Audit.Level = v1alpha1.AuditNone }, v1alpha1.ReasonAuditDisabled},
-		"another level":            {func(s *scope) { s.db.Spec.Audit.Level = v1alpha1.AuditAll }, v1alpha1.ReasonProgressing},
+		"nothing is asked for":     {func(s *scope) { s.spec().Audit.Level = v1alpha1.AuditNone }, v1alpha1.ReasonAuditDisabled},
+		"another level":            {func(s *scope) { s.spec().Audit.Level = v1alpha1.AuditAll }, v1alpha1.ReasonProgressing},
 		"an engine without":        {func(s *scope) { s.members[0].Status.Audit = nil }, v1alpha1.ReasonEngineTooOld},
 		"the first users file":     {func(s *scope) { s.inputs.Server.Version = acl.FirstFileVersion }, v1alpha1.ReasonEngineTooOld},
 		"records were lost":        {func(s *scope) { s.members[0].Status.Audit.Lost = 1 }, v1alpha1.ReasonAuditLost},

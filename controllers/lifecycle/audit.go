@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 // setAuditing says whether what spec.audit asks for is recorded: by what members
 // say, which is of the users file that they have taken up.
 func (s *scope) setAuditing(set instance.Setter) {
-	asked := s.db.Spec.Audit.LevelOrDefault()
+	asked := s.spec().Audit.LevelOrDefault()
 	if asked == v1alpha1.AuditNone {
 		set(v1alpha1.ConditionAuditing, false, v1alpha1.ReasonAuditDisabled, "spec.audit.level is None: nothing is recorded")
 		return
@@ -20,7 +20,7 @@ func (s *scope) setAuditing(set instance.Setter) {
 		set(v1alpha1.ConditionAuditing, false, p.Reason, p.Message)
 		return
 	}
-	set(v1alpha1.ConditionAuditing, true, v1alpha1.ReasonApplied, fmt.Sprintf("level %s, kept for %s", asked, s.db.Spec.Audit.RetentionOrDefault().Round(time.Second)))
+	set(v1alpha1.ConditionAuditing, true, v1alpha1.ReasonApplied, fmt.Sprintf("level %s, kept for %s", asked, s.spec().Audit.RetentionOrDefault().Round(time.Second)))
 }
 
 func (s *scope) auditProblem(asked v1alpha1.AuditLevel) *instance.Problem {
@@ -31,7 +31,7 @@ func (s *scope) auditProblem(asked v1alpha1.AuditLevel) *instance.Problem {
 		switch audit := m.Status.Audit; {
 		case audit == nil || s.tooOld():
 			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
-				"pods run an engine from before there was an audit log: run `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`", s.db.Name, v1alpha1.AnnotationApproveRollout)}
+				"pods run an engine from before there was an audit log: run `kubectl annotate %s %s %s=$(date +%%s) --overwrite`", s.r.Kind.Short, s.object.GetName(), v1alpha1.AnnotationApproveRollout)}
 		case audit.Lost > 0:
 			return &instance.Problem{Reason: v1alpha1.ReasonAuditLost, Message: fmt.Sprintf(
 				"member %s could not keep %d records: let spec.storage.size grow, or shorten spec.audit.retention (%s)", m.Name, audit.Lost, audit.Error)}

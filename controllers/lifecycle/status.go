@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -38,9 +38,15 @@ func (s *scope) report(ctx context.Context, outcome error) error {
 	if outcome != nil && !errors.As(outcome, &stalled) {
 		return nil
 	}
-	after := s.db.DeepCopy()
-	after.Status.InstanceStatus = s.status(stalled)
-	if err := apply.Status(ctx, s.r.Client, s.db, after); err != nil {
+	after, ok := s.object.DeepCopyObject().(v1alpha1.Instance)
+	if !ok {
+		return fmt.Errorf("a copy of a %T is none", s.object)
+	}
+	*after.InstanceStatus() = s.status(stalled)
+	if own := s.r.Kind.Own; own != nil {
+		own.Status(after, s.members, s.fresh)
+	}
+	if err := apply.Status(ctx, s.r.Client, s.object, after); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	s.announce(after)
@@ -87,7 +93,7 @@ func (s *scope) progressed() bool {
 	return len(s.changes) > 0
 }
 
-// problem is the first thing that keeps the database from what is asked for,
+// problem is the first thing that keeps the instance from what is asked for,
 // in the order in which somebody would want to know; nil when there is none.
 func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 	if stalled != nil {
@@ -102,6 +108,7 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 		s.credentialsProblem,
 		s.tlsProblem,
 		s.encryptionProblem,
+		s.ownProblem,
 		func() *instance.Problem { return s.window },
 	} {
 		if p := check(); p != nil {
@@ -168,6 +175,14 @@ func (s *scope) memberProblem() *instance.Problem {
 	return nil
 }
 
+// ownProblem is of what only the kind has.
+func (s *scope) ownProblem() *instance.Problem {
+	if s.r.Kind.Own == nil {
+		return nil
+	}
+	return s.r.Kind.Own.Problem(s.object, s.members)
+}
+
 func megabytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
 // credentialsProblem: every member accepts what the connection secret holds.
@@ -211,9 +226,9 @@ func (s *scope) tlsProblem() *instance.Problem {
 // status is derived from the pass; the one before only gives what has not
 // changed since: times of transition and throttled numbers.
 func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
-	before := s.db.Status.InstanceStatus
+	before := *s.before()
 	after := *before.DeepCopy()
-	after.ObservedGeneration = s.db.Generation
+	after.ObservedGeneration = s.object.GetGeneration()
 	problem := s.problem(stalled)
 	after.Status = s.line(problem)
 	after.Endpoint = s.names.Endpoint()
@@ -227,19 +242,19 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	if s.seen.Connection != nil {
 		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
 	}
-	numbers := s.r.numbers.Due(s.key(s.db.Name), s.now, s.decision.Phase)
+	s.fresh = s.r.numbers.Due(s.key(s.object.GetName()), s.now, s.decision.Phase)
 	if s.decision.Phase != "" { // observed in this pass
 		after.Credentials = credentials.Status(after.Credentials, s.seen, s.decision)
 	}
-	if numbers {
+	if s.fresh {
 		after.Credentials.Sessions = credentials.Sessions(s.members, desired.ConnectionUser)
 	}
 	after.TLS = s.tlsStatus(before.TLS)
 	after.Encryption = s.encryptionStatus(before.Encryption)
-	after.Members = s.memberStatus(before.Members, numbers)
+	after.Members = s.memberStatus(before.Members, s.fresh)
 	after.LastHandled = s.lastHandled()
 	s.accessStatus(&after)
-	after.Conditions = instance.Conditions(after.Conditions, s.db.Generation, func(set instance.Setter) { s.conditions(set, &after, problem) })
+	after.Conditions = instance.Conditions(after.Conditions, s.object.GetGeneration(), func(set instance.Setter) { s.conditions(set, &after, problem) })
 	return after
 }
 
@@ -278,7 +293,7 @@ func (s *scope) tlsStatus(before v1alpha1.TLSStatus) v1alpha1.TLSStatus {
 			continue
 		}
 		issuer := "Issuer/" + s.names.CA()
-		if ref := s.db.Spec.TLS.IssuerRef; ref != nil {
+		if ref := s.spec().TLS.IssuerRef; ref != nil {
 			issuer = ref.WithDefaults().Kind + "/" + ref.Name
 		}
 		before.Issuer, before.Fingerprint, before.NotAfter = issuer, m.Fingerprint, instance.Timestamp(leaf.NotAfter)
@@ -333,13 +348,14 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
 
 		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
-	}, s.db.Status.LastHandled)
+	}, s.before().LastHandled)
 }
 
 // announce makes an event of each condition that turned, with its reason.
-func (s *scope) announce(after *v1alpha1.KVDatabase) {
-	for _, c := range after.Status.Conditions {
-		before := meta.FindStatusCondition(s.db.Status.Conditions, c.Type)
+func (s *scope) announce(after v1alpha1.Instance) {
+	conditions := after.InstanceStatus().Conditions
+	for _, c := range conditions {
+		before := meta.FindStatusCondition(s.before().Conditions, c.Type)
 		if before != nil && before.Status == c.Status && before.Reason == c.Reason {
 			continue
 		}
@@ -357,17 +373,17 @@ func (s *scope) announce(after *v1alpha1.KVDatabase) {
 			continue
 		}
 		kind := corev1.EventTypeNormal
-		if c.Type == v1alpha1.ConditionDegraded || c.Type == v1alpha1.ConditionReady && meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionStalled) {
+		if c.Type == v1alpha1.ConditionDegraded || c.Type == v1alpha1.ConditionReady && meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled) {
 			kind = corev1.EventTypeWarning
 		}
-		s.r.Events.Eventf(s.db, nil, kind, c.Reason, c.Type, "%s", c.Message)
+		s.r.Events.Eventf(s.object, nil, kind, c.Reason, c.Type, "%s", c.Message)
 	}
-	if s.db.Status.ObservedGeneration != s.db.Generation || !meta.IsStatusConditionTrue(s.db.Status.Conditions, v1alpha1.ConditionReady) {
+	if s.before().ObservedGeneration != s.object.GetGeneration() || !meta.IsStatusConditionTrue(s.before().Conditions, v1alpha1.ConditionReady) {
 		return
 	}
 	for _, c := range s.changes {
 		if c.Created && c.Kind != "ConfigMap" && c.Name != s.names.PendingSecret() {
-			s.r.Events.Eventf(s.db, nil, corev1.EventTypeNormal, v1alpha1.ReasonRepaired, "Apply", "%s %s was gone and has been made again", c.Kind, c.Name)
+			s.r.Events.Eventf(s.object, nil, corev1.EventTypeNormal, v1alpha1.ReasonRepaired, "Apply", "%s %s was gone and has been made again", c.Kind, c.Name)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func TestRevisionIsHeld(t *testing.T) {
 		"approved":         {func(s *scope) { approve(s, "now") }, false, rendered},
 		"approved before":  {func(s *scope) { approve(s, "now"); s.handledRollout = "now" }, false, held},
 		"the user wants more": {func(s *scope) {
-			s.db.Spec.Resources.Requests = corev1.ResourceList{"cpu": *s.db.Spec.Storage.Size.ToDec()}
+			s.spec().Resources.Requests = corev1.ResourceList{"cpu": *s.spec().Storage.Size.ToDec()}
 		}, false, rendered},
 		"the keys are missing":   {func(s *scope) { approve(s, "now"); s.encryption.problem = &instance.Problem{} }, false, held},
 		"lost":                   {func(*scope) {}, true, stalled},
@@ -39,7 +39,7 @@ func TestRevisionIsHeld(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := serving()
-			s.inputs = desired.Inputs{Database: s.db, Image: "coffer:1"}
+			s.inputs = desired.Inputs{Instance: s.object, Image: "coffer:1"}
 			running := desired.Render(s.inputs)
 			s.set = &appsv1.StatefulSet{}
 			s.set.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationRevision: running.Name("db")}
@@ -72,5 +72,5 @@ func TestRevisionIsHeld(t *testing.T) {
 }
 
 func approve(s *scope, value string) {
-	s.db.Annotations = map[string]string{v1alpha1.AnnotationApproveRollout: value}
+	s.object.SetAnnotations(map[string]string{v1alpha1.AnnotationApproveRollout: value})
 }

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -20,11 +20,11 @@ import (
 // decide asks the rotation machine and gathers the inputs of desired.
 func (s *scope) decide(context.Context) error {
 	s.seen = s.rotationObserved()
-	policy, err := rotation.PolicyOf(s.db.Spec.Rotation, string(s.db.UID))
+	policy, err := rotation.PolicyOf(s.spec().Rotation, string(s.object.GetUID()))
 	if err != nil {
 		s.window = &instance.Problem{Reason: v1alpha1.ReasonWindowInvalid, Message: err.Error()}
 	}
-	s.decision = rotation.Next(s.now, policy, s.seen, credentials.Requests(s.db))
+	s.decision = rotation.Next(s.now, policy, s.seen, credentials.Requests(s.object))
 	s.inputs = s.gather()
 	return nil
 }
@@ -36,7 +36,7 @@ func (s *scope) rotationObserved() rotation.Observed {
 		Connection: credentials.Connection(s.connection),
 		Pending:    credentials.Pending(s.pending),
 	}
-	if s.db.Spec.Credentials.SecretRef != nil {
+	if s.spec().Credentials.SecretRef != nil {
 		o.Supplied = &rotation.Supplied{Usable: s.supplied.problem == nil, SHA256: credentials.Sum([]byte(s.supplied.password))}
 	}
 	for _, m := range s.members {
@@ -65,7 +65,7 @@ func parseServer(s *corev1.Secret) *rotation.Server {
 // gather gives desired what is, changed by the one action that is due.
 func (s *scope) gather() desired.Inputs {
 	in := desired.Inputs{
-		Database: s.db, Image: s.r.Image,
+		Instance: s.object, Image: s.r.Image,
 		OperatorNamespace: s.r.Namespace, OperatorLabels: desired.OperatorLabels(),
 		Metrics: s.metricsInput(), Connection: s.connectionInput(),
 		Pending:    credentials.PendingInput(s.pending, s.decision, s.supplied.password),
@@ -90,7 +90,7 @@ func (s *scope) gather() desired.Inputs {
 		in.Server.Authorities = s.memberAuthorities()
 		in.Server.Version = s.usersVersion()
 	}
-	if in.Server == nil || in.Server.Version >= acl.TokensFileVersion {
+	if in.Server == nil || in.Server.Version >= s.r.Kind.UsersVersion {
 		in.Grants = s.grants
 	}
 	return in
@@ -139,7 +139,7 @@ func (s *scope) connectionInput() *desired.Connection {
 	}
 	if issued := s.issued[s.names.ServerTLS()]; issued != nil {
 		out.CA = issued.Data[desired.KeyCA]
-		if s.db.Spec.TLS.IssuerRef == nil {
+		if s.spec().TLS.IssuerRef == nil {
 			out.CA = instance.Bundle(s.bundle())
 		}
 		if leaf := instance.Leaf(issued); leaf != nil {

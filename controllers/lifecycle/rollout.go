@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // it: what the user did not ask for waits for approve-rollout. A change of the
 // user's brings all that waits with it.
 func (s *scope) holdRevision(ctx context.Context) error {
-	asked := credentials.Request(s.db, v1alpha1.AnnotationApproveRollout)
+	asked := credentials.Request(s.object, v1alpha1.AnnotationApproveRollout)
 	approved := asked != "" && asked != s.handledRollout
 	running, err := s.runningRevision(ctx)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *scope) runningRevision(ctx context.Context) (*desired.Revision, error) 
 		}
 		lost = name
 	}
-	if lost == "" || lost == desired.Render(s.inputs).Name(s.db.Name) || s.wantsOtherPods() {
+	if lost == "" || lost == desired.Render(s.inputs).Name(s.object.GetName()) || s.wantsOtherPods() {
 		return nil, nil
 	}
 	return nil, lostRevision(lost)
@@ -76,7 +76,7 @@ func (s *scope) runningRevision(ctx context.Context) (*desired.Revision, error) 
 
 // wantsOtherPods: the user has approved a rollout, or changed what shapes a pod.
 func (s *scope) wantsOtherPods() bool {
-	asked := credentials.Request(s.db, v1alpha1.AnnotationApproveRollout)
+	asked := credentials.Request(s.object, v1alpha1.AnnotationApproveRollout)
 	if asked != "" && asked != s.handledRollout {
 		return true
 	}

@@ -1,8 +1,9 @@
-// Package kvdatabase turns KVDatabase objects into running databases: it
-// observes, lets the rotation machine decide, applies what desired describes,
-// does at most one imperative act, and reports. Nothing is remembered between
-// two passes but when changing numbers last entered the status.
-package kvdatabase
+// Package lifecycle turns an object of a kind that runs the engine into a running
+// instance, whatever its kind: it observes, lets the rotation machine decide,
+// applies what desired describes, does at most one imperative act, and reports.
+// Nothing is remembered between two passes but when changing numbers last
+// entered the status.
+package lifecycle
 
 import (
 	"context"
@@ -14,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,17 +31,37 @@ import (
 	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/credentials"
 	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
-// LabelName is app.kubernetes.io/name of what belongs to a KVDatabase.
-const LabelName = desired.LabelNameKVDatabase
-
-// concurrency is how many databases are worked on at a time. A pass mostly
-// waits for members and the API server.
+// concurrency is how many instances of a kind are worked on at a time. A pass
+// mostly waits for members and the API server.
 const concurrency = 8
 
-// Reconciler reconciles KVDatabases.
+// Kind is what the reconciler needs to know of a kind of instance.
+type Kind struct {
+	*desired.Kind
+	// NewList is an empty list of the kind.
+	NewList func() client.ObjectList
+	// Own is what the kind has beside what all have; nil for nothing.
+	Own Own
+}
+
+// Own is what one kind alone observes and reports.
+type Own interface {
+	// Problem is what keeps members from what only this kind asks for; nil when
+	// there is none.
+	Problem(o v1alpha1.Instance, members []instance.Member) *instance.Problem
+	// Status writes what only this kind reports into the object's status;
+	// changing numbers only when they are to be fresh.
+	Status(o v1alpha1.Instance, members []instance.Member, fresh bool)
+	// Conditions sets those that only this kind has.
+	Conditions(o v1alpha1.Instance, members []instance.Member, set instance.Setter)
+}
+
+// Reconciler reconciles the instances of one kind.
 type Reconciler struct {
+	Kind Kind
 	// Client reads from the cache and writes.
 	Client client.Client
 	// Live reads from the API server.
@@ -56,16 +79,9 @@ type Reconciler struct {
 	numbers credentials.Numbers
 }
 
-// The rules below are all that the operator may do in a cluster, each with its
-// reason. RBAC cannot select by label: where a rule names secrets, it can read
+// The rules below, and those of each kind, are all that the operator may do in a
+// cluster, each with its reason. RBAC cannot select by label: where a rule names secrets, it can read
 // all of them; its cache holds those labelled coffer.dev/watch=true only.
-//
-// It follows its own kind and reports on it.
-// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases,verbs=get;list;watch
-// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases/status,verbs=get;update
-//
-// Owner references that block deletion need this where the API server enforces it.
-// +kubebuilder:rbac:groups=coffer.dev,resources=kvdatabases/finalizers,verbs=update
 //
 // Credentials: read live before one is made, applied, and the pending one removed.
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
@@ -106,17 +122,17 @@ type Reconciler struct {
 
 // Reconcile makes one pass.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	db := &v1alpha1.KVDatabase{}
-	if err := r.Client.Get(ctx, req.NamespacedName, db); err != nil {
+	object := r.Kind.New()
+	if err := r.Client.Get(ctx, req.NamespacedName, object); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.numbers.Forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if db.DeletionTimestamp != nil {
+	if object.GetDeletionTimestamp() != nil {
 		return ctrl.Result{}, nil // owner references and the volumes' retention do the rest
 	}
-	s := r.newScope(db)
+	s := r.newScope(object)
 	outcome := apply.Steps(ctx,
 		s.observeObjects,
 		s.observeAuthority,
@@ -145,7 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: s.rest()}, nil
 }
 
-// Indexes of KVDatabases.
+// Indexes of instances.
 const (
 	indexSecretRef = "secretRefs" // all that the spec names
 	indexIssuerRef = "spec.tls.issuerRef"
@@ -154,22 +170,22 @@ const (
 // SetupWithManager registers watches and indexes.
 func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
 	ctx := context.Background()
-	if err := m.GetFieldIndexer().IndexField(ctx, &v1alpha1.KVDatabase{}, indexSecretRef, secretRefOf); err != nil {
+	if err := m.GetFieldIndexer().IndexField(ctx, r.Kind.New(), indexSecretRef, secretRefOf); err != nil {
 		return fmt.Errorf("index %s: %w", indexSecretRef, err)
 	}
-	if err := m.GetFieldIndexer().IndexField(ctx, &v1alpha1.KVDatabase{}, indexIssuerRef, issuerRefOf); err != nil {
+	if err := m.GetFieldIndexer().IndexField(ctx, r.Kind.New(), indexIssuerRef, issuerRefOf); err != nil {
 		return fmt.Errorf("index %s: %w", indexIssuerRef, err)
 	}
 	changed := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	b := ctrl.NewControllerManagedBy(m).
-		Named("kvdatabase").
-		For(&v1alpha1.KVDatabase{}, builder.WithPredicates(changed)).
+		Named(r.Kind.Label).
+		For(r.Kind.New(), builder.WithPredicates(changed)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, o := range []client.Object{
 		&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{},
 		&appsv1.StatefulSet{}, &networkingv1.NetworkPolicy{}, &certmanagerv1.Certificate{},
 	} {
-		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(byLabels))
+		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(r.byLabels))
 	}
 	b = b.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).
@@ -183,18 +199,18 @@ func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
 	return nil
 }
 
-// byLabels finds the database that an object belongs to. Not by its owner:
-// what outlives a database has none.
-func byLabels(_ context.Context, o client.Object) []reconcile.Request {
+// byLabels finds the instance that an object belongs to. Not by its owner: what
+// outlives an instance has none.
+func (r *Reconciler) byLabels(_ context.Context, o client.Object) []reconcile.Request {
 	l := o.GetLabels()
-	if l[v1alpha1.LabelName] != LabelName || l[v1alpha1.LabelInstance] == "" {
+	if l[v1alpha1.LabelName] != r.Kind.Label || l[v1alpha1.LabelInstance] == "" {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: l[v1alpha1.LabelInstance]}}}
 }
 
 func (r *Reconciler) bySecret(ctx context.Context, o client.Object) []reconcile.Request {
-	return append(byLabels(ctx, o), r.byIndex(ctx, indexSecretRef, o.GetName(), client.InNamespace(o.GetNamespace()))...)
+	return append(r.byLabels(ctx, o), r.byIndex(ctx, indexSecretRef, o.GetName(), client.InNamespace(o.GetNamespace()))...)
 }
 
 func (r *Reconciler) byIssuer(kind string) handler.MapFunc {
@@ -203,42 +219,46 @@ func (r *Reconciler) byIssuer(kind string) handler.MapFunc {
 		if o.GetNamespace() != "" {
 			where = append(where, client.InNamespace(o.GetNamespace()))
 		}
-		return append(byLabels(ctx, o), r.byIndex(ctx, indexIssuerRef, kind+"/"+o.GetName(), where...)...)
+		return append(r.byLabels(ctx, o), r.byIndex(ctx, indexIssuerRef, kind+"/"+o.GetName(), where...)...)
 	}
 }
 
 func (r *Reconciler) byIndex(ctx context.Context, index, value string, options ...client.ListOption) []reconcile.Request {
-	list := &v1alpha1.KVDatabaseList{}
+	list := r.Kind.NewList()
 	if err := r.Client.List(ctx, list, append(options, client.MatchingFields{index: value})...); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list databases", "index", index)
+		ctrl.LoggerFrom(ctx).Error(err, "list "+r.Kind.Name, "index", index)
 		return nil
 	}
 	var requests []reconcile.Request
-	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-	}
+	_ = meta.EachListItem(list, func(o runtime.Object) error {
+		if object, ok := o.(client.Object); ok {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)})
+		}
+		return nil
+	})
 	return requests
 }
 
 func secretRefOf(o client.Object) []string {
-	db, ok := o.(*v1alpha1.KVDatabase)
+	object, ok := o.(v1alpha1.Instance)
 	if !ok {
 		return nil
 	}
 	var names []string
-	if ref := db.Spec.Credentials.SecretRef; ref != nil {
+	if ref := object.InstanceSpec().Credentials.SecretRef; ref != nil {
 		names = append(names, ref.Name)
 	}
-	if ref := db.Spec.Encryption.KeySecretRef; ref != nil {
+	if ref := object.InstanceSpec().Encryption.KeySecretRef; ref != nil {
 		names = append(names, ref.Name)
 	}
 	return names
 }
 
 func issuerRefOf(o client.Object) []string {
-	if db, ok := o.(*v1alpha1.KVDatabase); ok && db.Spec.TLS.IssuerRef != nil {
-		ref := db.Spec.TLS.IssuerRef.WithDefaults()
-		return []string{ref.Kind + "/" + ref.Name}
+	object, ok := o.(v1alpha1.Instance)
+	if !ok || object.InstanceSpec().TLS.IssuerRef == nil {
+		return nil
 	}
-	return nil
+	ref := object.InstanceSpec().TLS.IssuerRef.WithDefaults()
+	return []string{ref.Kind + "/" + ref.Name}
 }

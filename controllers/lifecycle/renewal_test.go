@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"crypto/x509"
@@ -25,7 +25,7 @@ type renewing struct {
 
 func newRenewing(t *testing.T, set *appsv1.StatefulSet) renewing {
 	r := renewing{serving(), t}
-	r.db.Annotations = map[string]string{v1alpha1.AnnotationRotateTLS: "now"}
+	r.object.SetAnnotations(map[string]string{v1alpha1.AnnotationRotateTLS: "now"})
 	r.handledTLS, r.set = "before", set
 	scheme := runtime.NewScheme()
 	if err := certmanagerv1.AddToScheme(scheme); err != nil {

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -33,7 +33,7 @@ type encryption struct {
 // observeEncryption reads the ring of keys, live: a cache that is behind must
 // not make us generate one that exists.
 func (s *scope) observeEncryption(ctx context.Context) error {
-	name := desired.EncryptionSecretOf(desired.Inputs{Database: s.db})
+	name := desired.EncryptionSecretOf(desired.Inputs{Instance: s.object})
 	if name == "" {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (s *scope) observeEncryption(ctx context.Context) error {
 }
 
 // suppliesKeys: the keys are the user's own.
-func (s *scope) suppliesKeys() bool { return s.db.Spec.Encryption.KeySecretRef != nil }
+func (s *scope) suppliesKeys() bool { return s.spec().Encryption.KeySecretRef != nil }
 
 // noKeys says what is wrong with there being no secret of that name: nothing,
 // when there is no data under its keys and the operator is to make them.
@@ -125,7 +125,7 @@ func (s *scope) keysInUse() []string {
 	var ids []string
 	for _, m := range s.members {
 		if m.Status == nil {
-			ids = append(ids, s.db.Status.Encryption.KeysInUse...)
+			ids = append(ids, s.before().Encryption.KeysInUse...)
 			continue
 		}
 		for _, id := range m.Status.Encryption.InUse {
@@ -156,10 +156,10 @@ func (s *scope) proven() bool {
 // given a new key, or rid of the old ones. With a problem it is left alone.
 func (s *scope) encryptionInput() *desired.Encryption {
 	e := &s.encryption
-	if !s.db.Spec.Encryption.Encrypts() || s.suppliesKeys() || e.problem != nil {
+	if !s.spec().Encryption.Encrypts() || s.suppliesKeys() || e.problem != nil {
 		return nil
 	}
-	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateEncryptionKey)
+	asked := credentials.Request(s.object, v1alpha1.AnnotationRotateEncryptionKey)
 	if e.secret == nil {
 		return &desired.Encryption{Data: addKey(map[string][]byte{}), Annotations: credentials.Trigger(asked)}
 	}
@@ -194,7 +194,7 @@ func addKey(data map[string][]byte) map[string][]byte {
 // keysMountable: what the pods mount for encryption is there, or is being made.
 func (s *scope) keysMountable() bool {
 	e := &s.encryption
-	return !s.db.Spec.Encryption.Encrypts() || e.problem == nil && (e.secret != nil || s.inputs.Encryption != nil)
+	return !s.spec().Encryption.Encrypts() || e.problem == nil && (e.secret != nil || s.inputs.Encryption != nil)
 }
 
 // markClaims notes on the volumes' claims which secret they cannot be read
@@ -248,7 +248,7 @@ func (s *scope) encryptionProblem() *instance.Problem {
 // was last known.
 func (s *scope) encryptionStatus(before v1alpha1.EncryptionStatus) v1alpha1.EncryptionStatus {
 	after := v1alpha1.EncryptionStatus{
-		Phase: v1alpha1.EncryptionOff, Secret: desired.EncryptionSecretOf(desired.Inputs{Database: s.db}), KeysInUse: s.keysInUse(),
+		Phase: v1alpha1.EncryptionOff, Secret: desired.EncryptionSecretOf(desired.Inputs{Instance: s.object}), KeysInUse: s.keysInUse(),
 	}
 	if after.Secret == "" {
 		return after
@@ -307,6 +307,6 @@ func (s *scope) handledKey() string {
 
 // encrypting: members are at something that shows in their report alone.
 func (s *scope) encrypting() bool {
-	phase := s.encryptionStatus(s.db.Status.Encryption).Phase
+	phase := s.encryptionStatus(s.before().Encryption).Phase
 	return phase == v1alpha1.EncryptionEncrypting || phase == v1alpha1.EncryptionRotating
 }

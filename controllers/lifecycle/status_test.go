@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"crypto/tls"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/apply"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
 	"github.com/coffer-dev/coffer/engine/adminapi"
@@ -27,7 +28,7 @@ import (
 func serving(modify ...func(*scope)) *scope {
 	db := &v1alpha1.KVDatabase{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db", UID: "u", Generation: 3}}
 	db.Spec.Storage.Size = resource.MustParse("1Gi")
-	s := (&Reconciler{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}).newScope(db)
+	s := (&Reconciler{Kind: Kind{Kind: desired.KindOf(db)}, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}).newScope(db)
 	for _, name := range s.certificateNames() {
 		c := &certmanagerv1.Certificate{}
 		c.Spec.SecretName = name
@@ -49,6 +50,8 @@ func serving(modify ...func(*scope)) *scope {
 	}
 	return s
 }
+
+func copied(o v1alpha1.Instance) v1alpha1.Instance { return o.DeepCopyObject().(v1alpha1.Instance) }
 
 // TestConditions says for each state which conditions are True; those that are
 // not named are False. All of them are there in any state.
@@ -90,8 +93,8 @@ func TestConditions(t *testing.T) {
 		}, nil, "Reconciling Degraded TLSReady CredentialsSynced NetworkPolicyApplied StorageResized", "MemberUnreachable",
 			"Status: tls: failed to verify certificate: unknown authority: certificates of a new authority reach it"},
 		"policy off, volume growing": {func(s *scope) {
-			s.db.Spec.NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
-			s.db.Spec.Storage.Size = resource.MustParse("2Gi")
+			s.spec().NetworkPolicy.Mode = v1alpha1.NetworkPolicyDisabled
+			s.spec().Storage.Size = resource.MustParse("2Gi")
 		}, nil, "Ready Available TLSReady CredentialsSynced", "Serving", "Serving"},
 	}
 	for name, test := range tests {
@@ -121,8 +124,8 @@ func TestNumbersEnterTheStatusOnceAMinute(t *testing.T) {
 	look := func(index uint64, after time.Duration) int64 {
 		s.now = now.Add(after)
 		s.members[0].Status.AppliedIndex = index
-		s.db.Status.InstanceStatus = s.status(nil)
-		return s.db.Status.Members[0].AppliedIndex
+		*s.before() = s.status(nil)
+		return s.before().Members[0].AppliedIndex
 	}
 	for i, step := range []struct {
 		index uint64
@@ -137,10 +140,10 @@ func TestNumbersEnterTheStatusOnceAMinute(t *testing.T) {
 
 func TestStatusOfTheSamePassIsTheSame(t *testing.T) {
 	s := serving()
-	s.db.Status.InstanceStatus = s.status(nil)
-	after := s.db.DeepCopy()
-	after.Status.InstanceStatus = s.status(nil)
-	if err := apply.Status(t.Context(), nil, s.db, after); err != nil { // a nil client: nothing may be written
+	*s.before() = s.status(nil)
+	after := copied(s.object)
+	*after.InstanceStatus() = s.status(nil)
+	if err := apply.Status(t.Context(), nil, s.object, after); err != nil { // a nil client: nothing may be written
 		t.Error(err)
 	}
 }

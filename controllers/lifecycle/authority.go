@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -54,7 +54,7 @@ func (s *scope) observeAuthority(ctx context.Context) error {
 		return err
 	}
 	a := &s.authority
-	asked := credentials.Request(s.db, v1alpha1.AnnotationRotateCA)
+	asked := credentials.Request(s.object, v1alpha1.AnnotationRotateCA)
 	ca := s.issued[s.names.CA()]
 	if a.nextCertificate != nil || a.next != nil || a.previous != nil ||
 		ca != nil && asked != "" && asked != ca.Annotations[v1alpha1.AnnotationRotationTrigger] {
@@ -103,7 +103,7 @@ type leaf struct{ certificate, secret string }
 // ownLeaves are those that the instance's own CA signs.
 func (s *scope) ownLeaves() []leaf {
 	list := []leaf{{s.names.AdminCertificate(), s.names.AdminTLS()}, {s.names.OperatorCertificate(), s.names.OperatorTLS()}}
-	if s.db.Spec.TLS.IssuerRef == nil {
+	if s.spec().TLS.IssuerRef == nil {
 		list = append(list, leaf{s.names.ServerCertificate(), s.names.ServerTLS()})
 	}
 	return list
@@ -136,9 +136,9 @@ func (s *scope) decideAuthority(ctx context.Context) error {
 	for _, l := range s.ownLeaves() {
 		a.seen.Leaves = append(a.seen.Leaves, s.leafState(l))
 	}
-	policy, _ := rotation.PolicyOf(s.db.Spec.Rotation, string(s.db.UID)) // what is wrong with it concerns passwords
-	requests := credentials.Requests(s.db)
-	requests.Rotate = credentials.Request(s.db, v1alpha1.AnnotationRotateCA)
+	policy, _ := rotation.PolicyOf(s.spec().Rotation, string(s.object.GetUID())) // what is wrong with it concerns passwords
+	requests := credentials.Requests(s.object)
+	requests.Rotate = credentials.Request(s.object, v1alpha1.AnnotationRotateCA)
 	a.decision = rotation.DecideCA(s.now, policy, a.seen, requests)
 	return nil
 }
@@ -212,7 +212,7 @@ func (s *scope) carriers() []*corev1.Secret {
 	if s.metrics != nil {
 		out = append(out, s.metrics)
 	}
-	if s.connection != nil && s.db.Spec.TLS.IssuerRef == nil {
+	if s.connection != nil && s.spec().TLS.IssuerRef == nil {
 		out = append(out, s.connection)
 	}
 	return out
@@ -222,7 +222,7 @@ func (s *scope) carriers() []*corev1.Secret {
 // secret says; of interest while the CA changes. What the cache has of them may
 // be old, and is then waited for.
 func (s *scope) tokenCarriers(ctx context.Context) ([]rotation.Carrier, error) {
-	if s.authority.nextCertificate == nil || s.db.Spec.TLS.IssuerRef != nil {
+	if s.authority.nextCertificate == nil || s.spec().TLS.IssuerRef != nil {
 		return nil, nil
 	}
 	var out []rotation.Carrier
@@ -426,8 +426,8 @@ func (s *scope) setCARotation(set instance.Setter) {
 	case d.Phase != "" && d.Phase != rotation.Idle:
 		set(kind, true, string(credentials.Phase(d.Phase)), d.Message)
 	case ca != nil && s.now.Add(caWarning).After(ca.NotAfter):
-		set(kind, false, v1alpha1.ReasonCAExpiring, fmt.Sprintf("the CA ends at %s: `kubectl annotate kvdb %s %s=$(date +%%s) --overwrite`",
-			ca.NotAfter.UTC().Format(time.RFC3339), s.db.Name, v1alpha1.AnnotationRotateCA))
+		set(kind, false, v1alpha1.ReasonCAExpiring, fmt.Sprintf("the CA ends at %s: `kubectl annotate %s %s %s=$(date +%%s) --overwrite`",
+			ca.NotAfter.UTC().Format(time.RFC3339), s.r.Kind.Short, s.object.GetName(), v1alpha1.AnnotationRotateCA))
 	default:
 		set(kind, false, v1alpha1.ReasonIdle, "one certificate authority, everywhere the same")
 	}

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"fmt"

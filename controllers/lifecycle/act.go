@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"context"
@@ -91,7 +91,7 @@ func (s *scope) grow(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	if s.grown, err = instance.Grow(ctx, s.r.Client, s.claims, s.db.Spec.Storage.Size); err != nil {
+	if s.grown, err = instance.Grow(ctx, s.r.Client, s.claims, s.spec().Storage.Size); err != nil {
 		return fmt.Errorf("grow: %w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package kvdatabase
+package lifecycle
 
 import (
 	"strings"
@@ -49,7 +49,7 @@ func TestClusterIssuersAreNotReadForOthers(t *testing.T) {
 	issuer.Status.Conditions = []certmanagerv1.IssuerCondition{{Type: certmanagerv1.IssuerConditionReady, Status: cmmetav1.ConditionFalse,
 		Message: "vault at vault.internal says no"}}
 	s := serving(func(s *scope) {
-		s.db.Spec.TLS.IssuerRef = &v1alpha1.IssuerRef{Name: "corp", Kind: "ClusterIssuer"}
+		s.spec().TLS.IssuerRef = &v1alpha1.IssuerRef{Name: "corp", Kind: "ClusterIssuer"}
 		s.r.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(issuer).Build()
 	})
 	p, err := s.issuerProblem(t.Context())
@@ -67,7 +67,7 @@ func TestNothingIsRememberedOfWhatIsGone(t *testing.T) {
 	s := serving()
 	s.r.Client, s.r.Now = fake.NewClientBuilder().WithScheme(scheme).Build(), time.Now
 	s.status(nil)
-	key := types.NamespacedName{Namespace: s.db.Namespace, Name: s.db.Name}
+	key := types.NamespacedName{Namespace: s.object.GetNamespace(), Name: s.object.GetName()}
 	if !s.r.numbers.Known(key) {
 		t.Fatal("the numbers' time is not under the database's name")
 	}
