@@ -11,89 +11,6 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 )
 
-func newAdmission(total, unauthenticated, perHost int) *admission {
-	return &admission{total: total, unauthenticated: unauthenticated, perHost: perHost, sources: map[string]*source{}}
-}
-
-// TestAdmission: the caps, and that what is counted in is counted out.
-func TestAdmission(t *testing.T) {
-	a := newAdmission(3, 2, 1)
-	var sessions []*session
-	for _, step := range []struct{ host, reached string }{
-		{"a", ""}, {"a", "limits.maxUnauthenticatedPerHost"}, {"b", ""}, {"b", "limits.maxUnauthenticated"},
-	} {
-		c := &session{host: step.host}
-		evicted, reached, ok := a.enter(c)
-		if evicted != nil || reached != step.reached || ok != (reached == "") {
-			t.Errorf("%+v: evicted %v, reached %q, %v", step, evicted, reached, ok)
-		}
-		if ok {
-			sessions = append(sessions, c)
-		}
-	}
-	a.authenticated(sessions[0], true)
-	a.authenticated(sessions[1], true)
-	last := &session{host: "a"}
-	if _, _, ok := a.enter(last); !ok {
-		t.Error("who has authenticated is still counted")
-	}
-	a.authenticated(last, true)
-	if _, reached, ok := a.enter(&session{host: "d"}); ok || reached != "limits.maxClients" {
-		t.Errorf("beyond the total: %q, %v", reached, ok)
-	}
-	a.authenticated(last, false)
-	for _, c := range append(sessions, last) {
-		a.leave(c)
-	}
-	if a.now != 0 || a.pending != 0 || len(a.sources) != 0 || a.oldestOfTheGreediest() != nil {
-		t.Errorf("left over: %+v", a)
-	}
-}
-
-// TestTheGreediestMakesWay: the source with the most strangers loses its oldest
-// one; of those with as many the one that has had them longest. Who would be
-// the greediest is refused.
-func TestTheGreediestMakesWay(t *testing.T) {
-	a := newAdmission(100, 5, 4)
-	var all []*session
-	enter := func(host string) (evicted *session, ok bool) {
-		c := &session{host: host}
-		if evicted, _, ok = a.enter(c); ok {
-			all = append(all, c)
-		}
-		return evicted, ok
-	}
-	for _, host := range []string{"a", "b", "b", "b", "a"} { // 0 1 2 3 4
-		if evicted, ok := enter(host); !ok || evicted != nil {
-			t.Fatalf("%s: %v %v", host, evicted, ok)
-		}
-	}
-	for _, step := range []struct {
-		host    string
-		evicted int // -1: refused
-	}{
-		{"b", -1}, // has the most itself
-		{"c", 1},
-		{"a", -1}, // has two, as b has now
-		{"d", 0},  // a has had two for longer than b
-		{"c", 2},
-		{"c", -1},
-		{"e", 5}, // the first of c's two
-		{"f", 4}, // all have one: a has for the longest time
-		{"g", 6},
-	} {
-		evicted, ok := enter(step.host)
-		switch {
-		case !ok && step.evicted >= 0:
-			t.Errorf("%s was refused", step.host)
-		case ok && (step.evicted < 0 || evicted != all[step.evicted]):
-			t.Errorf("%s: %+v was evicted, want %d", step.host, evicted, step.evicted)
-		case ok && (!evicted.evicted.Load() || a.pending != a.unauthenticated):
-			t.Errorf("%s: %d pending", step.host, a.pending)
-		}
-	}
-}
-
 // TestStrangersDoNotKeepOthersOut: with all places taken one from elsewhere gets
 // in, whether the stranger who makes way has begun its handshake or not. Those
 // of modest sources stay.
@@ -150,26 +67,6 @@ func TestStrangersGiveWayWithinTheTotalToo(t *testing.T) {
 	wantClosed(t, bufio.NewReader(f.connect(t, "127.0.0.4")))
 	if st := f.Stats(); st.Evicted != 1 || st.Rejected != 1 || st.Connections != 2 {
 		t.Errorf("%+v", st)
-	}
-}
-
-// TestWhoLogsInInTimeKeepsItsPlace: also when its place was given away just
-// before.
-func TestWhoLogsInInTimeKeepsItsPlace(t *testing.T) {
-	a := newAdmission(10, 1, 1)
-	first, second := &session{host: "a"}, &session{host: "b"}
-	a.enter(first)
-	if evicted, _, _ := a.enter(second); evicted != first {
-		t.Fatalf("%+v was evicted", evicted)
-	}
-	a.authenticated(first, true)
-	if first.evicted.Load() || a.now != 2 || a.pending != 1 {
-		t.Errorf("evicted: %v; %+v", first.evicted.Load(), a)
-	}
-	a.leave(first)
-	a.leave(second)
-	if a.now != 0 || a.pending != 0 {
-		t.Errorf("left over: %+v", a)
 	}
 }
 

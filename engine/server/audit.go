@@ -32,7 +32,7 @@ func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
 	switch {
 	case denied != nil:
 		c.srv.counters.denied.Add(1)
-		c.usage.denied.Add(1)
+		c.usage.Denied.Add(1)
 		class = audit.Refusal
 	case c.multi != nil && cmd.Queued():
 		return nil
@@ -99,7 +99,7 @@ func (c *session) recordLogin(user string, reason string, often bool) {
 		e.Identity, e.Generation, e.Denied, e.Reason = audit.Claim(user), 0, true, reason
 	}
 	if often {
-		e.Identity, e.Source = "", c.host
+		e.Identity, e.Source = "", c.Host
 		c.srv.opts.Audit.Count(e)
 		return
 	}

@@ -79,10 +79,10 @@ func (s *Server) shed(limit int64) {
 
 // drop closes a connection that costs too much, and says so.
 func (c *session) drop(reason string) {
-	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.host, "user", c.User(), "bytes", c.size, "reason", reason)
+	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.Host, "user", c.User(), "bytes", c.size, "reason", reason)
 	if c.srv.opts.Audit.Wants(audit.Refusal) {
 		e := c.entry(audit.Connect)
-		e.Source, e.Denied, e.Reason = c.host, true, reason
+		e.Source, e.Denied, e.Reason = c.Host, true, reason
 		c.srv.opts.Audit.Count(e)
 	}
 	c.end()

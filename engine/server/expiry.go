@@ -36,7 +36,7 @@ func (s *Server) watchExpiry(done <-chan struct{}) {
 // so that they close: between two commands, idle ones at once.
 func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	s.wakeRefused(snapshot)
-	s.usages.forget(snapshot.Users)
+	s.usages.Forget(snapshot.Users)
 	s.mu.Lock()
 	if s.loop != nil {
 		s.loop.post(s.loop.recheck)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/command"
 )
 
@@ -200,8 +201,8 @@ func (s *Server) infoLimits(Facts) []field {
 		{"max_client_buffer_bytes", l.MaxClientBufferBytes},
 		{"request_seconds", l.RequestSeconds},
 		{"reply_seconds", int64(writeTimeout.Seconds())},
-		{"failed_logins_per_source", freeFailures},
-		{"failed_logins_seconds", int64(failureWindow.Seconds())},
+		{"failed_logins_per_source", admission.FreeFailures},
+		{"failed_logins_seconds", int64(admission.FailureWindow.Seconds())},
 		{"early_bulk_bytes", earlyBulk},
 		{"early_array_length", earlyArray},
 		{"early_request_bytes", earlyRequest},

@@ -348,7 +348,7 @@ func (c *session) write(r reply.Reply) bool {
 // protocolError answers as redis does; the connection is then closed.
 func (c *session) protocolError(err error) {
 	c.srv.counters.protocolErrors.Add(1)
-	c.srv.opts.Log.Debug("protocol error", "conn", c.id, "host", c.host, "error", err)
+	c.srv.opts.Log.Debug("protocol error", "conn", c.id, "host", c.Host, "error", err)
 	c.write(reply.Error("ERR " + err.Error()))
 	c.closing = true
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
@@ -45,9 +46,9 @@ type Options struct {
 type Server struct {
 	opts      Options
 	tls       *tls.Config
-	admission admission
-	throttle  throttle
-	usages    usages
+	admission *admission.Gate
+	throttle  *admission.Throttle
+	usages    *admission.Usages
 	started   time.Time
 	nextID    atomic.Int64
 	counters  counters
@@ -79,15 +80,12 @@ type counters struct {
 // New makes a Server; Serve starts it.
 func New(opts Options) *Server {
 	s := &Server{
-		opts:     opts,
-		started:  time.Now(),
-		sessions: map[*session]struct{}{},
-		admission: admission{
-			total: opts.Limits.MaxClients, unauthenticated: opts.Limits.MaxUnauthenticated,
-			perHost: opts.Limits.MaxUnauthenticatedPerHost, sources: map[string]*source{},
-		},
-		throttle:     throttle{hosts: map[string]failures{}},
-		usages:       usages{users: map[string]*usage{}},
+		opts:         opts,
+		started:      time.Now(),
+		sessions:     map[*session]struct{}{},
+		admission:    admission.NewGate(opts.Limits.MaxClients, opts.Limits.MaxUnauthenticated, opts.Limits.MaxUnauthenticatedPerHost),
+		throttle:     admission.NewThrottle(),
+		usages:       admission.NewUsages(),
 		usersChanged: make(chan struct{}, 1),
 		replyTimeout: writeTimeout,
 	}
@@ -161,24 +159,24 @@ func isTemporary(err error) bool {
 }
 
 func (s *Server) admit(conn net.Conn) {
-	c := newSession(s, conn, sourceOf(conn.RemoteAddr()))
-	evicted, reached, ok := s.admission.enter(c)
+	c := newSession(s, conn, admission.SourceOf(conn.RemoteAddr()))
+	evicted, reached, ok := s.admission.Enter(&c.Guest)
 	if !ok {
 		s.counters.rejected.Add(1)
-		s.recordRejected(c.host, reached)
+		s.recordRejected(c.Host, reached)
 		conn.Close()
 		return
 	}
 	if evicted != nil {
 		s.counters.evicted.Add(1)
-		s.recordRejected(evicted.host, reached)
-		evicted.evict()
+		s.recordRejected(evicted.Host, reached)
+		evicted.Evict()
 	}
 	s.counters.accepted.Add(1)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
-		s.admission.leave(c)
+		s.admission.Leave(&c.Guest)
 		conn.Close()
 		return
 	}
@@ -195,8 +193,8 @@ func (s *Server) left(c *session) {
 	s.mu.Lock()
 	delete(s.sessions, c)
 	s.mu.Unlock()
-	s.admission.leave(c)
-	s.usages.move(c.credential.User, "", 0)
+	s.admission.Leave(&c.Guest)
+	s.usages.Move(c.credential.User, "", 0)
 	s.wg.Done()
 }
 
@@ -248,18 +246,11 @@ type SessionKey struct {
 	Generation int64
 }
 
-// UserStats is what a user was refused since it first logged in.
-type UserStats struct {
-	Denied    int64 // commands, for want of permission
-	Held      int64 // requests that waited for quota.requestsPerSecond
-	Throttled int64 // requests that it refused
-}
-
 // Stats is what the server counted since it started, and what there is now.
 type Stats struct {
 	Connections, Unauthenticated                        int64
 	Sessions                                            map[SessionKey]int64
-	Users                                               map[string]UserStats // of users that have sessions, or had
+	Users                                               map[string]admission.Refused // of users that have sessions, or had
 	Accepted, Rejected, HandshakeFailures, AuthFailures int64
 	ProtocolErrors, Denied, Commands, OutputExceeded    int64
 	BytesIn, BytesOut                                   int64
@@ -291,6 +282,6 @@ func (s *Server) Stats() Stats {
 		}
 		st.Sessions[SessionKey{credential.User, credential.Generation()}]++
 	}
-	st.Users = s.usages.stats()
+	st.Users = s.usages.Stats()
 	return st
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
@@ -276,13 +277,13 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	f := start(t)
 	c, r := f.dial(t)
 	const wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
-	for range freeFailures {
+	for range admission.FreeFailures {
 		exchange(t, c, r, "AUTH wrong\r\n", wrong)
 	}
 	begin := time.Now()
 	exchange(t, c, r, "AUTH wrong\r\n", wrong)
-	if took := time.Since(begin); took < failureDelay {
-		t.Errorf("the guess after %d wrong ones was answered after %v", freeFailures, took)
+	if took := time.Since(begin); took < admission.FailureDelay {
+		t.Errorf("the guess after %d wrong ones was answered after %v", admission.FreeFailures, took)
 	}
 }
 
@@ -353,28 +354,6 @@ func TestInfoSections(t *testing.T) {
 	}
 	if f.info([]string{"everything"}) == "" || f.info([]string{"nosuch"}) != "" {
 		t.Error("section names")
-	}
-}
-
-func TestThrottle(t *testing.T) {
-	th := throttle{hosts: map[string]failures{}}
-	now := time.Unix(1000, 0)
-	for i := range freeFailures {
-		if d := th.failed("a", now); d != 0 {
-			t.Fatalf("failure %d was held back", i)
-		}
-	}
-	if th.failed("a", now) != failureDelay || th.failed("b", now) != 0 {
-		t.Error("the eleventh failure of one source is held back, another source is not")
-	}
-	if th.failed("a", now.Add(failureWindow+1)) != 0 {
-		t.Error("a new window starts anew")
-	}
-	for i := range 2 * maxTrackedHost {
-		th.failed(fmt.Sprint(i), now)
-	}
-	if len(th.hosts) > maxTrackedHost {
-		t.Errorf("%d sources are kept", len(th.hosts))
 	}
 }
 

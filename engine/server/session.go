@@ -1,17 +1,16 @@
 package server
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -32,7 +31,7 @@ type session struct {
 	loop *loop
 	wire *wire
 	conn *tls.Conn // over wire
-	host string
+	admission.Guest
 	id   int64
 	born time.Time
 
@@ -73,12 +72,10 @@ type session struct {
 
 	// unauthenticated is how admission counts the connection.
 	unauthenticated bool
-	place           *list.Element // admission's: among the strangers of its source
-	evicted         atomic.Bool   // its place is another's
-	abandon         func()        // ends the handshake
-	authentication  *alarm        // while it is unauthenticated
-	slow            *alarm        // while it is blocked
-	holding         *alarm        // while it is held
+	abandon         func() // ends the handshake
+	authentication  *alarm // while it is unauthenticated
+	slow            *alarm // while it is blocked
+	holding         *alarm // while it is held
 	heldUntil       time.Time
 
 	name            string
@@ -88,8 +85,8 @@ type session struct {
 
 	snapshot *credential.Snapshot // what identity was resolved in
 	identity *acl.Identity
-	usage    *usage // its user's
-	audited  bool   // the audit log was full when it was recorded
+	usage    *admission.Usage // its user's
+	audited  bool             // the audit log was full when it was recorded
 
 	mu         sync.Mutex
 	credential acl.Credential // of the last successful AUTH
@@ -100,19 +97,21 @@ var _ command.Session = (*session)(nil)
 func newSession(s *Server, conn net.Conn, host string) *session {
 	now := time.Now()
 	w := &wire{Conn: conn, loop: s.loop}
-	return &session{
-		srv: s, loop: s.loop, wire: w, conn: tls.Server(w, s.tls), host: host, id: s.nextID.Add(1), born: now, lastAt: now,
+	c := &session{
+		srv: s, loop: s.loop, wire: w, conn: tls.Server(w, s.tls), id: s.nextID.Add(1), born: now, lastAt: now,
 		reader: resp.NewReader(earlyLimits()), proto: 2, unauthenticated: true,
 	}
+	c.Host, c.Evict = host, c.evict
+	return c
 }
 
 // handshake runs beside the loop, which it then hands the session to.
 func (c *session) handshake(ctx context.Context) {
 	defer c.abandon()
 	if err := c.conn.HandshakeContext(ctx); err != nil {
-		if !c.evicted.Load() {
+		if !c.Evicted() {
 			c.srv.counters.handshakeFailures.Add(1)
-			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.host, "error", err)
+			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.Host, "error", err)
 		}
 		c.depart()
 		return
@@ -128,7 +127,7 @@ func (c *session) depart() {
 
 // join makes the session the loop's.
 func (c *session) join() {
-	if c.evicted.Load() { // behind the handshake, which its end did not reach
+	if c.Evicted() { // behind the handshake, which its end did not reach
 		c.depart()
 		return
 	}
@@ -146,7 +145,7 @@ func (c *session) join() {
 func (c *session) evict() {
 	c.abandon()
 	c.loop.post(func() {
-		if c.evicted.Load() {
+		if c.Evicted() {
 			c.end()
 		}
 	})
@@ -271,7 +270,7 @@ func (c *session) Authenticate(user, password string) error {
 	id, proved, refusal := snapshot.Users.Verify(user, password, time.Now())
 	if refusal != "" {
 		c.srv.counters.authFailures.Add(1)
-		delay := c.srv.throttle.failed(c.host, time.Now())
+		delay := c.srv.throttle.Failed(c.Host, time.Now())
 		if delay > 0 {
 			c.hold(delay)
 		}
@@ -279,7 +278,7 @@ func (c *session) Authenticate(user, password string) error {
 		return command.ErrAuth
 	}
 	limit := id.Quota().Connections
-	usage := c.srv.usages.move(c.credential.User, user, limit)
+	usage := c.srv.usages.Move(c.credential.User, user, limit)
 	if usage == nil {
 		c.recordLogin(user, "quota.connections", false)
 		return overQuota(id, "ERR max number of clients reached for this user", "connections", limit)
@@ -289,7 +288,7 @@ func (c *session) Authenticate(user, password string) error {
 	c.recordLogin(user, "", false)
 	if c.unauthenticated {
 		c.unauthenticated = false
-		c.srv.admission.authenticated(c, true)
+		c.srv.admission.Authenticated(&c.Guest, true)
 		c.reader.SetLimits(c.srv.limits())
 		c.authentication.stop()
 	}
@@ -302,12 +301,12 @@ func (c *session) Reset() {
 	c.multi = nil
 	c.Unwatch()
 	c.proto, c.name = 2, ""
-	c.srv.usages.move(c.credential.User, "", 0)
+	c.srv.usages.Move(c.credential.User, "", 0)
 	c.snapshot, c.identity, c.usage = nil, nil, nil
 	c.bind(acl.Credential{})
 	if !c.unauthenticated {
 		c.unauthenticated = true
-		c.srv.admission.authenticated(c, false)
+		c.srv.admission.Authenticated(&c.Guest, false)
 		c.reader.SetLimits(earlyLimits())
 		c.expectAuthentication()
 	}

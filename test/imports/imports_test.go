@@ -56,7 +56,7 @@ var rules = []rule{
 	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
-	{of: `^engine/(acl|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
+	{of: `^engine/(acl|admission|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
 	{of: `^engine/command$`, never: local, but: engine + `(acl|glob|machine|reply|script|store)$`, why: "a command says what it needs; permission and durability are decided elsewhere"},
 	{of: `^engine/script$`, never: local, but: engine + `reply$`, why: "a script reaches the database through its host"},
 	{of: `^engine/(machine|store|command|script)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},

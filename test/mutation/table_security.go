@@ -9,6 +9,7 @@ const (
 	authorities   = "engine/credential/authorities.go"
 	serverBuffers = "engine/server/buffers.go"
 	serverQuota   = "engine/server/quota.go"
+	usage         = "engine/admission/usage.go"
 	serverAudit   = "engine/server/audit.go"
 	transactions  = "engine/server/transaction.go"
 	parked        = "engine/server/parked.go"
@@ -58,22 +59,22 @@ var permissions = []safeguard{
 		old: "for i := range rounds {\n\t\tcandidate, real := &absent, 0", new: "for i := range len(known) {\n\t\tcandidate, real := &absent, 0"},
 	{name: "the comparison in constant time", file: aclUsers, test: "TestEveryVerifierIsCompared",
 		old: "same := equal(sum[:], candidate.sum[:]) & real", new: "same := real\n\t\tif sum != candidate.sum {\n\t\t\tsame = 0\n\t\t}"},
-	{name: "the quota of connections", file: serverQuota, test: "TestConnectionQuota",
+	{name: "the quota of connections", file: usage, in: "engine/server", test: "TestConnectionQuota",
 		old: "if limit > 0 && next.sessions >= limit {", new: "if false {"},
-	{name: "that a session that leaves makes room", file: serverQuota, test: "TestConnectionQuota",
+	{name: "that a session that leaves makes room", file: usage, in: "engine/server", test: "TestConnectionQuota",
 		old: "u.users[from].sessions--", new: ""},
 	{name: "the quota of requests", file: serverQuota, test: "TestRequestQuota",
 		old: "c.hold(max(wait, minHold))", new: ""},
-	{name: "how long a request waits for its quota", file: serverQuota, test: "TestRequestsThatWouldWaitTooLongAreRefused",
+	{name: "how long a request waits for its quota", file: usage, in: "engine/server", test: "TestRequestsThatWouldWaitTooLongAreRefused",
 		old: "if wait > quotaHold {", new: "if false {"},
-	{name: "IPv6 sources by their network", file: "engine/server/admission.go", test: "TestSourceOf",
+	{name: "IPv6 sources by their network", file: "engine/admission/gate.go", test: "TestSourceOf",
 		old: "if ip.Is6() {", new: "if false {"},
-	{name: "that strangers make way for a newcomer", file: "engine/server/admission.go", test: "TestStrangersDoNotKeepOthersOut",
-		old: "evicted = a.oldestOfTheGreediest(); evicted == nil ||", new: "evicted = a.oldestOfTheGreediest(); true ||"},
-	{name: "that the greediest source makes way", file: "engine/server/admission.go", test: "TestTheGreediestMakesWay",
-		old: "for n := len(a.ranks) - 1; n > 0; n-- {", new: "for n := range a.ranks {\n\t\tif n == 0 {\n\t\t\tcontinue\n\t\t}"},
-	{name: "that nobody makes way for the greediest", file: "engine/server/admission.go", test: "TestStrangersDoNotKeepOthersOut",
-		old: "a.sources[evicted.host].strangers.Len() <= has", new: "false"},
+	{name: "that strangers make way for a newcomer", file: "engine/admission/gate.go", in: "engine/server", test: "TestStrangersDoNotKeepOthersOut",
+		old: "evicted = g.oldestOfTheGreediest(); evicted == nil ||", new: "evicted = g.oldestOfTheGreediest(); true ||"},
+	{name: "that the greediest source makes way", file: "engine/admission/gate.go", test: "TestTheGreediestMakesWay",
+		old: "for n := len(g.ranks) - 1; n > 0; n-- {", new: "for n := range g.ranks {\n\t\tif n == 0 {\n\t\t\tcontinue\n\t\t}"},
+	{name: "that nobody makes way for the greediest", file: "engine/admission/gate.go", in: "engine/server", test: "TestStrangersDoNotKeepOthersOut",
+		old: "g.sources[evicted.Host].strangers.Len() <= has", new: "false"},
 	{name: "that a place is lost in the middle of a handshake too", file: "engine/server/session.go", test: "TestStrangersDoNotKeepOthersOut",
 		old: "c.abandon()\n\tc.loop.post(func() {", new: "c.loop.post(func() {"},
 	{name: "the record of what is refused", file: serverAudit, test: "TestAuditLevels",
