@@ -53,7 +53,7 @@ var rules = []rule{
 	{of: `^controllers/(credentials|instance|lifecycle|desired|rotation|apply)$`, never: local + `controllers/(kvdatabase|accesstoken)`, why: "kinds stand above what they share"},
 	{of: `^controllers/kvdatabase$`, never: local + `controllers/accesstoken`, why: "kinds never import each other"},
 	{of: `^controllers/accesstoken$`, never: local + `controllers/kvdatabase`, why: "kinds never import each other"},
-	{of: `^engine/(config|adminapi|glob|reply|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
+	{of: `^engine/(config|adminapi|glob|reply|schema|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
 	{of: `^engine/(acl|admission|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
