@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/coffer-dev/coffer/engine/queue"
 )
 
 var update = flag.Bool("update", false, "write golden files of the present versions that are missing")
@@ -13,7 +15,7 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads batches and snapshots as every version of format and
 // semantics wrote them.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5"} {
+	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5", "format3-semantics6"} {
 		t.Run(dir, func(t *testing.T) {
 			dir := filepath.Join("testdata", dir)
 			if _, err := os.Stat(dir); err != nil && *update {
@@ -51,6 +53,9 @@ func TestGolden(t *testing.T) {
 			if found := m.scripts.Find(ScriptSHA([]byte("return 2"))) != nil; found != (dir >= filepath.Join("testdata", "format2")) || found && len(m.scripts.kept) != 1 {
 				t.Errorf("scripts: %v", found)
 			}
+			if n := m.queues.Len(); (n == 1) != (dir >= filepath.Join("testdata", "format3")) {
+				t.Errorf("%d jobs", n)
+			}
 			if err := m.Replay(6, read("batch")); err != nil {
 				t.Fatal(err)
 			}
@@ -71,6 +76,7 @@ func writeGolden(t *testing.T, dir string) {
 	m.Apply(5, []Item{putItem("a", 0), putItem("b", 9000)}, 1000, 42)
 	m.scripts.Add(ScriptSHA([]byte("return 1")), "return 1", true)
 	m.scripts.Add(ScriptSHA([]byte("return 2")), "return 2", false)
+	(&queue.Push{Jobs: []queue.NewJob{{Queue: "q", Data: []byte("1")}}}).Apply(m.queues, 1000, 42)
 	s, err := m.BeginSnapshot()
 	if err != nil {
 		t.Fatal(err)

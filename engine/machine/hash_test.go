@@ -5,12 +5,14 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/coffer-dev/coffer/engine/queue"
 )
 
 // TestHashCoversTheMachine: the hash covers all of the machine's fields but
 // those that are no state, and each counts on its own.
 func TestHashCoversTheMachine(t *testing.T) {
-	fields := map[string]bool{"MaxReply": false, "store": true, "scripts": true, "grown": false, "parse": false, "logged": false, "index": true, "lastNow": true, "reads": false}
+	fields := map[string]bool{"MaxReply": false, "store": true, "queues": true, "scripts": true, "grown": false, "parse": false, "logged": false, "index": true, "lastNow": true, "reads": false}
 	var names []string
 	for of, i := reflect.TypeFor[Machine](), 0; i < of.NumField(); i++ {
 		names = append(names, of.Field(i).Name)
@@ -21,6 +23,9 @@ func TestHashCoversTheMachine(t *testing.T) {
 	}
 	hash := func(index uint64, now int64, key string) uint64 {
 		m := New(parsePut)
+		if key == "job" {
+			(&queue.Push{Jobs: []queue.NewJob{{Queue: "q"}}}).Apply(m.queues, 1, 1)
+		}
 		if key != "" {
 			m.Apply(1, []Item{putItem(key, 0)}, 1, 1)
 		}
@@ -28,7 +33,7 @@ func TestHashCoversTheMachine(t *testing.T) {
 		return m.Hash()
 	}
 	seen := map[uint64]bool{}
-	for _, h := range []uint64{hash(0, 0, ""), hash(1, 0, ""), hash(0, 1, ""), hash(1, 1, ""), hash(2, 2, ""), hash(1, 2, ""), hash(2, 1, ""), hash(1, 1, "a"), hash(1, 1, "b")} {
+	for _, h := range []uint64{hash(0, 0, ""), hash(1, 0, ""), hash(0, 1, ""), hash(1, 1, ""), hash(2, 2, ""), hash(1, 2, ""), hash(2, 1, ""), hash(1, 1, "a"), hash(1, 1, "b"), hash(1, 1, "job")} {
 		if seen[h] {
 			t.Errorf("two states have the hash %x", h)
 		}

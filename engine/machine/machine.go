@@ -17,20 +17,21 @@
 // change that lets the same batch lead to another state, so that members of
 // two versions never compute differently. now is the leader's clock in ms.
 //
-// # Snapshot, format version 2
+// # Snapshot, format version 3
 //
-//	+-----------+-----------+--------------+----------+-------------+---------+--------------+
-//	| "CFMS" 4B | format 2B | semantics 2B | index 8B | last now 8B | scripts | store stream |
-//	+-----------+-----------+--------------+----------+-------------+---------+--------------+
+//	+-----------+-----------+--------------+----------+-------------+---------+--------------+--------------+
+//	| "CFMS" 4B | format 2B | semantics 2B | index 8B | last now 8B | scripts | store stream | queue stream |
+//	+-----------+-----------+--------------+----------+-------------+---------+--------------+--------------+
 //	scripts: number uvarint, then per script: kept 1B, length uvarint, text
 //
-// Fixed integers are little-endian; the store's stream is described in package
-// store. Version 1 has no scripts.
+// Fixed integers are little-endian; the streams are described in packages store
+// and queue. Version 2 has no queue stream, version 1 no scripts either.
 package machine
 
 import (
 	"fmt"
 
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
 )
@@ -44,7 +45,8 @@ import (
 //	   sets, streams, strings and keys
 //	4  transactions
 //	5  scripts
-const Semantics = 5
+//	6  jobs
+const Semantics = 6
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
@@ -63,11 +65,12 @@ type Sizer interface {
 	Needs(tx *Tx) int64
 }
 
-// Tx is what an Op may see: the keyspace and the time and seed that the leader
+// Tx is what an Op may see: the keyspace, the jobs, and the time and seed that the leader
 // stamped on the batch. A read evaluated outside the log gets the leader's
-// clock and must not change the Store.
+// clock and must not change the Store or the Queues.
 type Tx struct {
-	Store *store.Store
+	Store  *store.Store
+	Queues *queue.Queues
 	Now   int64  // milliseconds since the Unix epoch
 	Seed  uint64 // random, another for every command; Random draws from it
 	// MaxReply is the size of the largest reply that anybody gets; 0 for no
@@ -109,6 +112,7 @@ type Machine struct {
 	MaxReply int64
 
 	store   *store.Store
+	queues  *queue.Queues
 	scripts *Scripts
 	parse   Parse
 	index   uint64 // the last log entry applied
@@ -120,7 +124,7 @@ type Machine struct {
 
 // New makes an empty machine.
 func New(parse Parse) *Machine {
-	return &Machine{store: store.New(), scripts: newScripts(), parse: parse}
+	return &Machine{store: store.New(), queues: queue.New(), scripts: newScripts(), parse: parse}
 }
 
 // Index is the log index of the last entry applied.
@@ -132,8 +136,11 @@ func (m *Machine) Keys() int { return m.store.Len() }
 // Expiring is the number of keys with a deadline.
 func (m *Machine) Expiring() int { return m.store.Expiring() }
 
-// Bytes approximates the memory of the keyspace, scripts included.
-func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes }
+// Bytes approximates the memory of the keyspace, scripts included, and of jobs.
+func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes + m.queues.Bytes() }
+
+// Queues are the jobs. Restore puts others in their place.
+func (m *Machine) Queues() *queue.Queues { return m.queues }
 
 // Read evaluates items that write nothing and fills their replies.
 func (m *Machine) Read(items []Item, now int64) {
@@ -228,7 +235,7 @@ func (m *Machine) begin(index uint64, now int64) Tx {
 
 func (m *Machine) tx(now int64) Tx {
 	m.grown = 0
-	return Tx{Store: m.store, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown}
+	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/store"
 )
 
 // SnapshotFormat is the version of the snapshot's header that is written and read.
-const SnapshotFormat = 2
+const SnapshotFormat = 3
 
 const (
 	snapshotMagic  = "CFMS"
@@ -31,6 +32,8 @@ type Snapshot struct {
 	Index  uint64
 	header []byte
 	store  *store.Snapshot
+	stored bool // all of it is handed out
+	queues *queue.Snapshot
 }
 
 // BeginSnapshot starts a snapshot of the present state. One can run at a time:
@@ -40,12 +43,17 @@ func (m *Machine) BeginSnapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	q, err := m.queues.BeginSnapshot()
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
 	h := append(make([]byte, 0, snapshotHeader), snapshotMagic...)
 	h = binary.LittleEndian.AppendUint16(h, SnapshotFormat)
 	h = binary.LittleEndian.AppendUint16(h, Semantics)
 	h = binary.LittleEndian.AppendUint64(h, m.index)
 	h = binary.LittleEndian.AppendUint64(h, uint64(m.lastNow))
-	return &Snapshot{Index: m.index, header: m.scripts.appendTo(h), store: s}, nil
+	return &Snapshot{Index: m.index, header: m.scripts.appendTo(h), store: s, queues: q}, nil
 }
 
 // Next returns the snapshot's next bytes, at most limit, and whether they are
@@ -55,11 +63,18 @@ func (s *Snapshot) Next(limit int) (chunk []byte, done bool) {
 		chunk, s.header = s.header[:n:n], s.header[n:]
 		return chunk, false
 	}
-	return s.store.Next(limit)
+	if !s.stored {
+		chunk, s.stored = s.store.Next(limit)
+		return chunk, false
+	}
+	return s.queues.Next(limit)
 }
 
 // Close abandons the snapshot; after the last chunk it does nothing.
-func (s *Snapshot) Close() { s.store.Close() }
+func (s *Snapshot) Close() {
+	s.store.Close()
+	s.queues.Close()
+}
 
 // Restore replaces the machine's state by a snapshot's. On an error the state
 // stays as it was.
@@ -76,19 +91,21 @@ func (m *Machine) Restore(r io.Reader) error {
 		return fmt.Errorf("%w: format %d and semantics %d, this engine reads up to %d and %d",
 			ErrSnapshotVersion, format, semantics, SnapshotFormat, Semantics)
 	}
-	scripts := newScripts()
+	scripts, queues, buffered := newScripts(), queue.New(), bufio.NewReader(r)
 	if format > 1 {
-		buffered := bufio.NewReader(r)
 		if err := scripts.read(buffered); err != nil {
 			return err
 		}
-		r = buffered
 	}
-	s, err := store.Restore(r)
+	s, err := store.Restore(buffered)
+	if err == nil && format > 2 {
+		queues, err = queue.Restore(buffered)
+	}
 	if err != nil {
 		return fmt.Errorf("machine: %w", err)
 	}
-	m.store, m.scripts = s, scripts
+	queues.OnReady, queues.OnEvent = m.queues.OnReady, m.queues.OnEvent
+	m.store, m.queues, m.scripts = s, queues, scripts
 	m.index = binary.LittleEndian.Uint64(h[8:])
 	m.lastNow = int64(binary.LittleEndian.Uint64(h[16:]))
 	return nil
@@ -96,10 +113,12 @@ func (m *Machine) Restore(r io.Reader) error {
 
 // Hash is a digest of the state that is equal on members that applied the same
 // log. It covers all that a later reply can depend on, the time that passed
-// and the place in the log included. It costs a pass over all keys.
+// and the place in the log included. It costs a pass over all keys and
+// jobs.
 func (m *Machine) Hash() uint64 {
 	h := mix(step(m.store.Hash()))
 	h = mix(step(h ^ m.scripts.hash()))
+	h = mix(step(h ^ m.queues.Hash()))
 	h = mix(step(h ^ uint64(m.lastNow)))
 	return mix(step(h ^ m.index))
 }

@@ -21,16 +21,17 @@ import (
 const module = "github.com/coffer-dev/coffer/"
 
 // judged are the packages whose code runs when an entry is applied.
-var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/script", "engine/reply", "engine/glob"}
+var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/script", "engine/queue", "engine/reply", "engine/glob"}
 
 // imports that they may have: none reads anything but its arguments. Of big,
 // Float's results are exact, of every architecture the same. So are those of
 // single operations on float64; what is not is judged below. Of acl the table
 // takes words, and of a script's caller the verdict, out of what the log
-// carries; msgpack encodes and decodes one value at a time.
-var imports = strings.Fields(`bufio bytes crypto/sha1 encoding/binary encoding/hex errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync
+// carries; msgpack encodes and decodes one value at a time. What cron answers
+// the leader puts into the log.
+var imports = strings.Fields(`bufio bytes cmp crypto/sha1 encoding/binary encoding/hex encoding/json errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync unicode/utf8
 	github.com/tidwall/btree github.com/vmihailenco/msgpack/v5 github.com/vmihailenco/msgpack/v5/msgpcode
-	github.com/coffer-dev/coffer/engine/acl`)
+	github.com/coffer-dev/coffer/engine/acl github.com/coffer-dev/coffer/engine/queue/cron`)
 
 // excused are the places where what is otherwise forbidden does not reach the
 // state, and why. One that is no longer needed is an error too.

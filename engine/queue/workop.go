@@ -103,7 +103,8 @@ type Release struct {
 	write
 	Owners []uint64
 
-	Result int // jobs
+	Result     int  // jobs, at most MaxStep
+	ResultMore bool // there are more: apply it again
 }
 
 // Append implements Op.
