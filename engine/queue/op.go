@@ -95,6 +95,7 @@ const (
 	codeConfigure
 	codeTick
 	codeErase
+	codeKey
 )
 
 func newOp(code byte) Op {
@@ -157,6 +158,8 @@ func newOp(code byte) Op {
 		return &Tick{}
 	case codeErase:
 		return &Erase{}
+	case codeKey:
+		return &SetKey{}
 	}
 	return nil
 }

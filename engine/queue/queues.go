@@ -26,6 +26,7 @@ type Queues struct {
 	schedules btree.Map[string, *schedule]
 	settings  *Settings
 	declared  []byte // settings as they came
+	keys      []Key
 
 	timers   *btree.BTreeG[timer]
 	alarms   *btree.BTreeG[alarm]

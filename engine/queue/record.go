@@ -31,6 +31,7 @@ func (q *Queues) fields(c *codec) {
 		c.uint(&o.id)
 		c.bool(&o.completed)
 	})
+	q.keyFields(c)
 }
 
 func (qu *queue) fields(c *codec) {

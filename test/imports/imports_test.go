@@ -56,6 +56,7 @@ var rules = []rule{
 	{of: `^engine/(config|adminapi|glob|reply|schema|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/queue$`, never: local, but: engine + `(glob$|queue/cron$)`, why: "jobs look at patterns, and at what finds a schedule's next run"},
+	{of: `^engine/guard$`, never: local, but: engine + `(queue|schema|vault)$`, why: "what stands before the queues looks at their settings, and at what validates and seals"},
 	{of: `^engine/queue/cron$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
 	{of: `^engine/(acl|admission|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|queue|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
