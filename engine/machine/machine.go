@@ -71,8 +71,8 @@ type Sizer interface {
 type Tx struct {
 	Store  *store.Store
 	Queues *queue.Queues
-	Now   int64  // milliseconds since the Unix epoch
-	Seed  uint64 // random, another for every command; Random draws from it
+	Now    int64  // milliseconds since the Unix epoch
+	Seed   uint64 // random, another for every command; Random draws from it
 	// MaxReply is the size of the largest reply that anybody gets; 0 for no
 	// limit. A read may stop where its reply has become larger.
 	MaxReply int64

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
@@ -15,7 +16,10 @@ const sweepName = "\x00SWEEP"
 // MaxSweep bounds how many keys one sweep removes.
 const MaxSweep = 10_000
 
-var errSweep = errors.New("malformed sweep")
+var (
+	errSweep = errors.New("malformed sweep")
+	errTick  = errors.New("malformed tick")
+)
 
 type sweep struct{ limit int }
 
@@ -35,6 +39,25 @@ func Sweep(limit int) Item {
 	return Item{Op: sweep{limit}, Argv: argv, Write: true}
 }
 
+// tickName is the logged name of a tick, which like sweepName is no client's to
+// send: name, queue.Tick as it appends itself.
+const tickName = "\x00TICK"
+
+type tick struct{ *queue.Tick }
+
+// Apply answers how much was done.
+func (t tick) Apply(tx *Tx) reply.Reply {
+	t.Tick.Apply(tx.Queues, tx.Now, tx.Seed)
+	return reply.Integer(int64(t.Result))
+}
+
+// Tick is the item that the leader proposes to do what is due of jobs at that
+// time. Its reply is how much was done.
+func (m *Machine) Tick(now int64) Item {
+	op := m.queues.Tick(max(now, m.lastNow))
+	return Item{Op: tick{op}, Argv: [][]byte{[]byte(tickName), op.Append(nil)}, Write: true}
+}
+
 // parseLogged reads back a command, the machine's own included.
 func (m *Machine) parseLogged(argv [][]byte) (Op, error) {
 	switch string(argv[0]) {
@@ -42,6 +65,8 @@ func (m *Machine) parseLogged(argv [][]byte) (Op, error) {
 		return m.parseTransaction(argv)
 	case sweepName:
 		return parseSweep(argv)
+	case tickName:
+		return parseTick(argv)
 	}
 	return m.parse(argv)
 }
@@ -55,4 +80,15 @@ func parseSweep(argv [][]byte) (Op, error) {
 		return nil, errSweep
 	}
 	return sweep{limit}, nil
+}
+
+func parseTick(argv [][]byte) (Op, error) {
+	if len(argv) != 2 {
+		return nil, errTick
+	}
+	op, err := queue.ParseOp(argv[1])
+	if t, ok := op.(*queue.Tick); ok {
+		return tick{t}, nil
+	}
+	return nil, errors.Join(errTick, err)
 }

@@ -125,15 +125,36 @@ func (t *transaction) broken(s *store.Store, now int64) bool {
 	return t.watch != nil && t.watch.Broken(s, now)
 }
 
-// Decide answers the transactions whose watch is broken: they are not carried
-// out. It is the leader's business, once all before the items is applied and
-// before they are logged. Keys that change between the beginning of the entry
-// and the transaction's place in it are found there, by every member.
+// Decider is an Op of which the leader decides, once all before the items is
+// applied and before they are logged, whether it is carried out at all, and
+// what of it is logged.
+type Decider interface {
+	Op
+	// Decide must not change the state. It returns the arguments that the log
+	// carries, or false: the Op is not applied then, and the item's reply is OK.
+	Decide(tx *Tx, argv [][]byte) (logged [][]byte, carry bool)
+}
+
+// Decide answers what is not to be carried out: transactions whose watch is
+// broken, and what Deciders say. It is the leader's business. Keys that change
+// between the beginning of the entry and the transaction's place in it are found
+// there, by every member.
 func (m *Machine) Decide(items []Item, now int64) {
+	tx := m.tx(max(now, m.lastNow))
 	for i := range items {
-		t, ok := items[i].Op.(*transaction)
-		if ok && items[i].Write && t.broken(m.store, max(now, m.lastNow)) {
-			items[i] = Item{Op: refusal{reply.NullArray}}
+		if !items[i].Write {
+			continue
+		}
+		switch op := items[i].Op.(type) {
+		case *transaction:
+			if op.broken(m.store, tx.Now) {
+				items[i] = Item{Op: refusal{reply.NullArray}}
+			}
+		case Decider:
+			argv, carry := op.Decide(&tx, items[i].Argv)
+			if items[i].Argv = argv; !carry {
+				items[i] = Item{Op: refusal{reply.OK}}
+			}
 		}
 	}
 }

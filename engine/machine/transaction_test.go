@@ -146,3 +146,29 @@ func TestMalformedTransaction(t *testing.T) {
 		t.Errorf("a transaction within one: %v", err)
 	}
 }
+
+// decided is a write that is carried out, and logged, as it is told.
+type decided struct {
+	put
+	carry bool
+}
+
+func (d decided) Decide(_ *Tx, argv [][]byte) ([][]byte, bool) {
+	return [][]byte{argv[0], []byte("decided"), argv[2]}, d.carry
+}
+
+func TestDeciderDecidesWhatIsLogged(t *testing.T) {
+	m := New(parsePut)
+	yes, no := putItem("a", 0), putItem("b", 0)
+	yes.Op, no.Op = decided{yes.Op.(put), true}, decided{no.Op.(put), false}
+	items := []Item{yes, no, readItem("a")}
+	m.Decide(items, 1)
+	batch, err := DecodeBatch(AppendBatch(nil, items, 1, 1))
+	if err != nil || len(batch.Commands) != 1 || string(batch.Commands[0][1]) != "decided" {
+		t.Fatalf("%q, %v", batch.Commands, err)
+	}
+	m.Apply(1, items, 1, 1)
+	if m.Keys() != 1 || items[1].Reply.Kind != reply.OK.Kind {
+		t.Errorf("%d keys, %+v", m.Keys(), items[1].Reply)
+	}
+}

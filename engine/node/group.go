@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/vault"
 	"github.com/coffer-dev/coffer/engine/wal"
@@ -50,6 +51,11 @@ type GroupOptions struct {
 	SnapshotAfter int64 // this too
 	MaxData       int64 // bytes of the keyspace in memory, about; no limit when zero
 	MaxReply      int64 // bytes; no limit when zero
+
+	// What package queue's hooks of these names are, while the group leads: they
+	// are called under its lock and must not call it. Nil for none.
+	OnReady func(queue string)
+	OnEvent func(queue.Event)
 }
 
 // Group executes commands: reads at once under its lock, writes through the
@@ -86,6 +92,7 @@ type Group struct {
 	wanted   int64          // bytes of the entry that found no space
 	items    []machine.Item // of the entry at hand
 	snapshot snapshotting
+	jobs     jobTimer
 
 	encryption encryption
 

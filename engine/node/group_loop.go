@@ -43,6 +43,8 @@ func (g *Group) loop() {
 			handle = func() error { return g.endSync(synced) }
 		case <-ticker.C:
 			handle = g.onTick
+		case <-g.jobs.due:
+			handle = g.tickJobs
 		}
 		err = g.work(handle)
 	}
@@ -60,6 +62,7 @@ func (g *Group) work(handle func() error) error {
 			return err
 		}
 	}
+	defer g.armJobs()
 	return g.drain()
 }
 
@@ -74,6 +77,7 @@ func (g *Group) workNow() bool {
 	if isClosed(g.done) {
 		return false
 	}
+	defer g.armJobs()
 	if err := g.drain(); err != nil {
 		g.broken = cmp.Or(g.broken, err)
 		g.halt() // which ends the loop
@@ -84,6 +88,7 @@ func (g *Group) workNow() bool {
 // finish gives everything free. Whoever still waits is told.
 func (g *Group) finish(err error) {
 	g.abandonSnapshot()
+	g.jobs.timer.Stop()
 	if err == nil {
 		err = g.member.Close()
 	}
@@ -352,6 +357,10 @@ func (g *Group) lead() error {
 			return err
 		}
 	}
+	g.mu.Lock()
+	queues := g.member.Machine().Queues()
+	queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
+	g.mu.Unlock()
 	g.leading.Store(true)
 	return nil
 }

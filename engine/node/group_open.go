@@ -50,6 +50,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 		done: make(chan struct{}),
 	}
 	g.snapshot.finished = make(chan snapshotResult, 1)
+	g.jobs.start()
 	g.synced = make(chan wal.Synced, 1)
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
 	g.encryption.told.Store(opts.Keys)
