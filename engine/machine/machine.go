@@ -115,11 +115,12 @@ type Machine struct {
 	queues  *queue.Queues
 	scripts *Scripts
 	parse   Parse
-	index   uint64 // the last log entry applied
-	lastNow int64  // time never runs backwards, whatever the leaders' clocks do
-	reads   uint64 // makes the seeds of reads; no part of the state
-	logged  Logged // Replay's
-	grown   int64  // by the scripts of one entry
+	index   uint64   // the last log entry applied
+	lastNow int64    // time never runs backwards, whatever the leaders' clocks do
+	reads   uint64   // makes the seeds of reads; no part of the state
+	logged  Logged   // Replay's
+	grown   int64    // by the scripts of one entry
+	keys    [][]byte // of the next commands
 }
 
 // New makes an empty machine.
@@ -146,6 +147,7 @@ func (m *Machine) Queues() *queue.Queues { return m.queues }
 func (m *Machine) Read(items []Item, now int64) {
 	tx := m.tx(max(now, m.lastNow))
 	for i := range items {
+		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
 		tx.Seed = m.readSeed()
 		items[i].Reply = items[i].Op.Apply(&tx)
 	}
@@ -163,6 +165,7 @@ func (m *Machine) readSeed() uint64 {
 func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 	tx := m.begin(index, now)
 	for i := range items {
+		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
 		if items[i].Write {
 			seed = step(seed)
 			tx.Seed = mix(seed)
@@ -220,11 +223,32 @@ func (m *Machine) Run(l *Logged) {
 	begin(l.ops, &tx)
 	defer end(l.ops)
 	seed := l.batch.Seed
-	for _, op := range l.ops {
+	for i, op := range l.ops {
+		m.fetch(i, len(l.ops), func(i int) [][]byte { return l.batch.Commands[i] })
 		seed = step(seed)
 		tx.Seed = mix(seed)
 		op.Apply(&tx)
 	}
+}
+
+// fetchAhead is for how many commands at a time the keyspace fetches what they
+// are about to look up.
+const fetchAhead = 128
+
+// fetch has the keys of the commands from the ith on fetched, when it is their
+// turn. A key is nearly always the first argument; what is none does no harm.
+func (m *Machine) fetch(i, n int, argv func(i int) [][]byte) {
+	if i%fetchAhead != 0 || i+1 == n {
+		return
+	}
+	for ; i < n && len(m.keys) < fetchAhead; i++ {
+		if args := argv(i); len(args) > 1 {
+			m.keys = append(m.keys, args[1])
+		}
+	}
+	m.store.Fetch(m.keys)
+	clear(m.keys)
+	m.keys = m.keys[:0]
 }
 
 func (m *Machine) begin(index uint64, now int64) Tx {

@@ -43,6 +43,7 @@ type Store struct {
 	snapshot *Snapshot // the running one, nil for none
 	watched  map[string][]*mark
 	buf      []byte // a cell in the making
+	ahead    []ahead
 }
 
 // New makes an empty store.
