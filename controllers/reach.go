@@ -64,8 +64,13 @@ func (a account) mayWatch(ctx context.Context, group, resource, namespace string
 	return true, nil
 }
 
-func (a account) mayWatchDatabases(ctx context.Context, namespace string) (bool, error) {
-	return a.mayWatch(ctx, "coffer.dev", "kvdatabases", namespace)
+func (a account) mayWatchInstances(ctx context.Context, namespace string) (bool, error) {
+	for _, kind := range []string{"kvdatabases", "jobqueues"} {
+		if ok, err := a.mayWatch(ctx, "coffer.dev", kind, namespace); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // reach finds what of the wanted namespaces, and of the cluster's own objects,
@@ -75,7 +80,7 @@ func (a account) reach(ctx context.Context, wanted []string) (reach, error) {
 	for end := time.Now().Add(rolesWithin); ; time.Sleep(time.Second) {
 		var still []string
 		for _, namespace := range r.missing {
-			ok, err := a.mayWatchDatabases(ctx, namespace)
+			ok, err := a.mayWatchInstances(ctx, namespace)
 			switch {
 			case err != nil:
 				return reach{}, err
@@ -90,7 +95,7 @@ func (a account) reach(ctx context.Context, wanted []string) (reach, error) {
 		}
 	}
 	if len(wanted) > 0 && len(r.namespaces) == 0 {
-		return reach{}, fmt.Errorf("--watch-namespaces: the operator's account may watch kvdatabases in none of %q: give it the chart's Roles there", wanted)
+		return reach{}, fmt.Errorf("--watch-namespaces: the operator's account may watch kvdatabases and jobqueues in none of %q: give it the chart's Roles there", wanted)
 	}
 	slices.Sort(r.namespaces)
 	var err error
@@ -132,7 +137,7 @@ func (r *returning) NeedLeaderElection() bool { return false }
 func (r *returning) Start(ctx context.Context) error {
 	log := ctrl.Log.WithName("reach")
 	for _, namespace := range r.missing {
-		log.Info("not watched: the operator's account may not list kvdatabases there", "namespace", namespace)
+		log.Info("not watched: the operator's account may not list kvdatabases and jobqueues there", "namespace", namespace)
 	}
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
@@ -143,7 +148,7 @@ func (r *returning) Start(ctx context.Context) error {
 		case <-tick.C:
 		}
 		for _, namespace := range r.missing {
-			ok, err := r.account.mayWatchDatabases(ctx, namespace)
+			ok, err := r.account.mayWatchInstances(ctx, namespace)
 			if err != nil {
 				log.Info("cannot ask for the account's rights", "namespace", namespace, "error", err.Error())
 			} else if ok {

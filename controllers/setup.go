@@ -45,6 +45,7 @@ import (
 	"github.com/coffer-dev/coffer/controllers/accesstoken"
 	"github.com/coffer-dev/coffer/controllers/apply"
 	"github.com/coffer-dev/coffer/controllers/desired"
+	"github.com/coffer-dev/coffer/controllers/jobqueue"
 	"github.com/coffer-dev/coffer/controllers/kvdatabase"
 	"github.com/coffer-dev/coffer/controllers/lifecycle"
 )
@@ -142,7 +143,7 @@ func NewManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 			return nil, fmt.Errorf("add the question for namespaces: %w", err)
 		}
 	}
-	for _, kind := range []lifecycle.Kind{kvdatabase.Kind()} {
+	for _, kind := range []lifecycle.Kind{kvdatabase.Kind(), jobqueue.Kind()} {
 		r := &lifecycle.Reconciler{
 			Kind:      kind,
 			Client:    manager.GetClient(),

@@ -7,14 +7,14 @@ import (
 // KindAccessToken is the kind's name.
 const KindAccessToken = "AccessToken"
 
-// AccessToken lets one application use a database of its own or of another
-// namespace: a credential, what it permits, where it may be used from, how much
-// and how long, in one object. An application mounts the secret of the token's
-// name as a directory and reads "uri" and "ca.crt" from it, again after a
-// rotation. Deleting the token ends all of it within seconds: the credential is
+// AccessToken lets one application use a database or a job queue, of its own or of
+// another namespace: a credential, what it permits, where it may be used from,
+// how much and how long, in one object. An application mounts the secret of the
+// token's name as a directory and reads "uri" (of a job queue "host", "port" and
+// "token") and "ca.crt" from it, again after a rotation. Deleting the token ends all of it within seconds: the credential is
 // refused, open sessions are closed, the network path and the secret are gone.
 //
-// Whoever may create an AccessToken may give itself access to every database of
+// Whoever may create an AccessToken may give itself access to all that stands in
 // its namespace, and to those of others that allow the namespace.
 //
 // +kubebuilder:object:root=true
@@ -23,7 +23,7 @@ const KindAccessToken = "AccessToken"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the credential in the secret is accepted."
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.status`,description="What it permits, or what is wrong and what to do."
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.targetRef.name`,description="What it gives access to."
-// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.keyValue.role`,description="What may be done; empty where single commands are listed."
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.*.role`,description="What may be done; empty where it is listed one by one."
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`,description="When it ends; empty for never."
 // +kubebuilder:printcolumn:name="Rotated",type=date,JSONPath=`.status.credentials.lastRotated`,description="Time since the credential was switched."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -50,6 +50,9 @@ type AccessToken struct {
 // the secret keeps its name, open sessions follow.
 //
 // +kubebuilder:validation:XValidation:rule="self.targetRef.kind != 'KVDatabase' || has(self.keyValue)",message="keyValue is required with targetRef.kind KVDatabase: write a role and keys, for example {role: ReadWrite, keys: ['session:*']}"
+// +kubebuilder:validation:XValidation:rule="self.targetRef.kind != 'JobQueue' || has(self.jobs)",message="jobs is required with targetRef.kind JobQueue: write a role and queues, for example {role: Worker, queues: ['email']}"
+// +kubebuilder:validation:XValidation:rule="self.targetRef.kind == 'KVDatabase' || !has(self.keyValue)",message="keyValue is for targetRef.kind KVDatabase: remove it, and write jobs for a JobQueue"
+// +kubebuilder:validation:XValidation:rule="self.targetRef.kind == 'JobQueue' || !has(self.jobs)",message="jobs is for targetRef.kind JobQueue: remove it, and write keyValue for a KVDatabase"
 // +kubebuilder:validation:XValidation:rule="!has(self.expiresAfter) || !has(self.expiresAt)",message="expiresAfter and expiresAt exclude each other: remove one of them"
 type AccessTokenSpec struct {
 	// targetRef names what the token gives access to. Required.
@@ -59,6 +62,10 @@ type AccessTokenSpec struct {
 	// keyValue is what the token permits in a KVDatabase.
 	// +optional
 	KeyValue *KeyValueRules `json:"keyValue,omitempty"`
+
+	// jobs is what the token permits in a JobQueue.
+	// +optional
+	Jobs *JobRules `json:"jobs,omitempty"`
 
 	// from are the pods that may connect with the token: they are let through
 	// the target's NetworkPolicy for as long as the token lives. Default: none;
@@ -107,15 +114,20 @@ type AccessTokenSpec struct {
 
 // TargetKind is a kind that tokens give access to.
 //
-// +kubebuilder:validation:Enum=KVDatabase
+// +kubebuilder:validation:Enum=KVDatabase;JobQueue
 type TargetKind string
 
-// TargetKVDatabase is a key-value database.
-const TargetKVDatabase TargetKind = KindKVDatabase
+// The kinds.
+const (
+	// TargetKVDatabase is a key-value database.
+	TargetKVDatabase TargetKind = KindKVDatabase
+	// TargetJobQueue is a job queue.
+	TargetJobQueue TargetKind = KindJobQueue
+)
 
 // TargetRef names what a token gives access to.
 type TargetRef struct {
-	// kind of the target: KVDatabase. Default KVDatabase.
+	// kind of the target: KVDatabase or JobQueue. Default KVDatabase.
 	// +optional
 	// +kubebuilder:default=KVDatabase
 	Kind TargetKind `json:"kind,omitempty"`
@@ -213,6 +225,84 @@ type KeyValueRules struct {
 	Channels []string `json:"channels,omitempty"`
 }
 
+// JobRole is a set of operations for a common purpose.
+//
+// +kubebuilder:validation:Enum=Producer;Worker;Admin
+type JobRole string
+
+// The roles in a job queue.
+const (
+	// RoleProducer pushes jobs, sees what becomes of them, and cancels them.
+	RoleProducer JobRole = "Producer"
+	// RoleWorker pulls jobs, acknowledges or fails them, and tells their progress.
+	RoleWorker JobRole = "Worker"
+	// RoleJobsAdmin may do everything.
+	RoleJobsAdmin JobRole = "Admin"
+)
+
+// JobRules are what a token permits in a job queue: which operations, on which
+// queues.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.role) != has(self.rules)",message="jobs needs either role or rules: write role: Producer, Worker or Admin, or list rules such as {queues: ['email'], operations: [Push, Read]}"
+// +kubebuilder:validation:XValidation:rule="has(self.role) == has(self.queues)",message="jobs.role and jobs.queues need each other: write queues: ['*'] beside the role for every queue; an entry of rules has its own"
+type JobRules struct {
+	// role is a set of operations: Producer for Push, Read and Cancel; Worker for
+	// Pull, Ack, Fail, Progress and Read; Admin for all. Either this, with
+	// queues, or rules.
+	// +optional
+	Role JobRole `json:"role,omitempty"`
+
+	// queues are patterns of the queues that the role is for: "*" is any text
+	// (also alone, for every queue), "?" any character, [ab] one of several. At
+	// most 64.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^([^\[\]\\\x00-\x1f]|\\.|\[(\\.|[^\]\\])+\])+$')`,message="a pattern of jobs.queues is malformed: close every [ with ], and write \\ before a character that is meant as it is",messageExpression="'the pattern ' + self + ' of jobs.queues is malformed: close every [ with ], and write a backslash before a character that is meant as it is'"
+	Queues []string `json:"queues,omitempty"`
+
+	// rules permit operations on queues, each its own; what no rule permits is
+	// refused. Either this or role. At most 32.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Rules []JobRule `json:"rules,omitempty"`
+}
+
+// JobRule permits operations on queues.
+type JobRule struct {
+	// queues are patterns of the queues that the rule is for, such as "jobs:*".
+	// Required; at most 64.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^([^\[\]\\\x00-\x1f]|\\.|\[(\\.|[^\]\\])+\])+$')`,message="a pattern of jobs.rules[].queues is malformed: close every [ with ], and write \\ before a character that is meant as it is",messageExpression="'the pattern ' + self + ' of jobs.rules[].queues is malformed: close every [ with ], and write a backslash before a character that is meant as it is'"
+	Queues []string `json:"queues"`
+
+	// operations that are permitted: Push; Pull (with heartbeats); Ack; Fail;
+	// Progress (with logs and partial results); Read (jobs, results, counts,
+	// events); Cancel; Update (data, priority, delay); DeadLetter (try again,
+	// purge); Schedule; Manage (pause, drain, obliterate, limits); Erase; Decrypt
+	// (see encrypted fields in clear); "*" for all. Required.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=14
+	Operations []JobOperation `json:"operations"`
+}
+
+// JobOperation is what may be done with jobs.
+//
+// +kubebuilder:validation:Enum=Push;Pull;Ack;Fail;Progress;Read;Cancel;Update;DeadLetter;Schedule;Manage;Erase;Decrypt;"*"
+type JobOperation string
+
 // TokenPeer selects pods that may connect with a token.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.podSelector) || has(self.namespaceSelector)",message="an entry of from needs a podSelector ({} selects every pod of the token's namespace)"
@@ -223,8 +313,8 @@ type TokenPeer struct {
 	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`
 
 	// namespaceSelector selects namespaces by their labels. Only where the
-	// target is in the token's own namespace: whoever uses another namespace's
-	// database opens it to pods of its own and to no others.
+	// target is in the token's own namespace: whoever uses what is another
+	// namespace's opens it to pods of its own and to no others.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 }

@@ -1,6 +1,6 @@
 package v1alpha1
 
-// Annotations on a KVDatabase that ask for something once. Each new value is
+// Annotations on a KVDatabase or JobQueue that ask for something once. Each new value is
 // carried out once and copied to status.lastHandled.
 const (
 	// AnnotationRotateCredentials starts a rotation of the password.

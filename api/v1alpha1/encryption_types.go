@@ -16,12 +16,12 @@ const (
 // Encryption says under which key the data lies on its volume.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.keySecretRef) || !has(self.atRest) || self.atRest == 'Enabled'",message="encryption.keySecretRef needs encryption.atRest Enabled: remove it or the mode"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.atRest) || !has(self.atRest) || oldSelf.atRest == 'Disabled' || self.atRest == 'Enabled'",message="encryption.atRest cannot be taken back: create a new database without it and copy the data"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.atRest) || !has(self.atRest) || oldSelf.atRest == 'Disabled' || self.atRest == 'Enabled'",message="encryption.atRest cannot be taken back: create a new object without it and copy the data"
 type Encryption struct {
 	// atRest Enabled encrypts the log and the snapshots with AES-256-GCM: each
 	// file has a random key of its own, which the key of the secret wraps.
 	// Disabled leaves that to the storage; it can become Enabled, and not the
-	// other way round. Default Enabled. A database made before there was
+	// other way round. Default Enabled. An instance made before there was
 	// encryption takes it up when its pods are replaced the next time.
 	// +optional
 	// +kubebuilder:default=Enabled
@@ -100,7 +100,7 @@ type EncryptionStatus struct {
 
 // Annotations of encryption.
 const (
-	// AnnotationRotateEncryptionKey on a KVDatabase: a new value has the data put
+	// AnnotationRotateEncryptionKey on an instance: a new value has the data put
 	// under a new key.
 	AnnotationRotateEncryptionKey = GroupName + "/rotate-encryption-key"
 	// AnnotationEncryptionSecret on a volume's claim: the secret without whose

@@ -28,7 +28,7 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &KVDatabase{}, &KVDatabaseList{}, &AccessToken{}, &AccessTokenList{})
+	scheme.AddKnownTypes(GroupVersion, &KVDatabase{}, &KVDatabaseList{}, &JobQueue{}, &JobQueueList{}, &AccessToken{}, &AccessTokenList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

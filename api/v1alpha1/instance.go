@@ -23,3 +23,9 @@ func (d *KVDatabase) InstanceSpec() *InstanceSpec { return &d.Spec.InstanceSpec 
 
 // InstanceStatus is the shared part of the status.
 func (d *KVDatabase) InstanceStatus() *InstanceStatus { return &d.Status.InstanceStatus }
+
+// InstanceSpec is the shared part of the spec.
+func (q *JobQueue) InstanceSpec() *InstanceSpec { return &q.Spec.InstanceSpec }
+
+// InstanceStatus is the shared part of the status.
+func (q *JobQueue) InstanceStatus() *InstanceStatus { return &q.Status.InstanceStatus }

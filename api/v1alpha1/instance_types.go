@@ -94,13 +94,13 @@ type InstanceSpec struct {
 
 // Storage is the volume of each member.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storage.storageClassName cannot change: create a new database with the other class and copy the data"
+// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storage.storageClassName cannot change: create a new object with the other class and copy the data"
 type Storage struct {
 	// size of the volume, in bytes (for example 10Gi). From 64Mi to 64Ti. It
 	// can grow where the storage class allows expansion; it never shrinks.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('64Ti')) <= 0",message="storage.size must be from 64Mi to 64Ti",messageExpression="'storage.size must be from 64Mi to 64Ti, not ' + string(self)"
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",message="storage can only grow: create a new database and copy the data to shrink",messageExpression="'storage can only grow (' + string(oldSelf) + ' to ' + string(self) + '): create a new database and copy the data to shrink'"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",message="storage can only grow: create a new object and copy the data to shrink",messageExpression="'storage can only grow (' + string(oldSelf) + ' to ' + string(self) + '): create a new object and copy the data to shrink'"
 	Size resource.Quantity `json:"size"`
 
 	// storageClassName is the StorageClass that provides the volume. Default:

@@ -228,8 +228,8 @@ func (s *scope) path(context.Context) (*instance.Problem, error) {
 func (s *scope) rules(context.Context) (*instance.Problem, error) {
 	g := s.wanted()
 	g.User.Verifiers = []acl.Verifier{desired.Verifier(1, "any")}
-	if err := desired.ValidateGrant(g); err != nil {
-		return &instance.Problem{Reason: v1alpha1.ReasonRulesInvalid, Message: "spec.keyValue: " + err.Error()}, nil //nolint:nilerr // the problem says it
+	if err := desired.KindOf(s.target).ValidateGrant(g); err != nil {
+		return &instance.Problem{Reason: v1alpha1.ReasonRulesInvalid, Message: s.rulesField() + ": " + err.Error()}, nil //nolint:nilerr // the problem says it
 	}
 	if unknown := s.unknownCommand(); unknown != "" {
 		return &instance.Problem{Reason: v1alpha1.ReasonRulesInvalid, Message: fmt.Sprintf(
@@ -238,7 +238,18 @@ func (s *scope) rules(context.Context) (*instance.Problem, error) {
 	return nil, nil
 }
 
+// rulesField has what the token permits.
+func (s *scope) rulesField() string {
+	if s.token.Spec.Jobs != nil {
+		return "spec.jobs"
+	}
+	return "spec.keyValue"
+}
+
 func (s *scope) unknownCommand() string {
+	if s.token.Spec.KeyValue == nil {
+		return ""
+	}
 	for _, c := range s.token.Spec.KeyValue.Commands {
 		name := strings.TrimPrefix(c, "-")
 		if !strings.HasPrefix(name, "@") && !acl.KnownCommand(name) {

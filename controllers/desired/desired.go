@@ -130,6 +130,9 @@ func All(in Inputs) []Object {
 	if in.Metrics != nil {
 		objects = append(objects, MetricsSecret(in))
 	}
+	if s, err := Queues(in.Instance); s != nil && err == nil {
+		objects = append(objects, QueuesConfigMap(in, s))
+	}
 	objects = append(objects, EngineConfigMap(in), MembersService(in), ClientService(in), StatefulSet(in))
 	if in.Connection != nil {
 		objects = append(objects, ConnectionSecret(in))

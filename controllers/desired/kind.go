@@ -43,15 +43,30 @@ type Kind struct {
 }
 
 // Kinds are all that run the engine.
-func Kinds() []*Kind { return []*Kind{&kvDatabase} }
+func Kinds() []*Kind { return []*Kind{&kvDatabase, &jobQueue} }
 
 // KindOf an object.
-func KindOf(v1alpha1.Instance) *Kind { return &kvDatabase }
+func KindOf(o v1alpha1.Instance) *Kind {
+	if _, ok := o.(*v1alpha1.JobQueue); ok {
+		return &jobQueue
+	}
+	return &kvDatabase
+}
 
 // KindNamed is the kind of that name; nil for one that this operator does not know.
 func KindNamed(name string) *Kind {
 	for _, k := range Kinds() {
 		if k.Name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+// kindLabelled is the kind whose objects have that label.
+func kindLabelled(label string) *Kind {
+	for _, k := range Kinds() {
+		if k.Label == label {
 			return k
 		}
 	}

@@ -54,6 +54,9 @@ func (n Names) PendingSecret() string { return n.name + "-pending" }
 // EncryptionSecret is the generated ring of keys.
 func (n Names) EncryptionSecret() string { return n.name + "-encryption" }
 
+// QueuesConfigMap is the queues file that a job queue's members mount.
+func (n Names) QueuesConfigMap() string { return n.name + "-queues" }
+
 // SelfSignedIssuer signs the instance's own CA.
 func (n Names) SelfSignedIssuer() string { return n.name + "-selfsigned" }
 

@@ -187,6 +187,9 @@ func volumeMounts(in Inputs) []*corev1ac.VolumeMountApplyConfiguration {
 	if files.EncryptionKeys != "" {
 		mounts = append(mounts, readOnly(volumeKeys, files.EncryptionKeys))
 	}
+	if files.Queues != "" {
+		mounts = append(mounts, readOnly(volumeQueues, files.Queues))
+	}
 	return mounts
 }
 
@@ -206,6 +209,9 @@ func podVolumes(in Inputs) []*corev1ac.VolumeApplyConfiguration {
 	}
 	if keys := EncryptionSecretOf(in); keys != "" {
 		volumes = append(volumes, fromSecret(volumeKeys, keys))
+	}
+	if EngineConfig(in).Files.Queues != "" {
+		volumes = append(volumes, queuesVolume(in))
 	}
 	return volumes
 }

@@ -98,16 +98,20 @@ func ParseGrant(s *corev1.Secret) (Grant, error) {
 	if s.Name != GrantSecret(s.Labels[v1alpha1.LabelInstance], token) || g.User.Name != TokenUser(token, s.Namespace) {
 		return Grant{}, fmt.Errorf("grant %s is not of the token that it names", s.Name)
 	}
-	return g, ValidateGrant(g)
+	kind := kindLabelled(s.Labels[v1alpha1.LabelName])
+	if kind == nil {
+		return Grant{}, fmt.Errorf("grant %s is of no kind that this operator knows", s.Name)
+	}
+	return g, kind.ValidateGrant(g)
 }
 
 // ValidateGrant says what the target could not take: a user that the engine
 // refuses, peers that the API server does, or more of either than is for one.
-func ValidateGrant(g Grant) error {
+func (kind *Kind) ValidateGrant(g Grant) error {
 	if n := len(mustJSON(g)); n > maxGrantBytes {
 		return fmt.Errorf("%d bytes of patterns and selectors, at most %d may be: use fewer or shorter ones", n, maxGrantBytes)
 	}
-	if _, err := acl.New(acl.File{Version: acl.TokensFileVersion, Revision: "validated", Users: []acl.User{g.User}}); err != nil {
+	if _, err := acl.New(acl.File{Version: kind.UsersVersion, Revision: "validated", Users: []acl.User{g.User}}); err != nil {
 		return err //nolint:wrapcheck // it names the user and the field
 	}
 	return ValidatePeers(g.From)
@@ -171,6 +175,10 @@ func TokenGrant(t *v1alpha1.AccessToken, target string, from []networkingv1.Netw
 		u.Commands = commandsOf(rules)
 		u.Keys, u.ReadKeys, u.WriteKeys, u.Channels = rules.Keys, rules.ReadKeys, rules.WriteKeys, rules.Channels
 	}
+	if rules := t.Spec.Jobs; rules != nil {
+		u.Commands, u.Keys = []string{}, []string{}
+		u.Jobs = jobRulesOf(rules)
+	}
 	if !notAfter.IsZero() {
 		u.NotAfter = notAfter.UTC().Format(time.RFC3339)
 	}
@@ -197,4 +205,23 @@ func commandsOf(rules *v1alpha1.KeyValueRules) []string {
 		return acl.Admin
 	}
 	return rules.Commands
+}
+
+// jobRulesOf are the rules of a role, or those that are listed.
+func jobRulesOf(rules *v1alpha1.JobRules) []acl.JobRule {
+	role := map[v1alpha1.JobRole][]string{
+		v1alpha1.RoleProducer: acl.JobProducer, v1alpha1.RoleWorker: acl.JobWorker, v1alpha1.RoleJobsAdmin: acl.JobAdmin,
+	}
+	if operations := role[rules.Role]; operations != nil {
+		return []acl.JobRule{{Queues: rules.Queues, Operations: operations}}
+	}
+	var out []acl.JobRule
+	for _, r := range rules.Rules {
+		rule := acl.JobRule{Queues: r.Queues}
+		for _, op := range r.Operations {
+			rule.Operations = append(rule.Operations, string(op))
+		}
+		out = append(out, rule)
+	}
+	return out
 }

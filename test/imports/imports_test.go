@@ -48,7 +48,7 @@ var rules = []rule{
 	{of: `^engine(/|$)`, never: `^k8s\.io/|^sigs\.k8s\.io/|^github\.com/cert-manager/`, transitive: true, why: "data pods carry nothing of Kubernetes"},
 	{of: `^engine(/|$)`, never: local, but: engine, transitive: true, why: "the engine stands without the rest of the project"},
 	{of: `^api/`, never: local, why: "the API is what everybody else imports"},
-	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client|vault)$`, why: "the operator meets the engine through config, acl, adminapi, client and vault only"},
+	{of: `^controllers(/|$)`, never: local, but: local + `(api|controllers)/|` + engine + `(config|acl|adminapi|client|queue|vault)$`, why: "the operator meets the engine through config, acl, adminapi, client, queue and vault only"},
 	{of: `^controllers/(desired|rotation)$`, never: `^sigs\.k8s\.io/controller-runtime|^k8s\.io/client-go/(rest|kubernetes|tools)|^(net/http|os|crypto/rand|math/rand|math/rand/v2)$`, why: "desired state and rotation are pure: values in, values out"},
 	{of: `^controllers/(credentials|instance|lifecycle|desired|rotation|apply)$`, never: local + `controllers/(kvdatabase|accesstoken)`, why: "kinds stand above what they share"},
 	{of: `^controllers/kvdatabase$`, never: local + `controllers/accesstoken`, why: "kinds never import each other"},

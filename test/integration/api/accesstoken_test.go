@@ -25,6 +25,8 @@ func accessToken(t *testing.T, name, more string) *unstructured.Unstructured {
 
 const readSessions = "  keyValue: {role: ReadOnly, keys: ['session:*']}\n"
 
+const ofQueue = "  targetRef: {kind: JobQueue, name: work}\n"
+
 func TestAccessTokenDefaults(t *testing.T) {
 	object := accessToken(t, "smallest", readSessions)
 	if err := create(t, object); err != nil {
@@ -52,6 +54,8 @@ func TestAccessTokenAccepted(t *testing.T) {
 		"until":     readSessions + "  expiresAt: 2031-06-30T00:00:00Z\n",
 		"elsewhere": "  keyValue: {role: ReadWrite, channels: ['*']}\n  from: [{podSelector: {}}, {namespaceSelector: {matchLabels: {a: b}}}]\n",
 		"bounded":   readSessions + "  quota: {connections: 1, requestsPerSecond: 10000000}\n  secretName: my.secret\n",
+		"worker":    "  targetRef: {kind: JobQueue, name: work}\n  jobs: {role: Worker, queues: ['jobs:*', tasks]}\n",
+		"by-rules":  "  targetRef: {kind: JobQueue, name: work}\n  jobs: {rules: [{queues: [email], operations: [Push, Read]}, {queues: ['*'], operations: ['*']}]}\n",
 		"scheduled": readSessions + "  rotation: {overlap: 5m, interval: 24h}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +73,19 @@ func TestAccessTokenRefused(t *testing.T) {
 		{"the database's own user", "default", readSessions, "that is the name of the database's own user"},
 		{"no rules", "x", "", "keyValue is required with targetRef.kind KVDatabase: write a role and keys"},
 		{"no target", "x", readSessions + "  targetRef: {}\n", "spec.targetRef.name: Required value"},
-		{"another kind", "x", readSessions + "  targetRef: {kind: StatefulSet, name: db}\n", `supported values: "KVDatabase"`},
+		{"no rules for jobs", "x", ofQueue, "jobs is required with targetRef.kind JobQueue: write a role and queues"},
+		{"keys of a queue", "x", ofQueue + "  jobs: {role: Admin, queues: ['*']}\n" + readSessions, "keyValue is for targetRef.kind KVDatabase: remove it, and write jobs"},
+		{"jobs of a database", "x", readSessions + "  jobs: {role: Admin, queues: ['*']}\n", "jobs is for targetRef.kind JobQueue: remove it, and write keyValue"},
+		{"a role for no queue", "x", ofQueue + "  jobs: {role: Worker}\n", "jobs.role and jobs.queues need each other: write queues: ['*']"},
+		{"a role and rules", "x", ofQueue + "  jobs: {role: Worker, queues: [a], rules: [{queues: [a], operations: [Push]}]}\n", "jobs needs either role or rules"},
+		{"neither of jobs", "x", ofQueue + "  jobs: {}\n", "jobs needs either role or rules"},
+		{"role of a database", "x", ofQueue + "  jobs: {role: ReadOnly, queues: [a]}\n", `supported values: "Producer", "Worker", "Admin"`},
+		{"unknown operation", "x", ofQueue + "  jobs: {rules: [{queues: [a], operations: [push]}]}\n", `supported values: "Push", "Pull"`},
+		{"operations twice", "x", ofQueue + "  jobs: {rules: [{queues: [a], operations: [Push, Push]}]}\n", "Duplicate value"},
+		{"a rule for no queue", "x", ofQueue + "  jobs: {rules: [{queues: [], operations: [Push]}]}\n", "should have at least 1 items"},
+		{"pattern of queues", "x", ofQueue + "  jobs: {role: Worker, queues: ['a[']}\n", "the pattern a[ of jobs.queues is malformed"},
+		{"pattern of a rule", "x", ofQueue + "  jobs: {rules: [{queues: ['a\\'], operations: [Push]}]}\n", "of jobs.rules[].queues is malformed"},
+		{"another kind", "x", readSessions + "  targetRef: {kind: StatefulSet, name: db}\n", `supported values: "KVDatabase", "JobQueue"`},
 		{"role and commands", "x", "  keyValue: {role: Admin, commands: [get], keys: ['*']}\n", "keyValue needs either role or commands"},
 		{"neither", "x", "  keyValue: {keys: ['*']}\n", "keyValue needs either role or commands"},
 		{"empty commands", "x", "  keyValue: {commands: [], keys: ['*']}\n", "should have at least 1 items"},
@@ -125,14 +141,16 @@ func TestAllowedNamespacesAndAudit(t *testing.T) {
 }
 
 func TestKubectlOfAccessTokens(t *testing.T) {
-	if err := create(t, accessToken(t, "typed-token", readSessions)); err != nil {
-		t.Fatal(err)
+	for name, spec := range map[string]string{"typed-token": readSessions, "typed-worker": ofQueue + "  jobs: {role: Worker, queues: [a]}\n"} {
+		if err := create(t, accessToken(t, name, spec)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		args []string
 		want []string
 	}{
-		{[]string{"get", "atok"}, []string{"NAME", "READY", "STATUS", "TARGET", "ROLE", "EXPIRES", "ROTATED", "AGE", "typed-token", "ReadOnly"}},
+		{[]string{"get", "atok"}, []string{"NAME", "READY", "STATUS", "TARGET", "ROLE", "EXPIRES", "ROTATED", "AGE", "typed-token", "ReadOnly", "typed-worker", "Worker"}},
 		{[]string{"get", "coffer"}, []string{"typed-token"}},
 		{[]string{"get", "accesstokens", "-o", "wide"}, []string{"USER", "SECRET", "ENDPOINT"}},
 		{[]string{"explain", "accesstoken.spec"}, []string{"targetRef\t<Object> -required-", "expiresAfter", "counted", "quota"}},

@@ -36,15 +36,15 @@ func restricted(t *testing.T) {
 	}
 }
 
-func inputs(t *testing.T, db *v1alpha1.KVDatabase) desired.Inputs {
+func inputs(t *testing.T, o v1alpha1.Instance) desired.Inputs {
 	t.Helper()
 	restricted(t)
-	db.Namespace = closed
-	if err := server.client.Create(context.Background(), db); err != nil {
+	o.SetNamespace(closed)
+	if err := server.client.Create(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
 	return desired.Inputs{
-		Instance: db, Image: "coffer:dev",
+		Instance: o, Image: "coffer:dev",
 		OperatorNamespace: "coffer-system", OperatorLabels: desired.OperatorLabels(),
 		Pending: &desired.Pending{Password: password, Generation: 1},
 		Server: &desired.Server{
@@ -108,13 +108,15 @@ func smallest(name string) *v1alpha1.KVDatabase {
 // The API server takes every object, under the longest names, and the pod in a
 // namespace under the restricted standard; a second time nothing changes.
 func TestDesiredObjectsAreAccepted(t *testing.T) {
-	for _, db := range []*v1alpha1.KVDatabase{
-		smallest("small"), everything("every"), smallest(strings.Repeat("l", 52)),
+	jobs := &v1alpha1.JobQueue{ObjectMeta: metav1.ObjectMeta{Name: "jobs"}, Spec: v1alpha1.JobQueueSpec{InstanceSpec: everything("").Spec.InstanceSpec,
+		Queues: []v1alpha1.Queue{{Name: "email", RateLimit: &v1alpha1.QueueRateLimit{Max: 1}}}}}
+	for _, o := range []v1alpha1.Instance{
+		smallest("small"), everything("every"), smallest(strings.Repeat("l", 52)), jobs,
 	} {
-		t.Run(db.Name, func(t *testing.T) {
-			in := inputs(t, db)
+		t.Run(o.GetName(), func(t *testing.T) {
+			in := inputs(t, o)
 			applyAll(t, in)
-			key := client.ObjectKey{Namespace: closed, Name: db.Name}
+			key := client.ObjectKey{Namespace: closed, Name: o.GetName()}
 			var first, second appsv1.StatefulSet
 			if err := server.client.Get(context.Background(), key, &first); err != nil {
 				t.Fatal(err)
@@ -128,11 +130,11 @@ func TestDesiredObjectsAreAccepted(t *testing.T) {
 			}
 			// What the StatefulSet's controller would create.
 			pod := &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Namespace: closed, Name: db.Name + "-0", Labels: first.Spec.Template.Labels},
+				ObjectMeta: metav1.ObjectMeta{Namespace: closed, Name: o.GetName() + "-0", Labels: first.Spec.Template.Labels},
 				Spec:       first.Spec.Template.Spec,
 			}
 			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: desired.VolumeData, VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + db.Name + "-0"},
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-" + o.GetName() + "-0"},
 			}})
 			// No controller makes the namespace's default service account here.
 			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: closed, Name: "default"}}

@@ -48,7 +48,7 @@ func TestEncryptionRules(t *testing.T) {
 func TestEncryptionIsNotTakenBack(t *testing.T) {
 	for name, c := range map[string]struct{ before, after, want string }{
 		"enable":           {"Disabled", "Enabled", ""},
-		"disable":          {"Enabled", "Disabled", "encryption.atRest cannot be taken back: create a new database without it and copy the data"},
+		"disable":          {"Enabled", "Disabled", "encryption.atRest cannot be taken back: create a new object without it and copy the data"},
 		"disable, default": {"", "Disabled", "encryption.atRest cannot be taken back"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,8 +19,14 @@ import (
 // database is the smallest one, with further spec lines (two spaces deep).
 func database(t *testing.T, name, size, more string) *unstructured.Unstructured {
 	t.Helper()
-	text := fmt.Sprintf("apiVersion: coffer.dev/v1alpha1\nkind: KVDatabase\nmetadata: {name: %s, namespace: %s}\nspec:\n  storage: {size: %s}\n%s",
-		name, namespace, size, more)
+	return instance(t, "KVDatabase", name, size, more)
+}
+
+// instance is the smallest one of a kind.
+func instance(t *testing.T, kind, name, size, more string) *unstructured.Unstructured {
+	t.Helper()
+	text := fmt.Sprintf("apiVersion: coffer.dev/v1alpha1\nkind: %s\nmetadata: {name: %s, namespace: %s}\nspec:\n  storage: {size: %s}\n%s",
+		kind, name, namespace, size, more)
 	object := &unstructured.Unstructured{}
 	if err := yaml.UnmarshalStrict([]byte(text), &object.Object); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
@@ -119,7 +125,7 @@ func TestRefused(t *testing.T) {
 	peers := func(n int) string {
 		return strings.TrimSuffix(strings.Repeat("{podSelector: {}},", n), ",")
 	}
-	for _, c := range []struct{ name, database, size, more, want string }{
+	for _, c := range []struct{ name, object, size, more, want string }{
 		{"long name", strings.Repeat("a", 53), "1Gi", "", "metadata.name must have at most 52 characters"},
 		{"dotted name", "a.b", "1Gi", "", "metadata.name must be one DNS label that begins with a letter"},
 		{"digit name", "1a", "1Gi", "", "metadata.name must be one DNS label that begins with a letter"},
@@ -171,7 +177,10 @@ func TestRefused(t *testing.T) {
 		{"cpu", "x", "1Gi", "  resources: {requests: {cpu: 2}, limits: {cpu: 500m}}\n", "resources.requests.cpu must not exceed resources.limits.cpu"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			refused(t, create(t, database(t, c.database, c.size, c.more)), c.want)
+			refused(t, create(t, database(t, c.object, c.size, c.more)), c.want)
+			if !strings.Contains(c.more, "limits: {max") { // which databases alone have
+				refused(t, create(t, instance(t, "JobQueue", c.object, c.size, c.more)), c.want)
+			}
 		})
 	}
 }
