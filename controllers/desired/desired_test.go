@@ -129,6 +129,8 @@ func TestGolden(t *testing.T) {
 		{"smallest", func(*Inputs) {}},
 		{"everything", everything},
 		{"steady", steady},
+		{"jobqueue", jobs()},
+		{"jobqueue-everything", jobs(everyQueue)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := render(t, All(inputs(c.modify)))
@@ -189,7 +191,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 	for _, v := range slices.Clone(values) {
 		values = append(values, base64.StdEncoding.EncodeToString([]byte(v)))
 	}
-	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything} {
+	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue)} {
 		for _, o := range All(inputs(modify)) {
 			g, text := decode(t, o)
 			for _, v := range values {
@@ -214,7 +216,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 }
 
 func TestEngineReadsItsConfig(t *testing.T) {
-	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, func(in *Inputs) {
+	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue), func(in *Inputs) {
 		in.Instance.SetName(strings.Repeat("a", 52))
 		in.Instance.SetNamespace(strings.Repeat("b", 63))
 		database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(1)), MaxRequestBytes: ptr.To(resource.MustParse("1Ki"))}
@@ -320,7 +322,7 @@ func TestPodSpecHash(t *testing.T) {
 func TestLabelsAndOwners(t *testing.T) {
 	kept := []string{"sessions-encryption", "sessions-connection", "sessions-server", "sessions-metrics", "sessions-ca"}
 	certificateSecrets := NamesOf(inputs().Instance).CertificateSecrets()
-	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything} {
+	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue)} {
 		in := inputs(modify)
 		for _, o := range All(in) {
 			g, _ := decode(t, o)

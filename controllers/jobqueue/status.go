@@ -18,8 +18,14 @@ func (queues) Status(o v1alpha1.Instance, members []instance.Member, fresh bool)
 		return
 	}
 	var after []v1alpha1.QueueStatus
-	for _, one := range jobs.Queues[:min(len(jobs.Queues), adminapi.MaxQueues)] {
-		after = append(after, v1alpha1.QueueStatus{Name: instance.Brief(one.Name, maxName), State: stateOf(one), Declared: one.Declared, JobCounts: counts(one.JobCounts)})
+	seen := map[string]bool{}
+	for _, one := range jobs.Queues {
+		name := instance.Brief(one.Name, maxName)
+		if len(after) == adminapi.MaxQueues || seen[name] {
+			continue
+		}
+		seen[name] = true
+		after = append(after, v1alpha1.QueueStatus{Name: name, State: stateOf(one), Declared: one.Declared, JobCounts: counts(one.JobCounts)})
 	}
 	if !fresh && q.Status.Jobs != nil && slices.EqualFunc(q.Status.Queues, after, alike) {
 		return
@@ -28,7 +34,7 @@ func (queues) Status(o v1alpha1.Instance, members []instance.Member, fresh bool)
 	q.Status.Jobs = &v1alpha1.JobTotals{Queues: int32(len(jobs.Queues) + max(jobs.More, 0)), JobCounts: counts(jobs.Total)} //nolint:gosec // an engine has at most 65536
 }
 
-// maxName is what the CRD has room for.
+// maxName is what the CRD has room for; it has none for two of one name.
 const maxName = 256
 
 // leading is what the member that leads says of its jobs; nil without one.
