@@ -29,7 +29,9 @@ func TestReachIsWhatMayBeWatched(t *testing.T) {
 }
 
 func reachIsWhatMayBeWatched(t *testing.T) {
-	shop := account{rights(func(r string) bool { return r == "list kvdatabases shop" || r == "watch kvdatabases shop" || r == "list jobqueues shop" || r == "watch jobqueues shop" })}
+	shop := account{rights(func(r string) bool {
+		return r == "list kvdatabases shop" || r == "watch kvdatabases shop" || r == "list jobqueues shop" || r == "watch jobqueues shop"
+	})}
 	r, err := shop.reach(t.Context(), []string{"gone", "shop"})
 	if err != nil {
 		t.Fatal(err)

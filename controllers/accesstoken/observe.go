@@ -296,7 +296,7 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 			return err
 		}
 		if secret != nil && !read.applier.Owns(secret) {
-			return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
+			return apply.StalledBy(apply.Foreign("Secret", secret))
 		}
 		*read.into = secret
 	}

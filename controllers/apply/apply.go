@@ -50,10 +50,25 @@ type Change struct {
 
 // ForeignError names an object that has the name of one of ours and is not.
 type ForeignError struct {
-	Kind, Namespace, Name string
+	Kind, Name string
+	// Of is the other object of Coffer's that it belongs to; empty for one that
+	// is somebody else's.
+	Of string
+}
+
+// Foreign says that an object is not ours.
+func Foreign(kind string, o client.Object) *ForeignError {
+	e := &ForeignError{Kind: kind, Name: o.GetName()}
+	if l := o.GetLabels(); l[v1alpha1.LabelManagedBy] == FieldOwner && l[v1alpha1.LabelInstance] != "" {
+		e.Of = l[v1alpha1.LabelName] + " " + l[v1alpha1.LabelInstance]
+	}
+	return e
 }
 
 func (e *ForeignError) Error() string {
+	if e.Of != "" {
+		return fmt.Sprintf("%s %q belongs to %s: choose another name for this object", e.Kind, e.Name, e.Of)
+	}
 	return fmt.Sprintf("%s %q exists and is not Coffer's: delete or rename it, or choose another name for this object", e.Kind, e.Name)
 }
 
@@ -97,7 +112,7 @@ func (a Applier) One(ctx context.Context, object runtime.ApplyConfiguration) (*C
 	}
 	if live != nil {
 		if !a.Owns(live) {
-			return nil, &ForeignError{Kind: want.gvk.Kind, Namespace: want.key.Namespace, Name: want.key.Name}
+			return nil, Foreign(want.gvk.Kind, live)
 		}
 		same, err := unchanged(live, want.content)
 		if err != nil || same {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,5 +25,18 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	found := &corev1.ConfigMap{}
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(theirs), found); err != nil || found.Data["a"] != "theirs" {
 		t.Errorf("the foreign object says %v now, %v", found.Data, err)
+	}
+}
+
+// TestForeignObjectsAreCalledByTheirOwner: nobody is told to delete what another
+// object of Coffer's needs.
+func TestForeignObjectsAreCalledByTheirOwner(t *testing.T) {
+	theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db-ca"}}
+	if text := Foreign("Secret", theirs).Error(); !strings.Contains(text, "is not Coffer's: delete or rename it") {
+		t.Error(text)
+	}
+	theirs.Labels = OwnerLabels("kvdatabase", "db")
+	if text := Foreign("Secret", theirs).Error(); text != `Secret "db-ca" belongs to kvdatabase db: choose another name for this object` {
+		t.Error(text)
 	}
 }

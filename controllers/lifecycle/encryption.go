@@ -42,7 +42,7 @@ func (s *scope) observeEncryption(ctx context.Context) error {
 		return err
 	}
 	if secret != nil && !s.suppliesKeys() && !s.applier.Owns(secret) {
-		return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+		return apply.StalledBy(apply.Foreign("Secret", secret))
 	}
 	s.encryption.secret = secret
 	if secret == nil {

@@ -154,7 +154,7 @@ func (s *scope) observeIssued(ctx context.Context) error {
 func (s *scope) own(ctx context.Context, from client.Reader, name string) (*corev1.Secret, error) {
 	secret, err := apply.Lookup(ctx, from, s.key(name), &corev1.Secret{})
 	if err == nil && secret != nil && !s.applier.Owns(secret) {
-		return nil, apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: name})
+		return nil, apply.StalledBy(apply.Foreign("Secret", secret))
 	}
 	return secret, err
 }
@@ -172,7 +172,7 @@ func (s *scope) foreignClaims(ctx context.Context) error {
 			return err
 		}
 		if claim != nil && !s.applier.Owns(claim) {
-			return apply.StalledBy(&apply.ForeignError{Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: name})
+			return apply.StalledBy(apply.Foreign("PersistentVolumeClaim", claim))
 		}
 	}
 	return nil
@@ -285,7 +285,7 @@ func (s *scope) observeSecrets(ctx context.Context) error {
 			return err
 		}
 		if secret != nil && !s.applier.Owns(secret) {
-			return apply.StalledBy(&apply.ForeignError{Kind: "Secret", Namespace: secret.Namespace, Name: secret.Name})
+			return apply.StalledBy(apply.Foreign("Secret", secret))
 		}
 		*into = secret
 	}

@@ -41,6 +41,7 @@ type engine struct {
 	ip          string
 	annotations map[string]string
 	mounts      map[string]string // directory -> secret
+	queues      string            // ConfigMap of the queues file; empty for none
 }
 
 func play(ctx context.Context, dir string) *sync.WaitGroup {
@@ -283,7 +284,9 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 		if v.Secret != nil {
 			e.mounts[v.Name] = v.Secret.SecretName
 		}
-		if v.ConfigMap != nil {
+		if v.ConfigMap != nil && v.Name == "queues" {
+			e.queues = v.ConfigMap.Name
+		} else if v.ConfigMap != nil {
 			cm := &corev1.ConfigMap{}
 			if err := suite.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: v.ConfigMap.Name}, cm); err != nil {
 				return nil, client.IgnoreNotFound(err)
@@ -297,10 +300,17 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 		return nil, client.IgnoreNotFound(err)
 	}
 	c.DataDir = filepath.Join(p.dir, "data", pod.Namespace, pod.Name)
-	c.Listen = config.Listen{Keys: e.ip + ":6379", Admin: e.ip + ":9443", Metrics: e.ip + ":9090"}
+	for _, address := range []*string{&c.Listen.Keys, &c.Listen.Jobs, &c.Listen.JobsHTTP, &c.Listen.Admin, &c.Listen.Metrics} {
+		if *address != "" {
+			*address = e.ip + *address
+		}
+	}
 	c.Files.Users, c.Files.ClientTLS, c.Files.AdminTLS = filepath.Join(e.dir, "users"), filepath.Join(e.dir, "tls-client"), filepath.Join(e.dir, "tls-admin")
 	if c.Files.EncryptionKeys != "" {
 		c.Files.EncryptionKeys = filepath.Join(e.dir, "encryption-keys")
+	}
+	if c.Files.Queues != "" {
+		c.Files.Queues = filepath.Join(e.dir, "queues")
 	}
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -318,35 +328,51 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	return e, e.cmd.Start()
 }
 
-// deliver writes secrets as a kubelet does: a new directory, then one rename.
+// deliver writes what is mounted.
 func (e *engine) deliver(ctx context.Context, namespace string) error {
 	for volume, name := range e.mounts {
 		secret := &corev1.Secret{}
 		if err := suite.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
 			return err
 		}
-		mount := filepath.Join(e.dir, volume)
-		version := "..v" + secret.ResourceVersion
-		if at, err := os.Readlink(filepath.Join(mount, "..data")); err == nil && at == version {
-			continue
-		}
-		if err := os.MkdirAll(filepath.Join(mount, version), 0o700); err != nil {
-			return err
-		}
-		for key, value := range secret.Data {
-			if err := os.WriteFile(filepath.Join(mount, version, key), value, 0o600); err != nil {
-				return err
-			}
-			_ = os.Symlink(filepath.Join("..data", key), filepath.Join(mount, key))
-		}
-		next := filepath.Join(mount, "..data_tmp")
-		_ = os.Remove(next)
-		if err := os.Symlink(version, next); err != nil {
-			return err
-		}
-		if err := os.Rename(next, filepath.Join(mount, "..data")); err != nil {
+		if err := e.mount(volume, secret.ResourceVersion, secret.Data); err != nil {
 			return err
 		}
 	}
-	return nil
+	if e.queues == "" {
+		return nil
+	}
+	cm := &corev1.ConfigMap{}
+	if err := suite.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: e.queues}, cm); err != nil {
+		return client.IgnoreNotFound(err) // an optional volume
+	}
+	data := map[string][]byte{}
+	for key, value := range cm.Data {
+		data[key] = []byte(value)
+	}
+	return e.mount("queues", cm.ResourceVersion, data)
+}
+
+// mount writes a volume as a kubelet does: a new directory, then one rename.
+func (e *engine) mount(volume, version string, data map[string][]byte) error {
+	mount := filepath.Join(e.dir, volume)
+	version = "..v" + version
+	if at, err := os.Readlink(filepath.Join(mount, "..data")); err == nil && at == version {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(mount, version), 0o700); err != nil {
+		return err
+	}
+	for key, value := range data {
+		if err := os.WriteFile(filepath.Join(mount, version, key), value, 0o600); err != nil {
+			return err
+		}
+		_ = os.Symlink(filepath.Join("..data", key), filepath.Join(mount, key))
+	}
+	next := filepath.Join(mount, "..data_tmp")
+	_ = os.Remove(next)
+	if err := os.Symlink(version, next); err != nil {
+		return err
+	}
+	return os.Rename(next, filepath.Join(mount, "..data"))
 }

@@ -232,7 +232,7 @@ func newNamespace(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, o := range []client.Object{&v1alpha1.AccessToken{}, &v1alpha1.KVDatabase{}, &certmanagerv1.Certificate{}, &certmanagerv1.Issuer{}, &appsv1.StatefulSet{}, &corev1.Pod{}} {
+		for _, o := range []client.Object{&v1alpha1.AccessToken{}, &v1alpha1.KVDatabase{}, &v1alpha1.JobQueue{}, &certmanagerv1.Certificate{}, &certmanagerv1.Issuer{}, &appsv1.StatefulSet{}, &corev1.Pod{}} {
 			if err := suite.client.DeleteAllOf(context.Background(), o, client.InNamespace(ns.Name), client.GracePeriodSeconds(0)); err != nil {
 				t.Errorf("clean up: %v", err)
 			}

@@ -50,41 +50,42 @@ func get[T client.Object](t *testing.T, namespace, name string, into T) T {
 	return into
 }
 
-func current(t *testing.T, db *v1alpha1.KVDatabase) *v1alpha1.KVDatabase {
+// current is an instance as it is now.
+func current[T v1alpha1.Instance](t *testing.T, o T) T {
 	t.Helper()
-	return get(t, db.Namespace, db.Name, &v1alpha1.KVDatabase{})
+	return get(t, o.GetNamespace(), o.GetName(), o.DeepCopyObject().(T))
 }
 
-func awaitReady(t *testing.T, db *v1alpha1.KVDatabase) {
+func awaitReady(t *testing.T, o v1alpha1.Instance) {
 	t.Helper()
-	eventually(t, db.Name+" is ready", func() string {
-		now := current(t, db)
-		if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status == metav1.ConditionTrue {
+	eventually(t, o.GetName()+" is ready", func() string {
+		now := current(t, o).InstanceStatus()
+		if c := meta.FindStatusCondition(now.Conditions, v1alpha1.ConditionReady); c != nil && c.Status == metav1.ConditionTrue {
 			return ""
 		}
-		return "it is not: " + now.Status.Status
+		return "it is not: " + now.Status
 	})
 }
 
 // awaitProblem waits for a reason on Ready that is also an event, and for words
 // in the status column.
-func awaitProblem(t *testing.T, db *v1alpha1.KVDatabase, reason, words string) {
+func awaitProblem(t *testing.T, o v1alpha1.Instance, reason, words string) {
 	t.Helper()
-	eventually(t, db.Name+" tells "+reason, func() string {
-		now := current(t, db)
-		c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady)
-		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != reason || !strings.Contains(now.Status.Status, words) {
-			return fmt.Sprintf("%+v, status %q", c, now.Status.Status)
+	eventually(t, o.GetName()+" tells "+reason, func() string {
+		now := current(t, o).InstanceStatus()
+		c := meta.FindStatusCondition(now.Conditions, v1alpha1.ConditionReady)
+		if c == nil || c.Status != metav1.ConditionFalse || c.Reason != reason || !strings.Contains(now.Status, words) {
+			return fmt.Sprintf("%+v, status %q", c, now.Status)
 		}
 		return ""
 	})
 	eventually(t, "an event with that reason", func() string {
 		list := &corev1.EventList{}
-		if err := suite.client.List(t.Context(), list, client.InNamespace(db.Namespace)); err != nil {
+		if err := suite.client.List(t.Context(), list, client.InNamespace(o.GetNamespace())); err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range list.Items {
-			if e.InvolvedObject.Name == db.Name && e.Reason == reason {
+			if e.InvolvedObject.Name == o.GetName() && e.Reason == reason {
 				return ""
 			}
 		}
@@ -92,9 +93,16 @@ func awaitProblem(t *testing.T, db *v1alpha1.KVDatabase, reason, words string) {
 	})
 }
 
-func annotate(t *testing.T, db *v1alpha1.KVDatabase, key, value string) {
+func annotate(t *testing.T, o v1alpha1.Instance, key, value string) {
 	t.Helper()
-	change(t, db, func(db *v1alpha1.KVDatabase) { metav1.SetMetaDataAnnotation(&db.ObjectMeta, key, value) })
+	change(t, o, func(o v1alpha1.Instance) {
+		notes := maps.Clone(o.GetAnnotations())
+		if notes == nil {
+			notes = map[string]string{}
+		}
+		notes[key] = value
+		o.SetAnnotations(notes)
+	})
 }
 
 func change[T client.Object](t *testing.T, o T, modify func(T)) {
@@ -115,9 +123,9 @@ func change[T client.Object](t *testing.T, o T, modify func(T)) {
 	})
 }
 
-func connection(t *testing.T, db *v1alpha1.KVDatabase) *corev1.Secret {
+func connection(t *testing.T, o v1alpha1.Instance) *corev1.Secret {
 	t.Helper()
-	return get(t, db.Namespace, db.Name+"-connection", &corev1.Secret{})
+	return get(t, o.GetNamespace(), o.GetName()+"-connection", &corev1.Secret{})
 }
 
 // ping runs a command with a connection secret as an application would.
@@ -140,7 +148,7 @@ func versions(t *testing.T, namespace string) map[string]string {
 	out := map[string]string{}
 	for _, list := range []client.ObjectList{&corev1.SecretList{}, &corev1.ConfigMapList{}, &corev1.ServiceList{}, &corev1.PodList{},
 		&corev1.PersistentVolumeClaimList{}, &appsv1.StatefulSetList{}, &networkingv1.NetworkPolicyList{},
-		&certmanagerv1.CertificateList{}, &certmanagerv1.IssuerList{}, &v1alpha1.KVDatabaseList{}} {
+		&certmanagerv1.CertificateList{}, &certmanagerv1.IssuerList{}, &v1alpha1.KVDatabaseList{}, &v1alpha1.JobQueueList{}} {
 		if err := suite.client.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
 		}

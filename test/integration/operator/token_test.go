@@ -482,7 +482,7 @@ func TestTokenBadInput(t *testing.T) {
 			a.Spec.From = []v1alpha1.TokenPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"no such key": "x"}}}}
 		}), v1alpha1.ReasonPeerNotAllowed, "no such key"},
 		{token(ns, "mine"), v1alpha1.ReasonNameTaken, `Secret "mine" exists and is not Coffer's`},
-		{token(ns, "db-connection"), v1alpha1.ReasonNameTaken, `Secret "db-connection" exists and is not Coffer's`},
+		{token(ns, "db-connection"), v1alpha1.ReasonNameTaken, `Secret "db-connection" belongs to kvdatabase db: choose another name`},
 	} {
 		create(t, c.tok)
 		awaitTokenProblem(t, c.tok, c.reason, c.words)
