@@ -1,5 +1,5 @@
-// Command coffer-engine is Coffer's data plane: it serves one database over
-// TLS 1.3, in a pod of the operator's or alone on a laptop.
+// Command coffer-engine is Coffer's data plane: it serves one database or queue
+// over TLS 1.3, in a pod of the operator's or alone on a laptop.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	root := &cobra.Command{
-		Use: "coffer-engine", Short: "Serve a key-value database over TLS 1.3",
+		Use: "coffer-engine", Short: "Serve keys and jobs over TLS 1.3",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
@@ -39,7 +39,7 @@ func main() {
 type serveFlags struct {
 	config, member, dir string
 	dev                 bool
-	port                int
+	ports               dev.Ports
 }
 
 func serveCommand() *cobra.Command {
@@ -64,10 +64,12 @@ func serveCommand() *cobra.Command {
 	flags.StringVar(&f.member, "member", hostname, "name of this member, the pod's")
 	flags.BoolVar(&f.dev, "dev", false, "serve on the loopback address with a certificate and password made for it")
 	flags.StringVar(&f.dir, "dir", "coffer-dev", "with --dev: where certificate, password and data are kept")
-	flags.IntVar(&f.port, "port", 6379, "with --dev: port, 0 for any free one")
+	flags.IntVar(&f.ports.Keys, "port", 6379, "with --dev: port for keys, 0 for any free one")
+	flags.IntVar(&f.ports.Jobs, "queue-port", 6789, "with --dev: port for jobs, 0 for any free one")
 	cmd.MarkFlagsMutuallyExclusive("config", "dev")
 	cmd.MarkFlagsMutuallyExclusive("config", "dir")
 	cmd.MarkFlagsMutuallyExclusive("config", "port")
+	cmd.MarkFlagsMutuallyExclusive("config", "queue-port")
 	return cmd
 }
 
@@ -95,19 +97,19 @@ func servePod(ctx context.Context, f serveFlags) error {
 }
 
 func serveDev(ctx context.Context, f serveFlags) error {
-	c, err := dev.Prepare(f.dir, f.port)
+	c, err := dev.Prepare(f.dir, f.ports)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: choose another --port, or 0 for any free one", err)
+		return fmt.Errorf("%w: choose another --port or --queue-port, or 0 for any free one", err)
 	}
 	if err != nil {
 		return err
 	}
-	line, err := dev.Announce(f.dir, n.Addresses().Keys)
+	line, err := dev.Announce(f.dir, n.Addresses().Keys, n.Addresses().Jobs)
 	if err != nil {
 		return fmt.Errorf("%w; stopping: %w", err, n.Stop())
 	}

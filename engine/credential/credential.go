@@ -1,5 +1,5 @@
-// Package credential watches the mounted secret files (users, certificates,
-// authorities, encryption keys) and publishes what they hold as immutable snapshots. A file
+// Package credential watches the mounted files (users, certificates,
+// authorities, encryption keys, declared queues) and publishes what they hold as immutable snapshots. A file
 // that cannot be taken up leaves the previous content in force and says why,
 // without showing what is in it.
 package credential
@@ -25,6 +25,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/vault"
 )
 
@@ -43,6 +44,7 @@ type Paths struct {
 	ClientTLS string // tls.crt, tls.key
 	AdminTLS  string // tls.crt, tls.key, ca.crt
 	Keys      string // the key ring of package vault; may be empty
+	Queues    string // queues.json; may be empty
 }
 
 // Certificate is a key pair with what others want to know of it.
@@ -66,6 +68,10 @@ type Snapshot struct {
 	AdminError       string
 	AuthoritiesError string
 	KeysError        string
+	// Queues is queues.json as it is; nil without one. Who puts it in force reads
+	// it.
+	Queues      []byte
+	QueuesError string
 
 	bundle []*x509.Certificate // of authorities.pem
 }
@@ -223,7 +229,7 @@ func (c content) sum() (sum [sha256.Size]byte) {
 }
 
 // sourceCount bounds the sources.
-const sourceCount = 5
+const sourceCount = 6
 
 func (w *Watcher) sources() []source {
 	sources := []source{
@@ -234,6 +240,9 @@ func (w *Watcher) sources() []source {
 	}
 	if w.paths.Keys != "" {
 		sources = append(sources, source{name: "encryption keys", dir: w.paths.Keys, take: takeKeys, problem: func(s *Snapshot) *string { return &s.KeysError }})
+	}
+	if w.paths.Queues != "" {
+		sources = append(sources, source{name: "queues", dir: w.paths.Queues, files: []string{"queues.json"}, take: takeQueues, problem: func(s *Snapshot) *string { return &s.QueuesError }, optional: true})
 	}
 	return sources
 }
@@ -330,6 +339,17 @@ func takeKeys(s *Snapshot, c content) error {
 		return err
 	}
 	s.Keys = keys
+	return nil
+}
+
+func takeQueues(s *Snapshot, c content) error {
+	if len(c) == 0 { // what is in force stays
+		return nil
+	}
+	if _, err := queue.ParseSettings(c[0].data); err != nil {
+		return fmt.Errorf("queues.json: %w", err)
+	}
+	s.Queues = c[0].data
 	return nil
 }
 

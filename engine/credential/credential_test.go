@@ -17,7 +17,7 @@ import (
 // prepared is a directory with users and certificates.
 func prepared(t *testing.T) config.Files {
 	t.Helper()
-	c, err := dev.Prepare(t.TempDir(), 0)
+	c, err := dev.Prepare(t.TempDir(), dev.Ports{})
 	if err != nil {
 		t.Fatal(err)
 	}

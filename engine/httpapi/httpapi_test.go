@@ -24,7 +24,7 @@ import (
 func serve(t *testing.T, ready func() error) (url, token string, roots *x509.CertPool) {
 	t.Helper()
 	dir := t.TempDir()
-	c, err := dev.Prepare(dir, 0)
+	c, err := dev.Prepare(dir, dev.Ports{})
 	if err != nil {
 		t.Fatal(err)
 	}

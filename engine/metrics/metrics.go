@@ -33,6 +33,8 @@ type Sample struct {
 	StorageCapacity    int64
 	StorageAvailable   int64
 
+	Jobs *Jobs // nil from a member that serves none
+
 	Certificates []Certificate
 	ReloadErrors []ReloadError
 }
@@ -58,7 +60,7 @@ type Certificate struct {
 
 // ReloadError says whether the newest content of a mount was refused.
 type ReloadError struct {
-	Source string // users | client | admin | authorities | encryption
+	Source string // users | client | admin | authorities | encryption | queues
 	Failed bool
 }
 
@@ -159,6 +161,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(storageFull, gauge, truth(s.StorageFull))
 	send(storageCapacity, gauge, float64(s.StorageCapacity))
 	send(storageAvailable, gauge, float64(s.StorageAvailable))
+	if s.Jobs != nil {
+		s.Jobs.send(send)
+	}
 	for _, x := range s.Certificates {
 		send(certNotAfter, gauge, float64(x.NotAfter.Unix()), x.Use)
 	}

@@ -25,6 +25,9 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/httpapi"
+	"github.com/coffer-dev/coffer/engine/job"
+	"github.com/coffer-dev/coffer/engine/jobserver"
+	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/metrics"
 	"github.com/coffer-dev/coffer/engine/server"
 )
@@ -52,6 +55,9 @@ type Node struct {
 	group       *Group
 	audit       *audit.Log
 	server      *server.Server
+	dispatcher  *job.Dispatcher   // nil without listen.jobs
+	jobs        *jobserver.Server // nil without listen.jobs
+	settings    settings          // of the queues
 	admin       *http.Server
 	health      *http.Server
 	addrs       Addresses
@@ -67,7 +73,7 @@ type Node struct {
 }
 
 // Addresses are where the node listens.
-type Addresses struct{ Keys, Admin, Metrics net.Addr }
+type Addresses struct{ Keys, Jobs, Admin, Metrics net.Addr }
 
 // Start brings a member up. Health answers first, so that a long replay is not
 // taken for death.
@@ -79,7 +85,7 @@ func Start(opts Options) (*Node, error) {
 	n.setPhase("starting")
 	files := opts.Config.Files
 	var err error
-	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS, Keys: files.EncryptionKeys}, opts.Log)
+	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS, Keys: files.EncryptionKeys, Queues: files.Queues}, opts.Log)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
@@ -111,17 +117,20 @@ func (n *Node) start(ctx context.Context) error {
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
+	n.openJobs(ctx)
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
 	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.audit.Read, n.opts.Log)
 	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
 		return err
 	}
-	keys, err := net.Listen("tcp", listen.Keys)
-	if err != nil {
-		return fmt.Errorf("listen.keys: %w", err)
+	if n.addrs.Keys, err = n.serve("listen.keys", listen.Keys, n.server.Serve); err != nil {
+		return err
 	}
-	n.addrs.Keys = keys.Addr()
-	n.background("key port", func() error { return n.server.Serve(keys) })
+	if n.jobs != nil {
+		if n.addrs.Jobs, err = n.serve("listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
+			return err
+		}
+	}
 	n.background("group", func() error {
 		select {
 		case <-n.group.Done():
@@ -131,8 +140,8 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	})
 	n.phase.Store(nil)
-	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys.String(),
-		"admin", n.addrs.Admin.String(), "metrics", n.addrs.Metrics.String(), "durability", string(n.opts.Config.Durability))
+	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys, "jobs", n.addrs.Jobs,
+		"admin", n.addrs.Admin, "metrics", n.addrs.Metrics, "durability", string(n.opts.Config.Durability))
 	return nil
 }
 
@@ -145,12 +154,17 @@ const loadGCPercent = 400
 // openGroup reads the state back and lets it answer.
 func (n *Node) openGroup() error {
 	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
-	g, err := OpenGroup(GroupOptions{
+	options := GroupOptions{
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
-		Durability: n.opts.Config.Durability, Parse: command.Parse, Log: n.opts.Log,
+		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
 		Keys: n.credentials.Current().Keys,
-	})
+	}
+	if n.opts.Config.Listen.Jobs != "" {
+		n.dispatcher = job.New()
+		options.OnReady, options.OnEvent = n.dispatcher.OnReady, n.dispatcher.OnEvent
+	}
+	g, err := OpenGroup(options)
 	if err != nil {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)
 	}
@@ -159,6 +173,27 @@ func (n *Node) openGroup() error {
 	}
 	n.group = g
 	return nil
+}
+
+// parseLogged reads back what is in the log, for keys and for jobs.
+func parseLogged(argv [][]byte) (machine.Op, error) {
+	if string(argv[0]) == job.Name {
+		return job.Parse(argv)
+	}
+	return command.Parse(argv)
+}
+
+// serve listens for clients of one protocol; not at all without an address.
+func (n *Node) serve(field, address string, serve func(net.Listener) error) (net.Addr, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	n.background(field, func() error { return serve(l) })
+	return l.Addr(), nil
 }
 
 func (n *Node) serveHTTP(s *http.Server, address string) (net.Addr, error) {
@@ -215,11 +250,7 @@ func (n *Node) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	var err error
-	if n.server != nil {
-		if drainErr := n.server.Shutdown(ctx); drainErr != nil {
-			n.opts.Log.Warn("drain", "error", drainErr)
-		}
-	}
+	n.drain(ctx)
 	n.cancel()
 	for _, s := range []*http.Server{n.admin, n.health} {
 		if s != nil {
@@ -234,6 +265,27 @@ func (n *Node) stop() error {
 	}
 	n.wg.Wait()
 	return err
+}
+
+// drain ends all connections of clients.
+func (n *Node) drain(ctx context.Context) {
+	var wg sync.WaitGroup
+	if n.server != nil {
+		wg.Go(func() { n.warn("drain", n.server.Shutdown(ctx)) })
+	}
+	if n.jobs != nil {
+		wg.Go(func() { n.warn("drain", n.jobs.Shutdown(ctx)) })
+	}
+	wg.Wait()
+	if n.dispatcher != nil {
+		n.dispatcher.Close()
+	}
+}
+
+func (n *Node) warn(what string, err error) {
+	if err != nil {
+		n.opts.Log.Warn(what, "error", err)
+	}
 }
 
 func (n *Node) setPhase(phase string) { n.phase.Store(&phase) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/metrics"
 	"github.com/coffer-dev/coffer/engine/server"
 )
@@ -20,7 +21,7 @@ const (
 // Status is the member's answer to the operator.
 func (n *Node) Status() adminapi.Status {
 	facts := n.group.Stats()
-	stats := n.server.Stats()
+	stats := n.stats()
 	snapshot := n.credentials.Current()
 	s := adminapi.Status{
 		Version:       adminapi.Version,
@@ -54,6 +55,7 @@ func (n *Node) Status() adminapi.Status {
 	s.Encryption.Error = snapshot.KeysError
 	n.countAudit(&s.Encryption)
 	s.Audit = n.audit.Status()
+	s.Jobs = n.jobsStatus(snapshot)
 	if facts.Storage.Full {
 		s.Reason = storageFull
 	}
@@ -65,11 +67,11 @@ func (n *Node) Status() adminapi.Status {
 
 // usersOf lists every accepted generation, and revoked ones that sessions are
 // still on.
-func usersOf(accepted *acl.Users, stats server.Stats) []adminapi.User {
+func usersOf(accepted *acl.Users, stats admission.Stats) []adminapi.User {
 	generations := map[string][]adminapi.Generation{}
 	for _, name := range accepted.Names() {
 		for _, g := range accepted.Identity(name).Generations() {
-			key := server.SessionKey{User: name, Generation: g}
+			key := admission.SessionKey{User: name, Generation: g}
 			generations[name] = append(generations[name], adminapi.Generation{Number: g, Accepted: true, Sessions: stats.Sessions[key]})
 			delete(stats.Sessions, key)
 		}
@@ -85,6 +87,15 @@ func usersOf(accepted *acl.Users, stats server.Stats) []adminapi.User {
 	}
 	slices.SortFunc(users, func(a, b adminapi.User) int { return cmp.Compare(a.Name, b.Name) })
 	return users
+}
+
+// stats are those of all ports for clients.
+func (n *Node) stats() admission.Stats {
+	s := n.server.Stats()
+	if n.jobs != nil {
+		s = s.Add(n.jobs.Stats())
+	}
+	return s
 }
 
 // facts are INFO's.
@@ -112,12 +123,14 @@ func (n *Node) sample() metrics.Sample {
 			{Source: "admin", Failed: snapshot.AdminError != ""},
 			{Source: "authorities", Failed: snapshot.AuthoritiesError != ""},
 			{Source: "encryption", Failed: snapshot.KeysError != ""},
+			{Source: "queues", Failed: snapshot.QueuesError != ""},
 		},
 	}
 	if n.phase.Load() != nil {
 		return s
 	}
-	facts, st := n.group.Stats(), n.server.Stats()
+	facts, st := n.group.Stats(), n.stats()
+	s.Jobs = n.jobsSample()
 	s.Connections, s.Unauthenticated, s.Accepted, s.Rejected = st.Connections, st.Unauthenticated, st.Accepted, st.Rejected
 	s.HandshakeFailures, s.AuthFailures, s.ProtocolErrors = st.HandshakeFailures, st.AuthFailures, st.ProtocolErrors
 	s.Denied, s.Commands, s.OutputExceeded = st.Denied, st.Commands, st.OutputExceeded

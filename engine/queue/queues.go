@@ -85,6 +85,15 @@ func (q *Queues) QueueOf(id uint64) string {
 	return ""
 }
 
+// ScheduleQueue is the queue that a schedule pushes to, "" when there is no such
+// schedule.
+func (q *Queues) ScheduleQueue(name string) string {
+	if s, ok := q.schedules.Get(name); ok {
+		return s.Queue
+	}
+	return ""
+}
+
 // Settings are those in force, nil when there are none. They are not to be
 // changed.
 func (q *Queues) Settings() *Settings { return q.settings }

@@ -89,20 +89,7 @@ func New(opts Options) *Server {
 		usersChanged: make(chan struct{}, 1),
 		replyTimeout: writeTimeout,
 	}
-	// Session tickets carry no certificate: with them a client could go on
-	// without having seen a renewed one.
-	s.tls = &tls.Config{
-		MinVersion:             tls.VersionTLS13,
-		SessionTicketsDisabled: true,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return &tls.Config{
-				MinVersion:                  tls.VersionTLS13,
-				SessionTicketsDisabled:      true,
-				DynamicRecordSizingDisabled: true,
-				Certificates:                []tls.Certificate{*s.opts.Credentials().Client.TLS},
-			}, nil
-		},
-	}
+	s.tls = credential.ServerTLS(opts.Credentials)
 	return s
 }
 
@@ -240,29 +227,10 @@ func (s *Server) closeAll() int {
 	return len(s.sessions)
 }
 
-// SessionKey is a user's credential.
-type SessionKey struct {
-	User       string
-	Generation int64
-}
-
-// Stats is what the server counted since it started, and what there is now.
-type Stats struct {
-	Connections, Unauthenticated                        int64
-	Sessions                                            map[SessionKey]int64
-	Users                                               map[string]admission.Refused // of users that have sessions, or had
-	Accepted, Rejected, HandshakeFailures, AuthFailures int64
-	ProtocolErrors, Denied, Commands, OutputExceeded    int64
-	BytesIn, BytesOut                                   int64
-	Buffered                                            int64 // bytes of clients' buffers
-	Shed, Slow                                          int64 // connections closed for their buffers, for slow requests
-	Evicted                                             int64 // unauthenticated connections closed for others to have their places
-}
-
 // Stats counts.
-func (s *Server) Stats() Stats {
-	st := Stats{
-		Sessions: map[SessionKey]int64{},
+func (s *Server) Stats() admission.Stats {
+	st := admission.Stats{
+		Sessions: map[admission.SessionKey]int64{},
 		Accepted: s.counters.accepted.Load(), Rejected: s.counters.rejected.Load(),
 		HandshakeFailures: s.counters.handshakeFailures.Load(), AuthFailures: s.counters.authFailures.Load(),
 		ProtocolErrors: s.counters.protocolErrors.Load(), Denied: s.counters.denied.Load(),
@@ -280,7 +248,7 @@ func (s *Server) Stats() Stats {
 			st.Unauthenticated++
 			continue
 		}
-		st.Sessions[SessionKey{credential.User, credential.Generation()}]++
+		st.Sessions[admission.SessionKey{User: credential.User, Generation: credential.Generation()}]++
 	}
 	st.Users = s.usages.Stats()
 	return st

@@ -96,7 +96,7 @@ func (g *gate) Write(p []byte) (int, error) {
 func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 	t.Helper()
 	dir := t.TempDir()
-	c, err := dev.Prepare(dir, 0)
+	c, err := dev.Prepare(dir, dev.Ports{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,8 @@ var rules = []rule{
 	{of: `^engine/member$`, never: local, but: engine + `(machine|replica|snapshot|vault|wal)$`, why: "a member is the log, the snapshots and the machine, as the replica says"},
 	{of: `^engine/member$`, never: `^(time|crypto/rand|math/rand|math/rand/v2|sync)$`, why: "a simulation plays it: no clock, no randomness, nothing that runs beside it"},
 	{of: `^engine/(wal|snapshot|replica|vault|member|audit)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
+	{of: `^engine/job$`, never: local, but: engine + `(acl|admission|audit|glob|guard|machine|protocol/job|queue|reply)$`, why: "what a request does is the same on every port: the dispatcher knows of none"},
+	{of: `^engine/jobserver$`, never: engine + `(node|member|replica|wal|snapshot|queue|machine|command|server)$`, but: engine + `queue$`, why: "the port takes bytes to calls; what they do is the dispatcher's"},
 	{of: `^engine/server$`, never: engine + `(node|member|replica|wal|snapshot)$`, why: "the server hands commands to an executor that node provides"},
 }
 

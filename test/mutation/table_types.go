@@ -33,7 +33,7 @@ var together = []safeguard{
 	{name: "that a transaction depends on what it watches", file: machineTransaction, test: "TestTransactionReplays",
 		old: "if t.broken(tx.Store, tx.Now) {", new: "if false {"},
 	{name: "what is decided before it is logged", file: machineTransaction, test: "TestTransactionReplays",
-		old: "if ok && items[i].Write && t.broken", new: "if ok && false && t.broken"},
+		old: "if op.broken(m.store, tx.Now) {", new: "if false {"},
 	{name: "that others find what changes within an entry", file: machineTransaction, test: "TestTransactionReplays",
 		old: "tx.Store.Watch(t.watch, key, tx.Now)", new: "_ = key"},
 	{name: "a seed of its own for each command of a transaction", file: machineTransaction, in: "test/determinism", test: "TestMachinesAgree",

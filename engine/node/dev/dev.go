@@ -5,7 +5,9 @@
 //
 //	ca.crt ca.key                 the authority (10 years)
 //	tls/client tls/admin          certificates (1 year, renewed when 30 days are left)
-//	password uri                  for clients; 0600
+//	password uri                  for clients of keys; 0600
+//	token                         for clients of jobs: the password, under the name that they know; 0600
+//	queues/queues.json            the queues' settings, if somebody writes them (queue.Settings)
 //	users/users.json              the password's verifier
 //	keys/primary keys/NAME        what the data is encrypted under; 0600
 //	data                          the log and snapshots
@@ -49,14 +51,18 @@ const (
 	operatorName  = "operator.dev.local.coffer.dev"
 )
 
+// Ports are where a member serves on the loopback address; 0 takes any free
+// one.
+type Ports struct{ Keys, Jobs int }
+
 // Prepare makes or completes the directory and returns the configuration that
-// serves it on the loopback port; 0 takes any free one.
-func Prepare(dir string, port int) (config.Config, error) {
+// serves it.
+func Prepare(dir string, ports Ports) (config.Config, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return config.Config{}, err
 	}
-	for _, d := range []string{dir, filepath.Join(dir, "users"), filepath.Join(dir, "tls/client"), filepath.Join(dir, "tls/admin"), filepath.Join(dir, "keys"), filepath.Join(dir, "data")} {
+	for _, d := range []string{dir, filepath.Join(dir, "users"), filepath.Join(dir, "tls/client"), filepath.Join(dir, "tls/admin"), filepath.Join(dir, "keys"), filepath.Join(dir, "queues"), filepath.Join(dir, "data")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return config.Config{}, err
 		}
@@ -77,18 +83,22 @@ func Prepare(dir string, port int) (config.Config, error) {
 	c := config.Default()
 	c.Instance = "local/dev"
 	c.DataDir = filepath.Join(dir, "data")
-	c.Listen = config.Listen{Keys: fmt.Sprintf("127.0.0.1:%d", port), Admin: "127.0.0.1:0", Metrics: "127.0.0.1:0"}
+	c.Listen = config.Listen{
+		Keys: fmt.Sprintf("127.0.0.1:%d", ports.Keys), Jobs: fmt.Sprintf("127.0.0.1:%d", ports.Jobs),
+		Admin: "127.0.0.1:0", Metrics: "127.0.0.1:0",
+	}
 	c.Files = config.Files{
 		Users: filepath.Join(dir, "users"), ClientTLS: filepath.Join(dir, "tls/client"),
 		AdminTLS: filepath.Join(dir, "tls/admin"), OperatorName: operatorName,
-		EncryptionKeys: filepath.Join(dir, "keys"),
+		EncryptionKeys: filepath.Join(dir, "keys"), Queues: filepath.Join(dir, "queues"),
 	}
 	return c, c.Validate()
 }
 
 // Announce writes the address of the database to uri and returns what to tell
-// the user: a redis-cli line that reads the password from its file.
-func Announce(dir string, addr net.Addr) (string, error) {
+// the user: a redis-cli line that reads the password from its file, and where
+// jobs are and their token.
+func Announce(dir string, addr, jobs net.Addr) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -105,8 +115,8 @@ func Announce(dir string, addr net.Addr) (string, error) {
 	if err := write(filepath.Join(dir, "uri"), []byte(uri+"\n"), 0o600); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("REDISCLI_AUTH=\"$(cat %s)\" redis-cli --tls --cacert %s -h %s -p %s",
-		quote(filepath.Join(dir, "password")), quote(filepath.Join(dir, "ca.crt")), host, port), nil
+	return fmt.Sprintf("REDISCLI_AUTH=\"$(cat %s)\" redis-cli --tls --cacert %s -h %s -p %s\njobs: %s, token in %s",
+		quote(filepath.Join(dir, "password")), quote(filepath.Join(dir, "ca.crt")), host, port, jobs, quote(filepath.Join(dir, "token"))), nil
 }
 
 // quote makes a path one word of a shell.
@@ -135,6 +145,9 @@ func prepareUsers(dir string) error {
 	password := strings.TrimSpace(string(data))
 	if len(password) < passwordBytes {
 		return fmt.Errorf("%s: must hold at least %d characters; remove it to have one generated", path, passwordBytes)
+	}
+	if err := write(filepath.Join(dir, "token"), []byte(password+"\n"), 0o600); err != nil {
+		return err
 	}
 	sum := sha256.Sum256([]byte(password))
 	digest := hex.EncodeToString(sum[:])

@@ -16,7 +16,7 @@
 //
 // A request is {"cmd":"PUSH", fields, "reqId":"r1"}, its answer
 // {"ok":true, fields, "reqId":"r1"} or {"ok":false,"error":"...","reqId":"r1"}.
-// Fields that are null count as absent, fields that are unknown are ignored.
+// Fields that are null count as absent, but for data; unknown ones are ignored.
 package job
 
 import (

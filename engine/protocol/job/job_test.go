@@ -117,7 +117,7 @@ func TestTolerances(t *testing.T) {
 		`{"cmd":"RATELIMIT","limit":10}`:                                   func(r Request) bool { return r.Limit == 10 && r.Duration == 0 },
 		`{"cmd":"RATELIMIT","limit":{"max":100,"duration":60000,"x":[1]}}`: func(r Request) bool { return r.Limit == 100 && r.Duration == 60000 },
 		`{"cmd":"RATELIMIT","limit":10,"duration":5}`:                      func(r Request) bool { return r.Limit == 10 && r.Duration == 5 },
-		`{"cmd":"PUSH","data":null,"delay":null,"tags":null,"lifo":null}`:  func(r Request) bool { return r.Set == 0 && r.Data == nil },
+		`{"cmd":"PUSH","data":null,"delay":null,"tags":null,"lifo":null}`:  func(r Request) bool { return r.Set == 1<<FieldData && string(r.Data) == "null" },
 		`{"cmd":"PUSH","delay":1e3,"priority":2.0}`:                        func(r Request) bool { return r.Delay == 1000 && r.Priority == 2 },
 		`{"cmd":"PROGRESS","progress":33.7}`:                               func(r Request) bool { return r.Progress == 33 && r.Set.Has(FieldProgress) },
 		`{"cmd":"PULL","lease":true}`:                                      func(r Request) bool { return r.WantsLease && r.LeaseFor == 0 },

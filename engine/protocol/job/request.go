@@ -112,6 +112,7 @@ type Request struct {
 	// connection but to the token, for LeaseFor, or the queue's default if 0.
 	Lease      string
 	Leases     []string
+	Results    [][]byte // JSON, ACKB's, one for each of IDs
 	WantsLease bool
 	LeaseFor   int64
 }
@@ -138,7 +139,7 @@ func parseRequest(message []byte, req *Request) error {
 
 // field reads one field of a request.
 func (s *scanner) field(req *Request, key []byte) {
-	if s.null() || s.jobField(&req.Job, key, 1) {
+	if s.absent(key) || s.jobField(&req.Job, key, 1) {
 		return
 	}
 	switch string(key) {
@@ -222,9 +223,16 @@ func (s *scanner) field(req *Request, key []byte) {
 		s.lease(req)
 	case "leases":
 		req.Leases = s.strings("leases")
+	case "results":
+		s.array("results", func() { req.Results = append(req.Results, s.raw(2)) })
 	default:
 		s.skip(1)
 	}
+}
+
+// absent reads null, which stands for a field that is not there; data may be it.
+func (s *scanner) absent(key []byte) bool {
+	return string(key) != "data" && s.null()
 }
 
 // command reads the command's name; that of a common one without allocating.
@@ -318,7 +326,7 @@ func (s *scanner) rounded(field string) int64 {
 // job reads an element of a list of jobs.
 func (s *scanner) job(field string) (j Job) {
 	s.object(field, func(key []byte) {
-		if !s.null() && !s.jobField(&j, key, 3) {
+		if !s.absent(key) && !s.jobField(&j, key, 3) {
 			s.skip(3)
 		}
 	})

@@ -58,7 +58,7 @@ func newServer(o options, name string, durability config.Durability) (*server, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := dev.Prepare(home, number)
+	c, err := dev.Prepare(home, dev.Ports{Keys: number})
 	if err != nil {
 		return nil, err
 	}

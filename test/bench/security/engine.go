@@ -51,7 +51,7 @@ func startEngine(o options) (e *engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := dev.Prepare(e.home, port)
+	c, err := dev.Prepare(e.home, dev.Ports{Keys: port})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,116 @@
+package jobserver
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/audit"
+	"github.com/coffer-dev/coffer/engine/job"
+	wire "github.com/coffer-dev/coffer/engine/protocol/job"
+	"github.com/coffer-dev/coffer/engine/queue"
+)
+
+// What clients of flashQ look for.
+const (
+	errNotAuthenticated = "Authentication required"
+	errInvalidToken     = "Invalid token"
+)
+
+// authenticate carries out AUTH{token}.
+func (c *session) authenticate(call *job.Call) {
+	if !call.Set.Has(wire.FieldToken) {
+		call.Fail(queue.CodeInvalid, "token: is missing")
+		return
+	}
+	snapshot, now := c.srv.opts.Credentials(), time.Now()
+	id, proved, refusal := snapshot.Users.VerifyBearer(call.Token, now)
+	call.Token = ""
+	if refusal != "" {
+		c.srv.counters.authFailures.Add(1)
+		delay := c.srv.throttle.Failed(c.Host, now)
+		c.recordLogin(string(refusal), delay > 0)
+		if delay > 0 {
+			time.Sleep(delay)
+		}
+		call.Fail(job.CodeDenied, errInvalidToken)
+		return
+	}
+	limit := id.Quota().Connections
+	usage := c.srv.usages.Move(c.credential.User, id.Name(), limit)
+	if usage == nil {
+		c.recordLogin("quota.connections", false)
+		call.Fail(job.CodeBusy, overQuota("too many connections of this user", "connections", limit, id.Source()))
+		return
+	}
+	first := c.identity == nil
+	c.snapshot, c.identity, c.usage = snapshot, id, usage
+	c.mu.Lock()
+	c.credential = proved
+	c.mu.Unlock()
+	c.client.SetUser(id, proved, usage)
+	c.recordLogin("", false)
+	if first {
+		c.srv.admission.Authenticated(&c.Guest, true)
+		c.reader.Authenticated()
+	}
+	call.Succeed()
+}
+
+func overQuota(text, field string, limit int, source string) string {
+	text = fmt.Sprintf("%s (quota.%s: %d)", text, field, limit)
+	if source != "" {
+		text += ": see " + source
+	}
+	return text
+}
+
+// withinQuota holds the session back if its user asks for more than it may, or
+// refuses the call.
+func (c *session) withinQuota(call *job.Call) bool {
+	limit := c.identity.Quota().RequestsPerSecond
+	if limit == 0 {
+		return true
+	}
+	wait, ok := c.usage.Take(time.Now(), limit)
+	if !ok {
+		c.usage.Throttled.Add(1)
+		call.Fail(job.CodeBusy, overQuota("too many requests of this user", "requestsPerSecond", limit, c.identity.Source()))
+		if c.srv.opts.Audit.Wants(audit.Refusal) {
+			c.srv.opts.Audit.Count(audit.Entry{
+				Time: time.Now(), Identity: c.credential.User, Generation: c.credential.Generation(), Source: c.Host,
+				Operation: audit.Request, Denied: true, Reason: "quota.requestsPerSecond",
+			})
+		}
+		return false
+	}
+	if wait > 0 {
+		c.usage.Held.Add(1)
+		time.Sleep(max(wait, minHold))
+	}
+	return true
+}
+
+// recordLogin records who logged in, or that somebody could not and why. Those
+// whose answers are held back because they fail so often are counted.
+func (c *session) recordLogin(reason string, often bool) {
+	class := audit.Refusal
+	if reason == "" {
+		class = audit.Change
+	}
+	if !c.srv.opts.Audit.Wants(class) {
+		return
+	}
+	e := audit.Entry{
+		Time: time.Now(), Identity: c.credential.User, Generation: c.credential.Generation(),
+		Source: c.raw.RemoteAddr().String(), Operation: audit.Login,
+	}
+	if reason != "" {
+		e.Identity, e.Generation, e.Denied, e.Reason = "", 0, true, reason
+	}
+	if often {
+		e.Source = c.Host
+		c.srv.opts.Audit.Count(e)
+		return
+	}
+	c.srv.opts.Audit.Add(e)
+}

@@ -1,0 +1,332 @@
+package jobserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
+	"github.com/coffer-dev/coffer/engine/audit"
+	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/job"
+	wire "github.com/coffer-dev/coffer/engine/protocol/job"
+	"github.com/coffer-dev/coffer/engine/queue"
+)
+
+const (
+	// maxTurn is how many requests of a connection are carried out together.
+	maxTurn = 1024
+	// progressBytes of a long request must arrive within limits.requestSeconds.
+	progressBytes = 256 << 10
+	// auditPause is for how long a session waits while the audit log is full,
+	// before it looks again.
+	auditPause = 5 * time.Millisecond
+	// keepCalls is how many calls are kept to be used again.
+	keepCalls = 64
+	// minHold is for how long at least a request over the quota is held back.
+	minHold = time.Millisecond
+)
+
+// session is one connection. Its reader owns it; mu guards what others touch.
+type session struct {
+	srv  *Server
+	raw  net.Conn
+	conn *tls.Conn
+	id   int64
+	admission.Guest
+
+	client *job.Client
+	reader *wire.Reader
+	calls  []*job.Call
+	free   []*job.Call // to be used again
+
+	snapshot *credential.Snapshot // what the user was resolved in
+	identity *acl.Identity
+	usage    *admission.Usage
+
+	authenticateBy time.Time
+	begun          time.Time // when the request that is being read began, or came on
+	chunk          int       // bytes since
+
+	kick chan struct{} // there is something to write
+	size atomic.Int64  // bytes of buffers, as they were counted last
+
+	mu          sync.Mutex
+	credential  acl.Credential // of the last successful AUTH
+	interrupted bool           // the reader is to look whether it may go on
+	out         []byte         // what is to be written
+	spare       []byte         // a buffer for the next
+	writing     bool           // somebody does
+	written     *sync.Cond     // out has become shorter, or the session is closed
+	closed      bool
+}
+
+func newSession(s *Server, conn net.Conn) *session {
+	c := &session{
+		srv: s, raw: conn, conn: tls.Server(conn, s.tls), id: s.nextID.Add(1), reader: wire.NewReader(), kick: make(chan struct{}, 1),
+	}
+	c.written = sync.NewCond(&c.mu)
+	c.Host = admission.SourceOf(conn.RemoteAddr())
+	c.Evict = func() { _ = conn.Close() }
+	c.client = s.opts.Dispatcher.NewClient(job.ClientOptions{
+		Source: conn.RemoteAddr().String(), PullWait: job.DefaultWait, Deliver: c.deliver, Offer: c.offer,
+	})
+	return c
+}
+
+// run is the connection's life.
+func (c *session) run() {
+	defer c.srv.left(c)
+	defer c.end()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(c.srv.opts.Limits.HandshakeSeconds)*time.Second)
+	err := c.conn.HandshakeContext(ctx)
+	cancel()
+	if err != nil {
+		if !c.Evicted() {
+			c.srv.counters.handshakeFailures.Add(1)
+			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.Host, "error", err)
+		}
+		return
+	}
+	c.authenticateBy = time.Now().Add(time.Duration(c.srv.opts.Limits.AuthenticateSeconds) * time.Second)
+	go c.writeLater()
+	for c.mayGoOn() {
+		more, err := c.serve()
+		if err != nil || !more && !c.fill() {
+			return
+		}
+	}
+	c.flush()
+}
+
+// end closes the connection: what it waits for is forgotten, and the jobs that
+// it has are given back.
+func (c *session) end() {
+	c.client.Close()
+	c.mu.Lock()
+	c.closed = true
+	c.out, c.spare = nil, nil
+	c.written.Broadcast()
+	c.mu.Unlock()
+	close(c.kick)
+	_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second)) // for the goodbye
+	_ = c.conn.Close()
+	c.count(0)
+}
+
+// bound is the credential of the last successful AUTH; its user is "" before.
+func (c *session) bound() acl.Credential {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.credential
+}
+
+// interrupt has the reader look whether it may go on.
+func (c *session) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupted = true
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+}
+
+// mayGoOn checks, between two turns, that nobody wants the connection closed,
+// and takes up the permissions in force.
+func (c *session) mayGoOn() bool {
+	if c.srv.draining.Load() || c.Evicted() {
+		return false
+	}
+	if c.identity == nil {
+		return true
+	}
+	now := time.Now()
+	if current := c.srv.opts.Credentials(); current != c.snapshot {
+		if !current.Users.Accepts(c.credential, now) {
+			return false
+		}
+		c.snapshot, c.identity = current, current.Users.Identity(c.credential.User)
+		c.client.SetUser(c.identity, c.credential, c.usage)
+	}
+	return !c.identity.ExpiredAt(now)
+}
+
+// fill reads once; false: the connection is over.
+func (c *session) fill() bool {
+	if c.reader.Pending() {
+		if c.begun.IsZero() {
+			c.begun = time.Now()
+		}
+	} else {
+		c.begun, c.chunk = time.Time{}, 0
+	}
+	c.mu.Lock()
+	if c.interrupted {
+		c.interrupted = false
+		c.mu.Unlock()
+		return true
+	}
+	_ = c.raw.SetReadDeadline(c.deadline())
+	c.mu.Unlock()
+	n, err := c.reader.Fill(c.conn)
+	c.srv.counters.bytesIn.Add(int64(n))
+	if c.chunk += n; c.chunk >= progressBytes {
+		c.begun, c.chunk = time.Now(), 0
+	}
+	c.keep()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return c.overdue()
+	}
+	return err == nil
+}
+
+// deadline is until when the next bytes must have come; zero: no matter when.
+func (c *session) deadline() time.Time {
+	switch {
+	case c.identity == nil:
+		return c.authenticateBy
+	case !c.begun.IsZero():
+		return c.begun.Add(time.Duration(c.srv.opts.Limits.RequestSeconds) * time.Second)
+	}
+	return time.Time{}
+}
+
+// overdue tells whether a read that ended without bytes was only interrupted.
+func (c *session) overdue() (interrupted bool) {
+	c.mu.Lock()
+	interrupted = c.interrupted
+	c.interrupted = false
+	c.mu.Unlock()
+	if !interrupted && c.identity != nil {
+		c.srv.counters.slow.Add(1)
+		c.drop("a request took too long to arrive")
+	}
+	return interrupted
+}
+
+// serve carries out what has arrived. more says that it was not all.
+func (c *session) serve() (more bool, err error) {
+	c.calls = c.calls[:0]
+	for len(c.calls) < maxTurn {
+		message, ok, nextErr := c.reader.Next()
+		if nextErr != nil {
+			c.srv.counters.protocolErrors.Add(1)
+			call := c.newCall()
+			call.Fail(queue.CodeInvalid, nextErr.Error())
+			c.calls, err = append(c.calls, call), nextErr
+			break
+		}
+		if !ok {
+			break
+		}
+		c.begun, c.chunk = time.Time{}, 0
+		c.calls = append(c.calls, c.prepare(message))
+	}
+	if len(c.calls) == 0 {
+		return false, nil
+	}
+	c.srv.counters.commands.Add(int64(len(c.calls)))
+	if stopped := c.srv.opts.Dispatcher.Carry(c.calls); stopped != nil && err == nil {
+		err = stopped
+	}
+	c.answer()
+	for c.srv.opts.Audit.Full() && !c.srv.draining.Load() {
+		time.Sleep(auditPause)
+	}
+	return len(c.calls) == maxTurn, err
+}
+
+// prepare makes a call of a message.
+func (c *session) prepare(message []byte) *job.Call {
+	call := c.newCall()
+	err := wire.Parse(c.reader.Framing(), message, &call.Request)
+	switch {
+	case err != nil && c.identity == nil:
+		call.Fail(job.CodeDenied, errNotAuthenticated)
+	case err != nil:
+		call.Fail(queue.CodeInvalid, err.Error())
+	case call.Cmd == "AUTH":
+		c.authenticate(call)
+	case c.identity == nil:
+		call.Fail(job.CodeDenied, errNotAuthenticated)
+	case c.withinQuota(call):
+		call.Prepare()
+	}
+	return call
+}
+
+// answer writes the answers of calls that have theirs.
+func (c *session) answer() {
+	framing := c.reader.Framing()
+	c.append(func(dst []byte) []byte {
+		for _, call := range c.calls {
+			if !call.Waits() {
+				dst = wire.AppendAnswer(dst, framing, call.Answer(), call.ReqID)
+			}
+		}
+		return dst
+	})
+	for _, call := range c.calls {
+		if !call.Waits() && len(call.Answer()) < keepBuffer && len(c.free) < keepCalls {
+			call.Reset()
+			c.free = append(c.free, call)
+		}
+	}
+	clear(c.calls)
+	c.flush()
+}
+
+func (c *session) newCall() *job.Call {
+	n := len(c.free)
+	if n == 0 {
+		return c.client.NewCall()
+	}
+	call := c.free[n-1]
+	c.free = c.free[:n-1]
+	return call
+}
+
+// drop closes a connection that costs too much, and says so.
+func (c *session) drop(reason string) {
+	user := c.bound().User
+	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.Host, "user", user, "bytes", c.size.Load(), "reason", reason)
+	if c.srv.opts.Audit.Wants(audit.Refusal) {
+		e := audit.Entry{Time: time.Now(), Identity: user, Source: c.Host, Operation: audit.Connect, Denied: true, Reason: reason}
+		c.srv.opts.Audit.Count(e)
+	}
+	_ = c.raw.Close()
+}
+
+// keep counts what the session keeps in memory; if that is too much of all
+// together, who keeps most loses it.
+func (c *session) keep() {
+	c.mu.Lock()
+	out := cap(c.out) + cap(c.spare)
+	c.mu.Unlock()
+	c.count(int64(c.reader.Size() + out))
+	if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {
+		c.srv.shed()
+	}
+}
+
+func (c *session) count(bytes int64) { c.srv.buffered.Add(bytes - c.size.Swap(bytes)) }
+
+// shed closes the connection that keeps most.
+func (s *Server) shed() {
+	var largest *session
+	s.mu.Lock()
+	for c := range s.sessions {
+		if largest == nil || c.size.Load() > largest.size.Load() {
+			largest = c
+		}
+	}
+	s.mu.Unlock()
+	if largest != nil {
+		s.counters.shed.Add(1)
+		largest.drop("limits.maxClientBufferBytes")
+	}
+}
