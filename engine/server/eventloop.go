@@ -23,8 +23,9 @@ const (
 // loop serves all connections from one goroutine, so that none of what it owns
 // needs a lock. A turn of it lets every session with input take up its
 // commands; the writes among them become one batch, which is handed to the
-// executor when there is no more input for now. The sessions in it answer when
-// the batch is done, and take nothing more up before.
+// executor when there is no more input for now and the batch before it has been
+// answered: what comes until then shares its fsync. The sessions in it answer
+// when the batch is done, and take nothing more up before.
 //
 // Whatever happens elsewhere, in the executor, in timers, in other goroutines,
 // reaches the loop by post.
@@ -40,6 +41,7 @@ type loop struct {
 	queues  map[string]*queue // of those that wait for a key
 	again   []*session        // go on in the next turn without anything happening
 	batch   *batch            // gathering
+	writing int               // batches handed over and not answered
 	spare   *batch
 	buffers [][]byte
 	keys    []acl.Key // room for those of a command
@@ -102,7 +104,7 @@ func (l *loop) run() {
 			c.serve()
 		}
 		quiet := len(ready) == 0 && len(posted) == 0 && len(again) == 0
-		if quiet || len(l.batch.items) >= maxBatchItems || l.batch.bytes >= maxBatchBytes {
+		if quiet && l.writing == 0 || len(l.batch.items) >= maxBatchItems || l.batch.bytes >= maxBatchBytes {
 			l.submit()
 		}
 	}
@@ -112,7 +114,7 @@ func (l *loop) run() {
 // idle tells whether there is nothing to do before something happens. From
 // then on post wakes the poller.
 func (l *loop) idle() bool {
-	if len(l.again) > 0 || len(l.batch.parts) > 0 {
+	if len(l.again) > 0 || len(l.batch.parts) > 0 && l.writing == 0 {
 		return false
 	}
 	l.mu.Lock()
@@ -140,6 +142,7 @@ func (l *loop) submit() {
 	if l.batch == nil {
 		l.batch = &batch{}
 	}
+	l.writing++
 	l.srv.opts.Executor.Write(b.items, func(err error) {
 		l.post(func() { l.done(b, err) })
 	})
@@ -147,6 +150,7 @@ func (l *loop) submit() {
 
 // done lets the sessions of a batch answer.
 func (l *loop) done(b *batch, err error) {
+	l.writing--
 	for _, p := range b.parts {
 		p.session.executed(b.items[p.from:p.to], err)
 		p.session.serve()

@@ -269,6 +269,44 @@ func (f *fixture) holdWrites() (release func()) {
 	}
 }
 
+// TestWhatComesDuringAWriteIsOneBatch: an fsync is for all who wait.
+func TestWhatComesDuringAWriteIsOneBatch(t *testing.T) {
+	f := start(t)
+	type client struct {
+		net.Conn
+		*bufio.Reader
+	}
+	var clients []client
+	for range 4 {
+		c, r := f.login(t)
+		clients = append(clients, client{c, r})
+	}
+	release := f.holdWrites()
+	for i, c := range clients {
+		exchange(t, c.Conn, c.Reader, "INCR n\r\n", "")
+		f.until(t, "executing", func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			n := 0
+			for s := range f.sessions {
+				if s.executing {
+					n++
+				}
+			}
+			return n == i+1
+		})
+	}
+	release()
+	for i, c := range clients {
+		exchange(t, c.Conn, c.Reader, "", fmt.Sprintf(":%d\r\n", i+1))
+	}
+	f.executor.mu.Lock()
+	defer f.executor.mu.Unlock()
+	if got := fmt.Sprint(f.executor.batches); got != "[1 3]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
 // TestRevokedBetweenTwoCommands: the one at hand is answered, the one behind it
 // is not carried out.
 func TestRevokedBetweenTwoCommands(t *testing.T) {
