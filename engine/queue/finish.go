@@ -153,8 +153,8 @@ func (q *Queues) bury(j *job, now int64) {
 	q.trim(qu.failed, qu.keep(Failed).MaxCount, now)
 }
 
-// move makes a job that is nowhere a waiting one of another queue, which it has
-// all attempts in.
+// move makes a job that is nowhere a waiting one of another queue, in which it
+// has all attempts. Unique key, group and ttl were of the queue that it leaves.
 func (q *Queues) move(j *job, to string) {
 	t := *j.terms
 	t.queue = q.queue(to)
@@ -162,7 +162,7 @@ func (q *Queues) move(j *job, to string) {
 	j.attempts = 0
 	t.queue.pushed++
 	if j.marks != nil {
-		j.marks.unique, j.marks.group, j.marks.expires = "", "", 0
+		j.marks.unique, j.marks.group, j.marks.ttl, j.marks.expires = "", "", 0, 0
 	}
 	q.makeReady(j)
 }

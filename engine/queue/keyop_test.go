@@ -19,7 +19,9 @@ func TestKeysAreKept(t *testing.T) {
 		t.Error("a key that is not there is accepted")
 	}
 	want := []Key{first, second}
-	same := func(a, b Key) bool { return a.ID == b.ID && a.Queue == b.Queue && string(a.Wrapped) == string(b.Wrapped) }
+	same := func(a, b Key) bool {
+		return a.ID == b.ID && a.Queue == b.Queue && string(a.Wrapped) == string(b.Wrapped)
+	}
 	if got := b.q.Keys(); !slices.EqualFunc(got, want, same) {
 		t.Errorf("%v", got)
 	}

@@ -70,14 +70,15 @@ func (q *Queues) leave(j *job) {
 	q.mark(qu)
 }
 
-// start makes a job that is ready active: it keeps its group.
+// start takes the job that is first in its line out of it: it becomes active,
+// and keeps its group.
 func (q *Queues) start(j *job) {
 	q.touch(j)
 	q.bytes -= j.size()
 	if at := j.timer(); at != 0 {
 		q.timers.Delete(timer{at, j.id})
 	}
-	j.queue().ready.Delete(j)
+	j.queue().ready.PopMin()
 }
 
 // line puts a waiting job where it is pulled from, or behind the others of its
