@@ -47,6 +47,15 @@ func Commands() []string {
 	return names
 }
 
+// Operation is the name of what a user needs for a command; empty if the command
+// looks by itself, or does not exist.
+func Operation(name string) string {
+	if row := table[name]; row != nil {
+		return row.operation.String()
+	}
+	return ""
+}
+
 // Prepare finds the command, asks whether the client may run it, and makes its
 // operation. It may answer the call.
 func (c *Call) Prepare() {
