@@ -51,7 +51,7 @@ func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]b
 	rules := g.rules.Load()
 	r := rules.queues[queueName]
 	if r == nil {
-		r = &rule{}
+		r = noRule
 	}
 	was := rules.allSealed(stored)
 	if (len(r.fields) > 0 || len(was) > 0) && !json.Valid(orNull(data)) {

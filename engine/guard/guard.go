@@ -67,6 +67,9 @@ type rule struct {
 	key    *key // nil without fields
 }
 
+// noRule is that of a queue which has none.
+var noRule = &rule{}
+
 type key struct {
 	*vault.Key
 	id, queue string

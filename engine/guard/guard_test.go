@@ -198,7 +198,7 @@ func TestKeysAreWrappedAgain(t *testing.T) {
 	g, keys := inForce(t, &r, declared, nil)
 	stored, _ := g.Seal("people", "data", []byte(`{"ssn":"secret"}`))
 	r = ring(t, "b")
-	ops, err := g.Rewrap(keys)
+	ops, err := Rewrap(r, keys)
 	if err != nil || len(ops) != 2 {
 		t.Fatalf("%d, %v", len(ops), err)
 	}
@@ -209,7 +209,7 @@ func TestKeysAreWrappedAgain(t *testing.T) {
 		}
 		keys = append(keys, op.Key)
 	}
-	if ops, err := g.Rewrap(keys); err != nil || len(ops) != 0 {
+	if ops, err := Rewrap(r, keys); err != nil || len(ops) != 0 {
 		t.Errorf("again: %d, %v", len(ops), err)
 	}
 	r, err = vault.Parse(map[string][]byte{"primary": []byte("b"), "b": []byte(strings.Repeat("bb", 32))})

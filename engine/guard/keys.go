@@ -69,13 +69,9 @@ func (g *Guard) Load(s *queue.Settings, keys []queue.Key) *queue.Error {
 	return nil
 }
 
-// Rewrap makes the operations that wrap keys again which are not under the key
+// Rewrap makes the operations that wrap keys again which are not under a key
 // ring's primary key.
-func (g *Guard) Rewrap(keys []queue.Key) (ops []*queue.SetKey, err error) {
-	ring := g.ring()
-	if ring == nil {
-		return nil, nil
-	}
+func Rewrap(ring *vault.Ring, keys []queue.Key) (ops []*queue.SetKey, err error) {
 	for _, k := range keys {
 		if vault.WrappedUnder(k.Wrapped) == ring.Primary() {
 			continue

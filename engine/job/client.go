@@ -156,6 +156,9 @@ func (c *Client) entry(operation string) audit.Entry {
 // appendPulls appends what a pull took.
 func (c *Client) appendPulls(dst []byte, single bool, op *queue.Pull) []byte {
 	explicit := op.Owner == 0
+	for i := range op.Result {
+		c.open(&op.Result[i])
+	}
 	if single {
 		dst = append(dst, `,"job":`...)
 		if len(op.Result) == 0 {

@@ -121,6 +121,9 @@ func missing(field string) *queue.Error { return invalid(field, "is missing") }
 // next takes up the operation that is to be carried out.
 func (c *Call) next(op queue.Op, err *queue.Error) {
 	if err == nil && op != nil {
+		err = c.seal(op)
+	}
+	if err == nil && op != nil {
 		err = op.Check(c.client.d.now())
 	}
 	switch {
@@ -168,7 +171,14 @@ func (c *Call) record() {
 // finish looks at what came of the operation: it answers, or has the next one
 // carried out.
 func (c *Call) finish() {
-	c.record()
+	if c.op.Writes() || c.failure != nil {
+		c.record()
+	}
+	defer func() {
+		if c.op == nil { // no other one follows
+			c.record()
+		}
+	}()
 	if c.failure != nil {
 		c.fail(c.failure)
 		return
@@ -176,6 +186,9 @@ func (c *Call) finish() {
 	if err := c.op.Failed(); err != nil {
 		c.fail(err)
 		return
+	}
+	if c.command.answer != nil {
+		c.open()
 	}
 	if c.command.then != nil {
 		op, err := c.command.then(c)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/audit"
+	"github.com/coffer-dev/coffer/engine/guard"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/queue"
 )
@@ -25,6 +26,7 @@ type Executor interface {
 type Options struct {
 	Executor Executor
 	Audit    *audit.Log // nil: nothing is recorded
+	Guard    *guard.Guard
 }
 
 // Dispatcher carries out the calls of all clients.

@@ -13,12 +13,7 @@ var jobCommands = []command{
 	{name: "CANCEL", operation: acl.JobCancel, byJob: true, changes: true, make: func(c *Call) (queue.Op, *queue.Error) {
 		return &queue.Cancel{ID: c.ID}, nil
 	}},
-	{name: "UPDATEJOB", operation: acl.JobUpdate, byJob: true, changes: true, make: func(c *Call) (queue.Op, *queue.Error) {
-		if c.Data == nil {
-			return nil, missing("data")
-		}
-		return &queue.Update{ID: c.ID, Data: c.Data}, nil
-	}},
+	{name: "UPDATEJOB", operation: acl.JobUpdate, byJob: true, changes: true, make: makeUpdate, then: thenUpdate},
 	{name: "CHANGEPRIORITY", operation: acl.JobUpdate, byJob: true, changes: true, make: func(c *Call) (queue.Op, *queue.Error) {
 		if !c.Set.Has(wire.FieldPriority) {
 			return nil, missing("priority")

@@ -65,6 +65,11 @@ func (c *Call) judgeJob(q *queue.Queues, id uint64) *queue.Error {
 	if name == "" {
 		return noJob(id)
 	}
+	return c.judgeIn(name, id)
+}
+
+// judgeIn is judgeJob for a job that is in a queue.
+func (c *Call) judgeIn(name string, id uint64) *queue.Error {
 	denied := c.identity.AllowsJob(c.command.operation, name)
 	if denied == nil {
 		return nil

@@ -1,0 +1,97 @@
+package job
+
+import (
+	"fmt"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/queue"
+)
+
+// seal has the guard look at the data that an operation brings, which is
+// refused, or goes on with its fields encrypted. An Update has been through it.
+func (c *Call) seal(op queue.Op) (err *queue.Error) {
+	guard := c.client.d.opts.Guard
+	switch op := op.(type) {
+	case *queue.Push:
+		for i := range op.Jobs {
+			field := "data"
+			if c.Cmd == "PUSHB" {
+				field = fmt.Sprintf("jobs[%d].data", i)
+			}
+			if op.Jobs[i].Data, err = guard.Seal(op.Jobs[i].Queue, field, op.Jobs[i].Data); err != nil {
+				return err
+			}
+		}
+	case *queue.Flow:
+		if op.Parent.Data, err = guard.Seal(op.Parent.Queue, "data", op.Parent.Data); err != nil {
+			return err
+		}
+		for i := range op.Children {
+			child := &op.Children[i]
+			if child.Data, err = guard.Seal(child.Queue, fmt.Sprintf("children[%d].data", i), child.Data); err != nil {
+				return err
+			}
+		}
+	case *queue.SetSchedule:
+		op.Data, err = guard.Seal(op.Queue, "data", op.Data)
+	}
+	return err
+}
+
+// makeUpdate looks at the job first: what of its data comes back encrypted
+// stays, and which schema there is depends on its queue.
+func makeUpdate(c *Call) (queue.Op, *queue.Error) {
+	if c.Data == nil {
+		return nil, missing("data")
+	}
+	return &queue.Get{IDs: []uint64{c.ID}}, nil
+}
+
+func thenUpdate(c *Call) (queue.Op, *queue.Error) {
+	get, ok := c.op.(*queue.Get)
+	if !ok {
+		return nil, nil
+	}
+	j := get.Result[0]
+	if j == nil {
+		return nil, noJob(c.ID)
+	}
+	if err := c.judgeIn(j.Queue, c.ID); err != nil {
+		return nil, err
+	}
+	data, err := c.client.d.opts.Guard.Update(j.Queue, "data", c.Data, j.Payload)
+	return &queue.Update{ID: c.ID, Data: data}, err
+}
+
+// open decrypts what of an answer's jobs the user may see in clear. What an
+// operation returns is the caller's own.
+func (c *Call) open() {
+	switch op := c.op.(type) {
+	case *queue.Get:
+		c.client.open(op.Result...)
+	case *queue.Find:
+		c.client.open(op.Result)
+	case *queue.Children:
+		c.client.open(op.Result...)
+	case *queue.List:
+		c.client.open(op.Result...)
+	case *queue.ListSchedules:
+		for i := range op.Result {
+			op.Result[i].Data = []byte(c.client.opened(string(op.Result[i].Data)))
+		}
+	}
+}
+
+func (c *Client) open(jobs ...*queue.Job) {
+	for _, j := range jobs {
+		if j != nil {
+			j.Payload = c.opened(j.Payload)
+		}
+	}
+}
+
+func (c *Client) opened(data string) string {
+	return c.d.opts.Guard.Open(data, func(queueName string) bool {
+		return c.Identity().AllowsJob(acl.JobDecrypt, queueName) == nil
+	})
+}
