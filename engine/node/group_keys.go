@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/guard"
+	"github.com/coffer-dev/coffer/engine/job"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/vault"
 )
 
@@ -18,6 +22,7 @@ type encryption struct {
 	// The loop's alone.
 	keys  *vault.Ring
 	plain bool // a file is not sealed and should be
+	stale bool // a queue's key is not under the primary key
 }
 
 // SetKeys makes a key ring the one in force: new files are sealed under its
@@ -52,16 +57,54 @@ func (g *Group) rewrap() error {
 	}
 	if more {
 		g.lookAtKeys()
+	} else if err := g.rewrapQueues(); err != nil {
+		return err
 	}
 	g.tellKeys()
 	return nil
 }
 
-// tellKeys publishes which keys the files need.
+// rewrapQueues wraps the keys of queues under the primary key: through the log,
+// which is durable before anybody is told that the old key is not needed.
+func (g *Group) rewrapQueues() error {
+	if g.encryption.keys == nil || !g.leading.Load() {
+		return nil
+	}
+	ops, err := guard.Rewrap(g.encryption.keys, g.queueKeys())
+	if err != nil {
+		g.opts.Log.Error("keys of queues stay under the key that they are under", "error", err)
+	}
+	if err != nil || len(ops) == 0 {
+		return nil
+	}
+	bytes := int64(0)
+	items := make([]machine.Item, len(ops))
+	for i, op := range ops {
+		items[i] = job.Item(op)
+		bytes += int64(len(items[i].Argv[1])) + 64
+	}
+	if err := g.propose(items, bytes); err != nil {
+		return err
+	}
+	return g.member.Log().Sync()
+}
+
+func (g *Group) queueKeys() []queue.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.member.Machine().Queues().Keys()
+}
+
+// tellKeys publishes which keys the files need, and what is in them.
 func (g *Group) tellKeys() {
 	e := &g.encryption
 	usage := g.member.Usage()
-	e.plain = e.keys != nil && usage.Plain > 0
+	e.plain, e.stale = e.keys != nil && usage.Plain > 0, false
+	for _, k := range g.queueKeys() {
+		id := vault.WrappedUnder(k.Wrapped)
+		usage.Need(id)
+		e.stale = e.stale || e.keys != nil && id != e.keys.Primary()
+	}
 	s := &adminapi.Encryption{PlainFiles: usage.Plain}
 	if e.keys != nil {
 		s.Primary = e.keys.Primary().String()
@@ -79,6 +122,9 @@ func (g *Group) sealPlain() error {
 		return nil // nobody has looked at the snapshots yet
 	}
 	g.tellKeys()
+	if g.encryption.stale {
+		g.lookAtKeys() // there was no space for it
+	}
 	if !g.encryption.plain || g.snapshot.running != nil || time.Now().Before(g.snapshot.notUntil) {
 		return nil
 	}

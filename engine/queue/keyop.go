@@ -22,7 +22,7 @@ const (
 // the same ID is wrapped. No key is ever removed: jobs that are moved to another
 // queue need that of the one where they were pushed.
 type SetKey struct {
-	growth
+	write
 	Key
 }
 
