@@ -1,10 +1,13 @@
 package node
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/guard"
 	"github.com/coffer-dev/coffer/engine/queue"
@@ -57,5 +60,21 @@ func TestQueueKeysFollowThePrimaryKey(t *testing.T) {
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAQueueKeyThatCannotBeWrappedAgainIsInUse: nobody drops the key that it is
+// under.
+func TestAQueueKeyThatCannotBeWrappedAgainIsInUse(t *testing.T) {
+	g := startGroup(t, groupOptions(vfs.NewMem(), under(keyring.New(t, 1)), func(o *GroupOptions) { o.Parse = parseJob }))
+	defer g.Stop()
+	old := keyring.New(t, 1).Primary()
+	damaged := append(old[:], make([]byte, vault.WrappedSize-len(old))...)
+	jobs(t, g, &queue.SetKey{Key: queue.Key{ID: [8]byte{1}, Queue: "people", Wrapped: damaged}})
+	g.SetKeys(keyring.New(t, 2, 1))
+	waitKeys(t, g, func(e adminapi.Encryption) bool { return e.Primary == keyring.New(t, 2).Primary().String() })
+	time.Sleep(1500 * time.Millisecond) // it is tried again each second
+	if e := g.Stats().Encryption; !slices.Contains(e.InUse, old.String()) {
+		t.Errorf("%+v", e)
 	}
 }
