@@ -171,3 +171,10 @@ func SourceOf(addr net.Addr) string {
 	}
 	return ip.String()
 }
+
+// Bounds are those of all ports for jobs together.
+type Bounds struct {
+	Gate     *Gate
+	Throttle *Throttle
+	Usages   *Usages
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+
+	"github.com/coffer-dev/coffer/engine/admission"
+	"github.com/coffer-dev/coffer/engine/audit"
+)
+
+// visitor is a connection to the port for jobs. It is a stranger until the first
+// request with a token.
+type visitor struct {
+	admission.Guest
+	address string
+
+	mu     sync.Mutex
+	known  bool
+	user   string // that it counts as a session of
+	usage  *admission.Usage
+	closed bool
+}
+
+type visitorKey struct{}
+
+// gated is a listener whose connections are counted.
+type gated struct {
+	net.Listener
+	jobs *Jobs
+}
+
+// Accept implements net.Listener. What there is no place for is closed at once.
+func (g *gated) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		v := &visitor{address: conn.RemoteAddr().String()}
+		v.Host, v.Evict = admission.SourceOf(conn.RemoteAddr()), func() { _ = conn.Close() }
+		evicted, reached, ok := g.jobs.opts.Bounds.Gate.Enter(&v.Guest)
+		if !ok {
+			g.rejected(v.Host, reached)
+			_ = conn.Close()
+			continue
+		}
+		if evicted != nil {
+			g.rejected(evicted.Host, reached)
+			evicted.Evict()
+		}
+		return &visiting{Conn: conn, visitor: v, jobs: g.jobs}, nil
+	}
+}
+
+func (g *gated) rejected(host, reason string) {
+	if log := g.jobs.opts.Audit; log.Wants(audit.Refusal) {
+		log.Count(audit.Entry{Source: host, Operation: audit.Connect, Denied: true, Reason: reason})
+	}
+}
+
+// visiting is a visitor's connection, which is counted out once.
+type visiting struct {
+	net.Conn
+	visitor *visitor
+	jobs    *Jobs
+	once    sync.Once
+}
+
+// Close implements net.Conn.
+func (c *visiting) Close() error {
+	c.once.Do(func() {
+		v := c.visitor
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.closed = true
+		c.jobs.opts.Bounds.Usages.Move(v.user, "", 0)
+		c.jobs.opts.Bounds.Gate.Leave(&v.Guest)
+	})
+	return c.Conn.Close()
+}
+
+// visitorOf finds the visitor below TLS.
+func visitorOf(conn net.Conn) *visitor {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if c, ok := conn.(*visiting); ok {
+		return c.visitor
+	}
+	return nil
+}
+
+// enter makes the connection one of the user's.
+func (v *visitor) enter(j *Jobs, u *user) *refused {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	limit := u.identity.Quota().Connections
+	usage := j.opts.Bounds.Usages.Move(v.user, u.identity.Name(), limit)
+	if usage == nil {
+		return overQuota("too many connections of this user", "connections", limit, u.identity.Source())
+	}
+	v.user, u.usage = u.identity.Name(), usage
+	if !v.known && !v.closed {
+		v.known = true
+		j.opts.Bounds.Gate.Authenticated(&v.Guest, true)
+	}
+	return nil
+}
