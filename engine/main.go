@@ -66,10 +66,12 @@ func serveCommand() *cobra.Command {
 	flags.StringVar(&f.dir, "dir", "coffer-dev", "with --dev: where certificate, password and data are kept")
 	flags.IntVar(&f.ports.Keys, "port", 6379, "with --dev: port for keys, 0 for any free one")
 	flags.IntVar(&f.ports.Jobs, "queue-port", 6789, "with --dev: port for jobs, 0 for any free one")
+	flags.IntVar(&f.ports.JobsHTTP, "http-port", 6790, "with --dev: port for jobs over HTTPS, 0 for any free one")
 	cmd.MarkFlagsMutuallyExclusive("config", "dev")
 	cmd.MarkFlagsMutuallyExclusive("config", "dir")
 	cmd.MarkFlagsMutuallyExclusive("config", "port")
 	cmd.MarkFlagsMutuallyExclusive("config", "queue-port")
+	cmd.MarkFlagsMutuallyExclusive("config", "http-port")
 	return cmd
 }
 
@@ -104,7 +106,7 @@ func serveDev(ctx context.Context, f serveFlags) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: choose another --port or --queue-port, or 0 for any free one", err)
+		return fmt.Errorf("%w: choose another --port, --queue-port or --http-port, or 0 for any free one", err)
 	}
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ func (g *Guard) Seal(queueName, field string, data []byte) ([]byte, *queue.Error
 // as it was handed out to who may not decrypt stays as it is, and what was
 // encrypted is again, whatever queue the job has come to.
 func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]byte, *queue.Error) {
+	if g == nil {
+		return data, nil
+	}
 	rules := g.rules.Load()
 	r := rules.queues[queueName]
 	if r == nil {
@@ -221,7 +224,7 @@ func (k *key) seal(path string, value []byte) ([]byte, error) {
 // Open decrypts what of a job's data was encrypted and the caller may see:
 // allowed is asked by the name of the queue where it was pushed.
 func (g *Guard) Open(data string, allowed func(queueName string) bool) string {
-	if !strings.Contains(data, mark) {
+	if g == nil || !strings.Contains(data, mark) {
 		return data
 	}
 	rules := g.rules.Load()

@@ -39,7 +39,8 @@ func Check(s *queue.Settings, keys bool) *queue.Error {
 	return err
 }
 
-// Guard holds what is in force. Its methods may be called concurrently.
+// Guard holds what is in force. Its methods may be called concurrently; a nil one
+// lets everything through.
 type Guard struct {
 	ring  func() *vault.Ring
 	rules atomic.Pointer[rules]

@@ -53,6 +53,7 @@ func (j *Jobs) stream(w http.ResponseWriter, req *http.Request, r *route) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	s := &stream{ResponseController: http.NewResponseController(w), w: w}
+	mayTakeLong(w)
 	if s.send(": the stream begins\n\n") == nil {
 		j.tell(req, client, s, unsent)
 	}
@@ -127,4 +128,3 @@ func sse(event []byte) string {
 	// Data of clients may have line ends between its values; elsewhere JSON has none.
 	return "event: " + name + "\ndata: " + strings.NewReplacer("\n", " ", "\r", " ").Replace(inner) + "\n\n"
 }
-

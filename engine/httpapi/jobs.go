@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log"
@@ -69,8 +70,6 @@ func NewJobs(opts JobsOptions) *Jobs {
 			j.mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) { j.carry(w, req, r) })
 		}
 	}
-	tlsConfig := credential.ServerTLS(opts.Credentials)
-	tlsConfig.NextProtos = []string{"http/1.1"} // nothing here needs HTTP/2 and its attack surface
 	j.server = &http.Server{
 		Handler:           http.HandlerFunc(j.admit),
 		ReadHeaderTimeout: headerTimeout,
@@ -78,7 +77,8 @@ func NewJobs(opts JobsOptions) *Jobs {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(debugWriter{opts.Log}, "", 0),
-		TLSConfig:         tlsConfig,
+		TLSConfig:         credential.ServerTLS(opts.Credentials),
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // nothing here needs HTTP/2 and its attack surface
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, visitorKey{}, visitorOf(conn))
 		},
@@ -115,7 +115,7 @@ func (j *Jobs) admit(w http.ResponseWriter, req *http.Request) {
 		refusal.write(w)
 		return
 	}
-	if refusal := j.withinQuota(v, user, req.Context()); refusal != nil {
+	if refusal := j.withinQuota(req.Context(), v, user); refusal != nil {
 		refusal.write(w)
 		return
 	}
@@ -166,7 +166,7 @@ func (j *Jobs) authenticate(v *visitor, req *http.Request) (*user, *refused) {
 
 // withinQuota holds a request back whose user asks for more than it may, or
 // refuses it.
-func (j *Jobs) withinQuota(v *visitor, u *user, ctx context.Context) *refused {
+func (j *Jobs) withinQuota(ctx context.Context, v *visitor, u *user) *refused {
 	limit := u.identity.Quota().RequestsPerSecond
 	if limit == 0 {
 		return nil
@@ -212,6 +212,7 @@ func (j *Jobs) carry(w http.ResponseWriter, req *http.Request, r *route) {
 	_ = j.opts.Dispatcher.Carry([]*job.Call{call}) // the answer says it
 	answer := call.Answer()
 	if call.Waits() {
+		mayTakeLong(w)
 		select {
 		case answer = <-delivered:
 		case <-req.Context().Done():
@@ -276,6 +277,11 @@ func (j *Jobs) body(req *http.Request) (body []byte, release func(), _ *refused)
 		return nil, nil, &refused{http.StatusBadRequest, queue.CodeInvalid, "the body is shorter than its Content-Length, or took too long"}
 	}
 	return body, release, nil
+}
+
+// mayTakeLong lets a request wait without its client being taken for gone.
+func mayTakeLong(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it has arrived
 }
 
 // parse makes the request of a route.

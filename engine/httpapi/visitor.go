@@ -3,10 +3,12 @@ package httpapi
 import (
 	"crypto/tls"
 	"net"
+	"net/http"
 	"sync"
 
 	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
+	"github.com/coffer-dev/coffer/engine/job"
 )
 
 // visitor is a connection to the port for jobs. It is a stranger until the first
@@ -95,13 +97,16 @@ func visitorOf(conn net.Conn) *visitor {
 func (v *visitor) enter(j *Jobs, u *user) *refused {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.closed {
+		return &refused{http.StatusServiceUnavailable, job.CodeUnavailable, "the connection is closed"}
+	}
 	limit := u.identity.Quota().Connections
 	usage := j.opts.Bounds.Usages.Move(v.user, u.identity.Name(), limit)
 	if usage == nil {
 		return overQuota("too many connections of this user", "connections", limit, u.identity.Source())
 	}
 	v.user, u.usage = u.identity.Name(), usage
-	if !v.known && !v.closed {
+	if !v.known {
 		v.known = true
 		j.opts.Bounds.Gate.Authenticated(&v.Guest, true)
 	}

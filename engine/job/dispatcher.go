@@ -26,7 +26,7 @@ type Executor interface {
 type Options struct {
 	Executor Executor
 	Audit    *audit.Log // nil: nothing is recorded
-	Guard    *guard.Guard
+	Guard    *guard.Guard // of what is in the data; nil: nobody
 }
 
 // Dispatcher carries out the calls of all clients.

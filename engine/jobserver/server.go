@@ -76,6 +76,11 @@ func New(opts Options) *Server {
 	}
 }
 
+// Bounds are those of its clients, which other ports for jobs count by, too.
+func (s *Server) Bounds() admission.Bounds {
+	return admission.Bounds{Gate: s.admission, Throttle: s.throttle, Usages: s.usages}
+}
+
 // Serve accepts connections until Shutdown; it then returns nil.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()

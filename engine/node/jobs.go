@@ -14,6 +14,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/httpapi"
 	"github.com/coffer-dev/coffer/engine/job"
 	"github.com/coffer-dev/coffer/engine/jobserver"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -34,11 +35,14 @@ type settings struct {
 }
 
 // openJobs makes what serves jobs, if the configuration has a port for them.
-func (n *Node) openJobs(ctx context.Context) {
+func (n *Node) openJobs(ctx context.Context) error {
 	if n.dispatcher == nil {
-		return
+		return nil
 	}
-	n.dispatcher.Open(job.Options{Executor: n.group, Audit: n.audit})
+	if err := n.loadGuard(); err != nil {
+		return err
+	}
+	n.dispatcher.Open(job.Options{Executor: n.group, Audit: n.audit, Guard: n.guard})
 	n.jobs = jobserver.New(jobserver.Options{
 		Limits: n.limits(), Credentials: n.credentials.Current, Dispatcher: n.dispatcher, Audit: n.audit, Log: n.opts.Log,
 	})
@@ -52,6 +56,12 @@ func (n *Node) openJobs(ctx context.Context) {
 		}
 	})
 	n.background("queues", func() error { n.followSettings(ctx); return nil })
+	if n.opts.Config.Listen.JobsHTTP != "" {
+		n.jobsHTTP = httpapi.NewJobs(httpapi.JobsOptions{
+			Credentials: n.credentials.Current, Dispatcher: n.dispatcher, Bounds: n.jobs.Bounds(), Audit: n.audit, Log: n.opts.Log,
+		})
+	}
+	return nil
 }
 
 // followSettings puts the settings of the file in force, until the context ends.
@@ -103,7 +113,13 @@ func (n *Node) configure(text []byte) error {
 	if err := op.Check(time.Now().UnixMilli()); err != nil {
 		return err
 	}
+	if err := n.guardBy(s); err != nil {
+		return err
+	}
 	if err := n.carry(op); err != nil {
+		if back := n.loadGuard(); back != nil {
+			n.opts.Log.Error("the queues' schemas and encrypted fields", "error", back)
+		}
 		return err
 	}
 	n.opts.Log.Info("the queues' settings are in force", "revision", s.Revision)

@@ -24,6 +24,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/credential"
+	"github.com/coffer-dev/coffer/engine/guard"
 	"github.com/coffer-dev/coffer/engine/httpapi"
 	"github.com/coffer-dev/coffer/engine/job"
 	"github.com/coffer-dev/coffer/engine/jobserver"
@@ -57,7 +58,9 @@ type Node struct {
 	server      *server.Server
 	dispatcher  *job.Dispatcher   // nil without listen.jobs
 	jobs        *jobserver.Server // nil without listen.jobs
-	settings    settings          // of the queues
+	guard       *guard.Guard
+	jobsHTTP    *httpapi.Jobs // nil without a port for it
+	settings    settings      // of the queues
 	admin       *http.Server
 	health      *http.Server
 	addrs       Addresses
@@ -73,7 +76,7 @@ type Node struct {
 }
 
 // Addresses are where the node listens.
-type Addresses struct{ Keys, Jobs, Admin, Metrics net.Addr }
+type Addresses struct{ Keys, Jobs, JobsHTTP, Admin, Metrics net.Addr }
 
 // Start brings a member up. Health answers first, so that a long replay is not
 // taken for death.
@@ -117,7 +120,9 @@ func (n *Node) start(ctx context.Context) error {
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
-	n.openJobs(ctx)
+	if err := n.openJobs(ctx); err != nil {
+		return err
+	}
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
 	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.audit.Read, n.opts.Log)
 	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
@@ -131,6 +136,11 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if n.jobsHTTP != nil {
+		if n.addrs.JobsHTTP, err = n.serve("listen.jobsHTTP", listen.JobsHTTP, n.jobsHTTP.Serve); err != nil {
+			return err
+		}
+	}
 	n.background("group", func() error {
 		select {
 		case <-n.group.Done():
@@ -140,7 +150,7 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	})
 	n.phase.Store(nil)
-	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys, "jobs", n.addrs.Jobs,
+	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys, "jobs", n.addrs.Jobs, "jobsHTTP", n.addrs.JobsHTTP,
 		"admin", n.addrs.Admin, "metrics", n.addrs.Metrics, "durability", string(n.opts.Config.Durability))
 	return nil
 }
@@ -275,6 +285,9 @@ func (n *Node) drain(ctx context.Context) {
 	}
 	if n.jobs != nil {
 		wg.Go(func() { n.warn("drain", n.jobs.Shutdown(ctx)) })
+	}
+	if n.jobsHTTP != nil {
+		wg.Go(func() { n.warn("drain", n.jobsHTTP.Shutdown(ctx)) })
 	}
 	wg.Wait()
 	if n.dispatcher != nil {

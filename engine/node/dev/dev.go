@@ -53,7 +53,7 @@ const (
 
 // Ports are where a member serves on the loopback address; 0 takes any free
 // one.
-type Ports struct{ Keys, Jobs int }
+type Ports struct{ Keys, Jobs, JobsHTTP int }
 
 // Prepare makes or completes the directory and returns the configuration that
 // serves it.
@@ -85,7 +85,7 @@ func Prepare(dir string, ports Ports) (config.Config, error) {
 	c.DataDir = filepath.Join(dir, "data")
 	c.Listen = config.Listen{
 		Keys: fmt.Sprintf("127.0.0.1:%d", ports.Keys), Jobs: fmt.Sprintf("127.0.0.1:%d", ports.Jobs),
-		Admin: "127.0.0.1:0", Metrics: "127.0.0.1:0",
+		JobsHTTP: fmt.Sprintf("127.0.0.1:%d", ports.JobsHTTP), Admin: "127.0.0.1:0", Metrics: "127.0.0.1:0",
 	}
 	c.Files = config.Files{
 		Users: filepath.Join(dir, "users"), ClientTLS: filepath.Join(dir, "tls/client"),
