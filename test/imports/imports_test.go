@@ -60,7 +60,7 @@ var rules = []rule{
 	{of: `^engine/guard$`, never: local, but: engine + `(queue|schema|vault)$`, why: "what stands before the queues looks at their settings, and at what validates and seals"},
 	{of: `^engine/queue/cron$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
-	{of: `^engine/(acl|admission|credential|client|httpapi|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|queue|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
+	{of: `^engine/(acl|admission|credential|client|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|queue|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
 	{of: `^engine/command$`, never: local, but: engine + `(acl|glob|machine|reply|script|store)$`, why: "a command says what it needs; permission and durability are decided elsewhere"},
 	{of: `^engine/script$`, never: local, but: engine + `reply$`, why: "a script reaches the database through its host"},
 	{of: `^engine/(machine|store|queue|command|script)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},
@@ -68,6 +68,7 @@ var rules = []rule{
 	{of: `^engine/member$`, never: `^(time|crypto/rand|math/rand|math/rand/v2|sync)$`, why: "a simulation plays it: no clock, no randomness, nothing that runs beside it"},
 	{of: `^engine/(wal|snapshot|replica|vault|member|audit)$`, never: `^(os|net)$`, why: "files only through the vfs, so that tests can crash the disk"},
 	{of: `^engine/job$`, never: local, but: engine + `(acl|admission|audit|glob|guard|machine|protocol/job|queue|reply)$`, why: "what a request does is the same on every port: the dispatcher knows of none"},
+	{of: `^engine/httpapi$`, never: local, but: engine + `(acl|admission|adminapi|audit|credential|job|protocol/job|queue)$`, why: "ports ask those who know; what requests for jobs do is the dispatcher's"},
 	{of: `^engine/jobserver$`, never: engine + `(node|member|replica|wal|snapshot|queue|machine|command|server)$`, but: engine + `queue$`, why: "the port takes bytes to calls; what they do is the dispatcher's"},
 	{of: `^engine/server$`, never: engine + `(node|member|replica|wal|snapshot)$`, why: "the server hands commands to an executor that node provides"},
 }
