@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 )
 
@@ -159,4 +160,14 @@ func restored(t testing.TB, q *Queues) *Queues {
 		t.Fatal("what was restored is another state")
 	}
 	return back
+}
+
+func (b *bench) configure(s Settings) *Configure {
+	b.t.Helper()
+	s.Version = SettingsVersion
+	data, err := json.Marshal(s)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ok(b, &Configure{Settings: data})
 }

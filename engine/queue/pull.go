@@ -1,6 +1,9 @@
 package queue
 
-import "encoding/binary"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
 
 // Check implements Op.
 func (op *Pull) Check(int64) *Error {
@@ -57,11 +60,13 @@ func (q *Queues) lend(j *job, op *Pull, now int64, seed uint64) {
 }
 
 // newToken is a token that nobody can guess who does not know the seed, which
-// leaves the group in the log alone.
+// is in the log alone; whoever has other tokens of the same seed cannot either.
 func newToken(seed, id uint64) (t Token) {
-	a := mix(seed ^ mix(id))
-	binary.LittleEndian.PutUint64(t[:8], a)
-	binary.LittleEndian.PutUint64(t[8:], mix(a^seed<<1^id))
+	var of [16]byte
+	binary.LittleEndian.PutUint64(of[:8], seed)
+	binary.LittleEndian.PutUint64(of[8:], id)
+	sum := sha256.Sum256(of[:])
+	copy(t[:], sum[:])
 	t[0] |= 1 // never the zero token, which is none
 	return t
 }

@@ -97,7 +97,7 @@ func (qu *queue) backoff(j *job, seed uint64) int64 {
 		delay <<= min(max(int(j.attempts)-1, 0), MaxBackoffExponent)
 	}
 	if jitter := delay / 4; jitter > 0 {
-		delay += int64(mix(seed^j.id) % uint64(jitter))
+		delay += int64(mix(seed^mix(j.id)) % uint64(jitter))
 	}
 	return min(delay, MaxDuration)
 }

@@ -78,9 +78,9 @@ func (op *Clean) fields(c *codec) {
 	state, limit := uint64(op.State), uint64(op.Limit)
 	c.uint(&state)
 	c.int(&op.Grace)
-	if c.uint(&limit); state > uint64(Failed) || limit > MaxStep {
+	if c.uint(&limit); c.reading && (state == 0 || state > uint64(Failed) || limit > MaxStep) {
 		c.fail("state or limit out of range")
-		state, limit = 0, 0
+		state, limit = uint64(Waiting), 0
 	}
 	op.State, op.Limit = State(state), int(limit)
 }

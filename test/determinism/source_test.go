@@ -29,7 +29,7 @@ var judged = []string{"engine/machine", "engine/store", "engine/command", "engin
 // takes words, and of a script's caller the verdict, out of what the log
 // carries; msgpack encodes and decodes one value at a time. What cron answers
 // the leader puts into the log.
-var imports = strings.Fields(`bufio bytes cmp crypto/sha1 encoding/binary encoding/hex encoding/json errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync unicode/utf8
+var imports = strings.Fields(`bufio bytes cmp crypto/sha1 crypto/sha256 encoding/binary encoding/hex encoding/json errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync unicode/utf8
 	github.com/tidwall/btree github.com/vmihailenco/msgpack/v5 github.com/vmihailenco/msgpack/v5/msgpcode
 	github.com/coffer-dev/coffer/engine/acl github.com/coffer-dev/coffer/engine/queue/cron`)
 

@@ -82,14 +82,28 @@ func (s *Schedule) Next(after int64) (int64, error) {
 // skip it.
 func (s *Schedule) instant(wall time.Time) time.Time {
 	at := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, s.zone)
+	begin, end := at.ZoneBounds()
 	if at.Hour() == wall.Hour() && at.Minute() == wall.Minute() {
+		if first := at.Add(-setBack(begin, at)); first.Before(begin) {
+			return first // clocks show it a second time
+		}
 		return at
 	}
-	begin, end := at.ZoneBounds()
 	if skipped := wall.Sub(time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.UTC)); skipped > 0 {
 		return end // Date took the time before the change
 	}
 	return begin
+}
+
+// setBack is by how much clocks went back when a zone began that is in force at
+// a time; less than 0 when they went forward.
+func setBack(begin, at time.Time) time.Duration {
+	if begin.IsZero() {
+		return 0
+	}
+	_, before := begin.Add(-1).Zone()
+	_, now := at.Zone()
+	return time.Duration(before-now) * time.Second
 }
 
 func milli(t time.Time) (int64, error) {
