@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
+	"github.com/coffer-dev/coffer/engine/queue"
 )
 
 const (
@@ -29,6 +30,9 @@ type client struct {
 	target  uint64 // who it takes for the leader
 	request *request
 	stopped bool
+
+	producer, worker bool        // of jobs
+	holding          []queue.Job // a worker's
 }
 
 // key is one in use.
@@ -46,6 +50,7 @@ type request struct {
 	items  []machine.Item
 	whole  []machine.Item // one transaction of them; nil when they are sent as they are
 	writes bool
+	job    func() // what an operation on jobs came to, told when it is known; nil for commands
 	call   int64
 }
 
@@ -143,6 +148,10 @@ func (c *client) next() {
 	if c.stopped || c.w.err != nil {
 		return
 	}
+	if c.producer || c.worker {
+		c.send(c.employed())
+		return
+	}
 	c.send(c.compose())
 }
 
@@ -235,6 +244,15 @@ func (c *client) refused(m *member.Member) {
 // done records what came of a request.
 func (c *client) done(r *request, verdict string) {
 	c.request = nil
+	if r.job != nil {
+		if verdict == "" {
+			r.job()
+		} else {
+			c.target = pick(c.w, c.w.hosts...).id
+		}
+		c.w.after(c.w.between(5*millisecond, 40*millisecond), c.next)
+		return
+	}
 	if verdict == "" && r.whole != nil {
 		for i, answer := range r.whole[0].Reply.Items {
 			r.items[i].Reply = answer

@@ -7,7 +7,6 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/replica"
@@ -65,7 +64,7 @@ func (h *host) start() {
 	}
 	h.epoch++
 	m, err := member.Open(member.Options{
-		FS: h.disk, Dir: dataDir, ID: h.id, Voters: h.w.voters, Parse: command.Parse,
+		FS: h.disk, Dir: dataDir, ID: h.id, Voters: h.w.voters, Parse: parseLogged,
 		Log: slog.New(slog.DiscardHandler), Keys: h.w.keys, SegmentSize: segmentSize, Salt: h.w.rng.Uint64, Tail: h.w.tail,
 	})
 	if errors.Is(err, errPower) {
@@ -252,6 +251,7 @@ func (h *host) tick(epoch int) {
 		h.ticks++
 		h.do(func() {
 			h.member.Tick()
+			h.tickJobs()
 			if h.ticks%8 == 0 {
 				h.sweep()
 			}

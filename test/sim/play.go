@@ -28,6 +28,7 @@ func (w *world) play() {
 	if !w.goesOn("the minority is back") {
 		return
 	}
+	w.jobsEnd()
 	for _, c := range w.clients {
 		c.stopped = true
 	}
@@ -63,6 +64,7 @@ func (w *world) begin() {
 		w.clients = append(w.clients, c)
 		w.after(w.between(0, second), c.next)
 	}
+	w.beginJobs()
 	w.after(w.between(0, 2*second), w.strike)
 	w.after(second/2, w.keepHouse)
 }

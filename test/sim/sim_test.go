@@ -11,7 +11,7 @@ import (
 // ten times as slow.) Seed 2 finds a missing fsync before an acknowledgement, 3
 // a follower that deposes a healthy leader without pre-vote, and 24 a leader
 // whom nobody hears, without check-quorum or without read index.
-var shortRun = []uint64{1, 2, 3, 4, 5, 6, 7, 24}
+var shortRun = []uint64{1, 2, 3, 4, 5, 6, 7, 10, 15, 24}
 
 func TestSeeds(t *testing.T) {
 	begin := time.Now()
@@ -29,7 +29,7 @@ func TestSeeds(t *testing.T) {
 	// A run in which this did not happen proves less than it says.
 	for _, what := range []string{
 		"crashes", "hashes compared", "keys checked", "members added", "members promoted", "members removed",
-		"messages lost", "refused", "snapshots", "snapshots arrived", "terms", "timeouts",
+		"jobs done", "jobs lost", "jobs pulled", "messages lost", "refused", "snapshots", "snapshots arrived", "terms", "timeouts",
 	} {
 		if total[what] == 0 {
 			t.Errorf("%s: not once", what)

@@ -43,6 +43,7 @@ type world struct {
 	net     network
 	clients []*client
 	load    workload
+	labor   labor
 	history history
 	nemesis nemesis
 	voters  []uint64 // who the group began with
@@ -88,6 +89,7 @@ func Run(seed uint64, verbose bool) (report Report) {
 			Events: w.events, Stats: w.stats, Duration: w.now,
 		}
 	}()
+	w.employ(seed)
 	w.play()
 	return report
 }
