@@ -61,6 +61,8 @@ type leader struct {
 	grouped int           // transactions
 	broken  int           // that were not carried out
 	caller  *acl.Identity // of scripts
+	jobs    employer
+	pulled  int // jobs
 
 	running *machine.Snapshot
 	stream  []byte
@@ -73,7 +75,11 @@ func (l *leader) entry() {
 	var items []machine.Item
 	l.g.Now = l.now
 	for n := 1 + l.r.IntN(batch); len(items) < n; {
-		if argv := l.command(); argv != nil {
+		if l.r.IntN(4) == 0 {
+			if item, ok := l.job(); ok {
+				items = append(items, item)
+			}
+		} else if argv := l.command(); argv != nil {
 			items = append(items, l.item(argv)...)
 		}
 	}
@@ -89,6 +95,9 @@ func (l *leader) entry() {
 	if l.machine.Due(l.now) && l.r.IntN(3) == 0 {
 		items = append(items, machine.Sweep(1+l.r.IntN(20)))
 	}
+	if due := l.machine.Queues().NextDue(); due != 0 && due <= l.now && l.r.IntN(3) == 0 {
+		items = append(items, l.machine.Tick(l.now))
+	}
 	index, seed := uint64(len(l.log)+1), l.r.Uint64()
 	data := machine.AppendBatch(nil, items, l.now, seed)
 	l.log = append(l.log, data)
@@ -97,6 +106,7 @@ func (l *leader) entry() {
 		w.Stop()
 	}
 	l.watches = nil
+	l.pulled += l.jobs.learn()
 	for _, item := range items {
 		if item.Write && item.Reply.Kind == reply.KindNullArray && string(item.Argv[0]) == "\x00MULTI" {
 			l.broken++
@@ -211,7 +221,7 @@ func (l *leader) check() {
 
 func restore(t *testing.T, stream []byte) *machine.Machine {
 	t.Helper()
-	m := machine.New(command.Parse)
+	m := machine.New(parse)
 	if err := m.Restore(bytes.NewReader(stream)); err != nil {
 		t.Fatal(err)
 	}
@@ -285,9 +295,9 @@ func TestMachinesAgree(t *testing.T) {
 	want, seed := setting(t, envCommands, defaultCommands), setting(t, envSeed, rand.Uint64())
 	t.Logf("%s=%d %s=%d", envCommands, want, envSeed, seed)
 	r := rand.New(rand.NewPCG(seed, seed))
-	l := &leader{t: t, r: r, machine: machine.New(command.Parse), now: 1_700_000_000_000, hashes: map[uint64]uint64{},
-		g: &commands.Generator{Rand: r, Keys: keysOfAName, Name: crowd()}, caller: caller(t)}
-	follower, restarting := machine.New(command.Parse), machine.New(command.Parse)
+	l := &leader{t: t, r: r, machine: machine.New(parse), now: 1_700_000_000_000, hashes: map[uint64]uint64{},
+		g: &commands.Generator{Rand: r, Keys: keysOfAName, Name: crowd()}, caller: caller(t), jobs: employer{r: r}}
+	follower, restarting := machine.New(parse), machine.New(parse)
 	follower.MaxReply = 1 // nobody reads what it would answer
 	restarts := 0
 	for l.count < want {
@@ -296,7 +306,7 @@ func TestMachinesAgree(t *testing.T) {
 		index := l.machine.Index()
 		if r.IntN(40) == 0 {
 			restarts++
-			restarting = machine.New(command.Parse)
+			restarting = machine.New(parse)
 			if l.last != nil {
 				restarting = restore(t, l.last)
 			}
@@ -316,9 +326,10 @@ func TestMachinesAgree(t *testing.T) {
 		}
 	}
 	l.fromTheBeginning()
-	if l.taken == 0 || restarts == 0 || l.broken == 0 || l.broken == l.grouped {
-		t.Fatalf("%d snapshots, %d restarts, %d of %d transactions not carried out: the test proves nothing", l.taken, restarts, l.broken, l.grouped)
+	if l.pulled == 0 || l.taken == 0 || restarts == 0 || l.broken == 0 || l.broken == l.grouped {
+		t.Fatalf("%d jobs pulled, %d snapshots, %d restarts, %d of %d transactions not carried out: the test proves nothing", l.pulled, l.taken, restarts, l.broken, l.grouped)
 	}
+	t.Logf("%d jobs pushed, %d pulled, %d there", l.jobs.lastID, l.pulled, l.machine.Queues().Len())
 	t.Logf("%d writes in %d entries, %d keys, %d snapshots beside writes, %d restarts, state compared at %d indexes",
 		l.count, len(l.log), l.machine.Keys(), l.taken, restarts, len(l.hashes))
 }
@@ -341,7 +352,7 @@ func crowd() func(prefix string, i int) string {
 // fromTheBeginning replays all, and compares wherever the leader was hashed.
 func (l *leader) fromTheBeginning() {
 	l.t.Helper()
-	m := machine.New(command.Parse)
+	m := machine.New(parse)
 	for i := range l.log {
 		index := uint64(i + 1)
 		l.replay(m, index)
