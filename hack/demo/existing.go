@@ -81,7 +81,7 @@ func loader(kubeContext string) (func(context.Context, string) error, error) {
   a kind cluster:   select its context (kind-…); nothing else is needed`)
 }
 
-// remove takes back what show installed. Definitions stay while databases of others use them.
+// remove takes back what show installed. Definitions stay while others use them.
 func (d *demo) remove(ctx context.Context, step *progress.Step) error {
 	step.Note("database and client")
 	if _, err := d.kube(ctx, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=3m"); err != nil {
@@ -91,8 +91,12 @@ func (d *demo) remove(ctx context.Context, step *progress.Step) error {
 	if _, err := output(ctx, nil, d.helm, "uninstall", release, "--namespace", systemNamespace, "--ignore-not-found", "--wait"); err != nil {
 		return err
 	}
-	if left, err := d.kube(ctx, "get", "kvdatabases", "--all-namespaces", "--output=name"); err == nil && strings.TrimSpace(left) == "" {
-		if _, err := d.kube(ctx, "delete", "crd", "kvdatabases.coffer.dev", "--ignore-not-found"); err != nil {
+	for _, kind := range []string{"kvdatabases", "jobqueues", "accesstokens"} {
+		left, err := d.kube(ctx, "get", kind, "--all-namespaces", "--output=name")
+		if err != nil || strings.TrimSpace(left) != "" {
+			continue
+		}
+		if _, err := d.kube(ctx, "delete", "crd", kind+".coffer.dev", "--ignore-not-found"); err != nil {
 			return err
 		}
 	}

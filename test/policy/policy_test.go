@@ -37,12 +37,13 @@ var kinds = map[string]map[string]string{
 	"web":      {"app": "web", "tier": "front"},
 	"operator": desired.OperatorLabels(),
 	"database": desired.Selector(desired.Inputs{Instance: database()}),
+	"jobs":     desired.Selector(desired.Inputs{Instance: jobQueue()}),
 	"other":    {"app": "other"},
 	"bare":     {},
 }
 
 var (
-	ports     = []int{desired.PortKeys, desired.PortAdmin, desired.PortMetrics, 53, 443, 22, 7443, 1}
+	ports     = []int{desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP, desired.PortAdmin, desired.PortMetrics, 53, 443, 22, 7443, 1}
 	protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 )
 
@@ -74,8 +75,14 @@ func database() *v1alpha1.KVDatabase {
 	return db
 }
 
-// access is what a case gives: the database's lists and tokens of namespaces.
+func jobQueue() *v1alpha1.JobQueue {
+	return &v1alpha1.JobQueue{ObjectMeta: database().ObjectMeta, Spec: v1alpha1.JobQueueSpec{InstanceSpec: database().Spec.InstanceSpec}}
+}
+
+// access is what a case gives: the lists of a database, or of a job queue, and
+// tokens of namespaces.
 type access struct {
+	jobs             bool
 	clients, metrics []networkingv1.NetworkPolicyPeer
 	tokens           []token
 }
@@ -88,19 +95,22 @@ type token struct {
 // built is the policy as the API server would keep it.
 func built(t *testing.T, a access) *networkingv1.NetworkPolicy {
 	t.Helper()
-	db := database()
-	db.Spec.NetworkPolicy.Clients, db.Spec.NetworkPolicy.MetricsFrom = a.clients, a.metrics
-	in := desired.Inputs{Instance: db, OperatorNamespace: system, OperatorLabels: desired.OperatorLabels()}
+	var object v1alpha1.Instance = database()
+	if a.jobs {
+		object = jobQueue()
+	}
+	object.InstanceSpec().NetworkPolicy.Clients, object.InstanceSpec().NetworkPolicy.MetricsFrom = a.clients, a.metrics
+	in := desired.Inputs{Instance: object, OperatorNamespace: system, OperatorLabels: desired.OperatorLabels()}
 	for i, given := range a.tokens {
-		object := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: given.namespace, Name: fmt.Sprint("t", i)}}
-		object.Spec.TargetRef = v1alpha1.TargetRef{Kind: v1alpha1.TargetKVDatabase, Name: db.Name, Namespace: home}
-		object.Spec.From = given.from
-		from, err := desired.TokenPeers(object)
+		token := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: given.namespace, Name: fmt.Sprint("t", i)}}
+		token.Spec.TargetRef = v1alpha1.TargetRef{Kind: v1alpha1.TargetKind(desired.KindOf(object).Name), Name: object.GetName(), Namespace: home}
+		token.Spec.From = given.from
+		from, err := desired.TokenPeers(token)
 		if err != nil {
 			continue // refused, and told so on the token: there is no grant
 		}
 		in.Grants = append(in.Grants, desired.TokenGranted{
-			Token: types.NamespacedName{Namespace: object.Namespace, Name: object.Name}, Grant: desired.Grant{From: from}})
+			Token: types.NamespacedName{Namespace: token.Namespace, Name: token.Name}, Grant: desired.Grant{From: from}})
 	}
 	raw, err := json.Marshal(desired.NetworkPolicy(in))
 	if err != nil {
@@ -111,6 +121,13 @@ func built(t *testing.T, a access) *networkingv1.NetworkPolicy {
 		t.Fatal(err)
 	}
 	return policy
+}
+
+func (a access) target() string {
+	if a.jobs {
+		return "jobs"
+	}
+	return "database"
 }
 
 // may says what ought to hold, in the words of the API's documentation and by
@@ -125,8 +142,12 @@ func (a access) may(from pod, port int, protocol corev1.Protocol) bool {
 		return operator
 	case desired.PortMetrics:
 		return anyOf(a.metrics, from)
-	case desired.PortKeys:
-		if operator || anyOf(a.clients, from) {
+	case desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP:
+		if a.jobs != (port != desired.PortKeys) {
+			return false
+		}
+		// The operator looks at the certificate, which both ports of a job queue serve.
+		if operator && port != desired.PortJobsHTTP || anyOf(a.clients, from) {
 			return true
 		}
 		for _, t := range a.tokens {
@@ -180,7 +201,7 @@ func judge(t *testing.T, a access) int {
 	ways := 0
 	for _, other := range pods() {
 		for _, member := range pods() {
-			if member.kind != "database" || other == member {
+			if member.kind != a.target() || other == member {
 				continue
 			}
 			ours := member.namespace == home
@@ -223,14 +244,16 @@ func TestMatrix(t *testing.T) {
 		"nobody":                    {access{}, operator},
 		"a token of home":           {access{tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("checkout")}}}}}, operator + 1},
 		"a token of elsewhere":      {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{PodSelector: app("checkout")}}}}}, operator + 1},
-		"all pods of elsewhere":     {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{PodSelector: all}}}}}, operator + 6},
+		"all pods of elsewhere":     {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{PodSelector: all}}}}}, operator + 7},
+		"nobody, for jobs":          {access{jobs: true}, operator},
+		"a token for jobs":          {access{jobs: true, tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("checkout")}}}}}, operator + 2},
 		"a token that names no pod": {access{tokens: []token{{home, nil}}}, operator},
 		"a team, by home's token":   {access{tokens: []token{{home, []v1alpha1.TokenPeer{{NamespaceSelector: team("b"), PodSelector: app("web")}}}}}, operator + 2},
 		"a team, by another's":      {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{NamespaceSelector: team("a"), PodSelector: app("web")}}}}}, operator},
 		"two tokens, one pod": {access{tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}},
 			{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}}}}, operator + 1},
 		"clients":  {access{clients: []networkingv1.NetworkPolicyPeer{{PodSelector: app("web")}}}, operator + 1},
-		"monitors": {access{metrics: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"watch": "all"}}}}}, operator + 6},
+		"monitors": {access{metrics: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"watch": "all"}}}}}, operator + 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if ways := judge(t, c.access); ways != c.ways {
@@ -273,6 +296,7 @@ func random(r *rand.Rand) (a access) {
 		}
 		return out
 	}
+	a.jobs = r.IntN(2) == 0
 	a.clients, a.metrics = native(peers(r.IntN(3))), native(peers(r.IntN(3)))
 	where := []string{home, home, "billing", "monitoring", "kube-system"}
 	for range r.IntN(4) {
