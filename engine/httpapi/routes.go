@@ -66,11 +66,11 @@ var routes = []route{
 	{method: "GET", path: "/events/{queue}", command: "SUBSCRIBE"},
 }
 
-// Routes are those of the port for jobs, as "METHOD /path".
+// Routes are those of the port for jobs, as "METHOD /path COMMAND".
 func Routes() []string {
 	list := make([]string, len(routes))
 	for i, r := range routes {
-		list[i] = r.method + " " + r.path
+		list[i] = r.method + " " + r.path + " " + r.command
 	}
 	return list
 }

@@ -31,6 +31,12 @@ func jobToken(user string) string { return user + "-token-of-more-than-thirty-tw
 // writeJobUsers writes the users file with all of them but some.
 func writeJobUsers(t *testing.T, dir, revision string, but ...string) {
 	t.Helper()
+	writeJobUsersWith(t, dir, revision, nil, but...)
+}
+
+// writeJobUsersWith gives some of them quotas.
+func writeJobUsersWith(t *testing.T, dir, revision string, quotas map[string]*acl.Quota, but ...string) {
+	t.Helper()
 	f := acl.File{Version: acl.JobsFileVersion, Revision: revision}
 	for name, operations := range jobUsers {
 		if slices.Contains(but, name) {
@@ -39,7 +45,7 @@ func writeJobUsers(t *testing.T, dir, revision string, but ...string) {
 		sum := sha256.Sum256([]byte(jobToken(name)))
 		f.Users = append(f.Users, acl.User{
 			Name: name, Verifiers: []acl.Verifier{{Generation: 1, SHA256: hex.EncodeToString(sum[:])}},
-			Jobs: []acl.JobRule{{Queues: []string{"*"}, Operations: operations}},
+			Jobs: []acl.JobRule{{Queues: []string{"*"}, Operations: operations}}, Quota: quotas[name],
 		})
 	}
 	data, err := json.Marshal(f)

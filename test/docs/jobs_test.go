@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/coffer-dev/coffer/engine/httpapi"
 	"github.com/coffer-dev/coffer/engine/job"
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
 	"github.com/coffer-dev/coffer/engine/queue"
@@ -121,5 +124,17 @@ func TestJobCodesAreDocumented(t *testing.T) {
 		if !strings.Contains(section(t, "docs/jobs.md", "## Events"), "`"+kind+"`") {
 			t.Errorf("the event %s is not documented", kind)
 		}
+	}
+}
+
+// TestJobRoutesAreDocumented: those of the port for jobs over HTTP, with their
+// commands.
+func TestJobRoutesAreDocumented(t *testing.T) {
+	var documented []string
+	for _, row := range rows(t, read(t, "docs/jobs.md"), "## HTTP") {
+		documented = append(documented, strings.Trim(row[0], "` ")+" "+row[1])
+	}
+	if d := cmp.Diff(documented, httpapi.Routes()); d != "" {
+		t.Errorf("docs/jobs.md (-is +says):\n%s", d)
 	}
 }
