@@ -60,6 +60,7 @@ type session struct {
 	mu          sync.Mutex
 	credential  acl.Credential // of the last successful AUTH
 	interrupted bool           // the reader is to look whether it may go on
+	shaken      bool           // hands: reads may be interrupted
 	out         []byte         // what is to be written
 	spare       []byte         // a buffer for the next
 	writing     bool           // somebody does
@@ -94,6 +95,9 @@ func (c *session) run() {
 		}
 		return
 	}
+	c.mu.Lock()
+	c.shaken = true
+	c.mu.Unlock()
 	c.authenticateBy = time.Now().Add(time.Duration(c.srv.opts.Limits.AuthenticateSeconds) * time.Second)
 	go c.writeLater()
 	for c.mayGoOn() {
@@ -127,12 +131,19 @@ func (c *session) bound() acl.Credential {
 	return c.credential
 }
 
-// interrupt has the reader look whether it may go on.
+// interrupt has the reader look whether it may go on. A handshake does not
+// survive that: it looks when it is through, unless there will be nothing to go
+// on with.
 func (c *session) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
-	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	switch {
+	case c.shaken:
+		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	case c.srv.draining.Load():
+		_ = c.raw.Close()
+	}
 }
 
 // mayGoOn checks, between two turns, that nobody wants the connection closed,
