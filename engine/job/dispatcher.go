@@ -25,7 +25,7 @@ type Executor interface {
 // Options are what a Dispatcher needs.
 type Options struct {
 	Executor Executor
-	Audit    *audit.Log // nil: nothing is recorded
+	Audit    *audit.Log   // nil: nothing is recorded
 	Guard    *guard.Guard // of what is in the data; nil: nobody
 }
 

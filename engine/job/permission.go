@@ -68,9 +68,18 @@ func (c *Call) judgeJob(q *queue.Queues, id uint64) *queue.Error {
 	return c.judgeIn(name, id)
 }
 
+// operation is what the call is to a job. Who has its lease may put it off as it
+// may fail it: a worker gives back what it does not get to.
+func (c *Call) operation() acl.Operation {
+	if c.Lease != "" && c.Cmd == "MOVETODELAYED" {
+		return acl.JobFail
+	}
+	return c.command.operation
+}
+
 // judgeIn is judgeJob for a job that is in a queue.
 func (c *Call) judgeIn(name string, id uint64) *queue.Error {
-	denied := c.identity.AllowsJob(c.command.operation, name)
+	denied := c.identity.AllowsJob(c.operation(), name)
 	if denied == nil {
 		return nil
 	}

@@ -66,7 +66,7 @@ func (op *MoveToDelayed) Check(int64) *Error {
 // Apply implements Op.
 func (op *MoveToDelayed) Apply(q *Queues, now int64, _ uint64) {
 	j, err := q.unfinished(op.ID)
-	if err == nil && j.state == Active {
+	if err == nil && (j.state == Active || op.Token != Token{}) {
 		j, err = q.leased(op.Holder)
 	}
 	if err == nil && j.state == Blocked {

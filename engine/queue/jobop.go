@@ -43,7 +43,8 @@ func (op *SetPriority) fields(c *codec) {
 
 // MoveToDelayed puts a job that waits, is delayed or active off. An active one
 // leaves its lease without an attempt being counted; its holder must be named,
-// or the job is left alone.
+// or the job is left alone. With a token, nothing but the job under that lease is
+// put off.
 type MoveToDelayed struct {
 	write
 	Holder

@@ -490,6 +490,12 @@ func (x *play) change() {
 		if j != nil && j.state == Blocked {
 			want = CodeConflict
 		}
+		if j != nil && j.state != Active && x.maybe(4) {
+			op.Token = Token{1} // of a lease that was lost
+			if want == "" || j.state == Blocked {
+				want = CodeLease
+			}
+		}
 		if op = both(x, op); x.same(op, want) {
 			j.unlease()
 			x.m.place(j, op.Delay)
