@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/test/fixture/npm"
 	"github.com/coffer-dev/coffer/test/fixture/rotating"
 )
 
 // TestBullMQFollowsRotations holds docs/clients/bullmq.md, with no more
 // permissions than it says.
 func TestBullMQFollowsRotations(t *testing.T) {
-	node := install(t)
+	node := npm.Install(t)
 	db := rotating.Start(t, func(u *acl.User) {
 		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"bull:*"}, nil
 	})

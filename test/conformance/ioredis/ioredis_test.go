@@ -7,16 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coffer-dev/coffer/test/fixture/devengine"
+	"github.com/coffer-dev/coffer/test/fixture/npm"
 )
 
 func TestIoredisRunsTheExamples(t *testing.T) {
-	node := install(t)
+	node := npm.Install(t)
 	dir := engine(t)
 	cmd := exec.Command(node, "examples.mjs", dir)
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "ca.crt"))
@@ -33,7 +33,7 @@ func TestIoredisRunsTheExamples(t *testing.T) {
 // TestIoredisRefusesAForeignCertificate holds that the examples pass because
 // of the CA and not because nothing is verified.
 func TestIoredisRefusesAForeignCertificate(t *testing.T) {
-	node := install(t)
+	node := npm.Install(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "examples.mjs", engine(t))
@@ -42,39 +42,6 @@ func TestIoredisRefusesAForeignCertificate(t *testing.T) {
 	if err == nil || strings.Contains(string(out), " ok\n") || !strings.Contains(string(out), "certificate") {
 		t.Fatalf("without the CA: %v, want a certificate that is not trusted:\n%s", err, out)
 	}
-}
-
-// install fetches what package-lock.json pins, the Node binary among it, and
-// returns that binary. What is in npm's cache is not fetched again.
-func install(t *testing.T) string {
-	t.Helper()
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Fatal("npm is missing; `make test-conformance` installs it on Debian")
-	}
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	bin, err := filepath.Abs(filepath.Join("node_modules", "node-linux-"+arch, "bin", "node"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked, err := os.Stat("package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mark, err := os.Stat(filepath.Join("node_modules", ".package-lock.json"))
-	if err == nil && mark.ModTime().After(locked.ModTime()) {
-		if _, err := os.Stat(bin); err == nil {
-			return bin
-		}
-	}
-	cmd := exec.Command(npm, "ci", "--prefer-offline", "--ignore-scripts")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("npm ci did not install the pinned Node: %v", err)
-	}
-	return bin
 }
 
 // engine starts an engine and returns its directory, with uri and ca.crt.
