@@ -114,3 +114,8 @@ bench-durability: ## Durable writes, space and restarts beside redis-server, tak
 .PHONY: bench-security
 bench-security: ## What strangers and the audit log cost users, and what login times tell, taking turns: OUT=docs/benchmarks/security.md
 	$(GO) run ./test/bench/security -out $(or $(OUT),docs/benchmarks/security.md)
+
+.PHONY: bench-queue
+bench-queue: ## Jobs beside BullMQ, asynq, JetStream and beanstalkd, taking turns: OUT=docs/benchmarks/queue.md
+	@hack/preflight bench-queue
+	$(GO) run ./test/bench/queue -out $(or $(OUT),docs/benchmarks/queue.md)
