@@ -61,6 +61,7 @@ var rules = []rule{
 	{of: `^engine/queue/cron$`, never: local, why: "leaves look at nothing of the project"},
 	{of: `^engine/audit$`, never: local, but: engine + `(acl|adminapi|vault)$`, why: "records have the admin port's shape and files what seals them; who writes them is the server's business"},
 	{of: `^engine/(acl|admission|credential|client|protocol/[a-z]+|machine)$`, never: local, but: engine + `(acl|adminapi|credential|glob|queue|reply|store|vault)$`, why: "these look at leaves, and at what holds users and state"},
+	{of: `^engine/client/jobs$`, never: local, why: "an application's client brings nothing of the engine along"},
 	{of: `^engine/command$`, never: local, but: engine + `(acl|glob|machine|reply|script|store)$`, why: "a command says what it needs; permission and durability are decided elsewhere"},
 	{of: `^engine/script$`, never: local, but: engine + `reply$`, why: "a script reaches the database through its host"},
 	{of: `^engine/(machine|store|queue|command|script)$`, never: `^(net|net/http|os|time|crypto/rand|math/rand|math/rand/v2)$`, why: "state is a function of the log: no clock, no randomness, no I/O"},
