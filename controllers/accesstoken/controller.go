@@ -240,16 +240,16 @@ func grantOf(o client.Object) []string {
 	return nil
 }
 
-// revoke removes every grant of a token but the one to keep: its target then
-// forgets the user, closes its sessions and its network path.
-func (r *Reconciler) revoke(ctx context.Context, token types.NamespacedName, keep *client.ObjectKey) error {
+// revoke removes every grant of a token but the one for the target to keep: the
+// others' targets then forget the user, close its sessions and its network path.
+func (r *Reconciler) revoke(ctx context.Context, token types.NamespacedName, keep v1alpha1.Instance) error {
 	list := &corev1.SecretList{}
 	if err := r.Client.List(ctx, list, client.MatchingFields{indexGrant: token.String()}); err != nil {
 		return fmt.Errorf("list grants: %w", err)
 	}
 	for i := range list.Items {
 		grant := &list.Items[i]
-		if keep != nil && client.ObjectKeyFromObject(grant) == *keep || !isGrant(grant, token) {
+		if keep != nil && isFor(grant, keep) || !isGrant(grant, token) {
 			continue
 		}
 		uid := grant.UID
@@ -258,6 +258,12 @@ func (r *Reconciler) revoke(ctx context.Context, token types.NamespacedName, kee
 		}
 	}
 	return nil
+}
+
+// isFor: the grant is for that target. Kinds may share a name.
+func isFor(grant *corev1.Secret, target v1alpha1.Instance) bool {
+	return grant.Namespace == target.GetNamespace() && grant.Labels[v1alpha1.LabelInstance] == target.GetName() &&
+		grant.Labels[v1alpha1.LabelName] == desired.KindOf(target).Label
 }
 
 // isGrant: the secret has the name that a grant of the token has. Labels and

@@ -269,9 +269,9 @@ func (s *scope) user() string { return desired.TokenUser(s.key, s.token.TargetNa
 // revoke takes back every grant but the one that is to be: before all that may
 // fail, and in any case.
 func (s *scope) revoke(ctx context.Context) error {
-	var keep *client.ObjectKey
+	var keep v1alpha1.Instance
 	if s.refused == nil {
-		keep = &client.ObjectKey{Namespace: s.target.GetNamespace(), Name: desired.GrantSecret(s.target.GetName(), s.key)}
+		keep = s.target
 	}
 	if err := s.r.revoke(ctx, s.key, keep); err != nil || s.refused == nil {
 		return err

@@ -15,7 +15,7 @@ import (
 
 // TestDeliver annotates the pods that lag, and no other.
 func TestDeliver(t *testing.T) {
-	wanted := Revisions{Users: "u2", TLS: "f2", EncryptionKey: "k2"}
+	wanted := Revisions{Users: "u2", TLS: "f2", EncryptionKey: "k2", Queues: "q2"}
 	current := adminapi.Status{Credentials: adminapi.Credentials{Revision: "u2"}, Encryption: adminapi.Encryption{Primary: "k2"}}
 	for name, tt := range map[string]struct {
 		lag  func(*Member)
@@ -25,6 +25,8 @@ func TestDeliver(t *testing.T) {
 		"users":       {func(m *Member) { m.Status.Credentials.Revision = "u1" }, map[string]string{v1alpha1.AnnotationUsersRevision: "u2"}},
 		"certificate": {func(m *Member) { m.Fingerprint = "f1" }, map[string]string{v1alpha1.AnnotationTLSRevision: "f2"}},
 		"key":         {func(m *Member) { m.Status.Encryption.Primary = "k1" }, map[string]string{v1alpha1.AnnotationEncryptionKey: "k2"}},
+		"queues":      {func(m *Member) { m.Status.Jobs = &adminapi.Jobs{SettingsRevision: "q1"} }, map[string]string{annotationQueues: "q2"}},
+		"no jobs":     {func(m *Member) { m.Status.Jobs = nil }, nil},
 		"no keys":     {func(m *Member) { m.Status.Encryption.Primary = "" }, nil},
 		"no answer":   {func(m *Member) { m.Status, m.Fingerprint = nil, "" }, nil},
 	} {

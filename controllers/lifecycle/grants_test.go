@@ -81,6 +81,7 @@ func TestGrantLives(t *testing.T) {
 			a.DeletionTimestamp, a.Finalizers = &now, []string{"example.com/stay"}
 		}},
 		"its token names another":          {token: func(a *v1alpha1.AccessToken) { a.Spec.TargetRef.Name = "other" }},
+		"its token names another kind":     {token: func(a *v1alpha1.AccessToken) { a.Spec.TargetRef.Kind = v1alpha1.TargetJobQueue }},
 		"its token names one of elsewhere": {token: func(a *v1alpha1.AccessToken) { a.Spec.TargetRef.Namespace = "billing" }},
 	} {
 		t.Run(name, func(t *testing.T) {
