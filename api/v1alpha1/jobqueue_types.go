@@ -51,6 +51,7 @@ type JobQueue struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.undeclaredQueues) || self.undeclaredQueues != 'Deny' || !has(self.schedules) || self.schedules.all(s, has(self.queues) && self.queues.exists(q, q.name == s.queue))",message="a schedule names a queue that spec.queues does not list: list it, or set undeclaredQueues to Allow"
 // +kubebuilder:validation:XValidation:rule="!has(self.undeclaredQueues) || self.undeclaredQueues != 'Deny' || !has(self.queues) || self.queues.all(d, !has(d.deadLetter) || self.queues.exists(q, q.name == d.deadLetter))",message="a deadLetter names a queue that spec.queues does not list: list it, or set undeclaredQueues to Allow"
+// +kubebuilder:validation:XValidation:rule="!has(self.encryption) || !has(self.encryption.atRest) || self.encryption.atRest != 'Disabled' || !has(self.queues) || self.queues.all(q, !has(q.encryptFields) || size(q.encryptFields) == 0)",message="encryptFields needs encryption.atRest Enabled: the keys of queues are wrapped under its key"
 type JobQueueSpec struct {
 	InstanceSpec `json:",inline"`
 
@@ -121,14 +122,15 @@ type Queue struct {
 	// +kubebuilder:validation:Type=object
 	Schema *apiextensionsv1.JSON `json:"schema,omitempty"`
 
-	// encryptFields are fields of a job's data, such as card.number, that are
-	// encrypted under a key of the queue's before anything is written. Only a
-	// token with the operation Decrypt sees them in clear. At most 32.
+	// encryptFields are paths of values in a job's data, such as card.number or
+	// notes[0], that are encrypted under a key of the queue's before anything is
+	// written. Only a token with the operation Decrypt sees them in clear. Needs
+	// encryption.atRest Enabled. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[^.\\\\x00-\\\\x1f]+([.][^.\\\\x00-\\\\x1f]+)*$')",message="encryptFields are names of fields, with a dot between one and that within it, such as card.number"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[^.\\\\x00-\\\\x1f]+([.][^.\\\\x00-\\\\x1f]+)*$')",message="encryptFields are paths of values: names of fields with a dot between one and that within it, such as card.number"
 	EncryptFields []string `json:"encryptFields,omitempty"`
 
 	// retries are for jobs that do not bring their own.
