@@ -124,7 +124,9 @@ func (c *Call) next(op queue.Op, err *queue.Error) {
 		err = c.seal(op)
 	}
 	if err == nil && op != nil {
-		err = op.Check(c.client.d.now())
+		if err = op.Check(c.client.d.now()); err != nil {
+			err.Field = wireName(op, err.Field)
+		}
 	}
 	switch {
 	case err != nil:

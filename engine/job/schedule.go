@@ -22,6 +22,21 @@ var scheduleCommands = []command{
 	{name: "CRONLIST", make: func(*Call) (queue.Op, *queue.Error) { return &queue.ListSchedules{}, nil }, answer: answerCrons},
 }
 
+// wireName is how requests call a field of an operation.
+func wireName(op queue.Op, field string) string {
+	if _, ok := op.(*queue.SetSchedule); ok {
+		switch field {
+		case "cron":
+			return "schedule"
+		case "timeZone":
+			return "timezone"
+		case "everyMilliseconds":
+			return "repeat_every"
+		}
+	}
+	return field
+}
+
 func makeCron(c *Call) (queue.Op, *queue.Error) {
 	switch {
 	case !c.Set.Has(wire.FieldName):
