@@ -126,19 +126,28 @@ type client struct {
 
 func (m *member) connect(t testing.TB, frames bool) *client {
 	t.Helper()
-	ca, err := os.ReadFile(filepath.Join(m.dir, "ca.crt"))
+	c, err := m.reach(t, m.Addresses().Jobs.String(), frames)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return c
+}
+
+// reach connects to an address that nobody may be at.
+func (m *member) reach(t testing.TB, addr string, frames bool) (*client, error) {
+	ca, err := os.ReadFile(filepath.Join(m.dir, "ca.crt"))
+	if err != nil {
+		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	c, err := tls.Dial("tcp", m.Addresses().Jobs.String(), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})
+	c, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
-	return &client{Conn: c, t: t, r: bufio.NewReader(c), frames: frames}
+	return &client{Conn: c, t: t, r: bufio.NewReader(c), frames: frames}, nil
 }
 
 // login connects as a user.
@@ -154,25 +163,30 @@ type object = map[string]any
 // send sends requests at once.
 func (c *client) send(requests ...object) {
 	c.t.Helper()
+	if err := c.write(requests...); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *client) write(requests ...object) error {
 	var all []byte
 	for _, r := range requests {
 		if c.frames {
 			body, err := msgpack.Marshal(r)
 			if err != nil {
-				c.t.Fatal(err)
+				return err
 			}
 			all = append(binary.BigEndian.AppendUint32(all, uint32(len(body))), body...)
 			continue
 		}
 		body, err := json.Marshal(r)
 		if err != nil {
-			c.t.Fatal(err)
+			return err
 		}
 		all = append(append(all, body...), '\n')
 	}
-	if _, err := c.Write(all); err != nil {
-		c.t.Fatal(err)
-	}
+	_, err := c.Write(all)
+	return err
 }
 
 // receive reads one message; numbers are json.Number or those of MessagePack.
