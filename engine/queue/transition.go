@@ -174,7 +174,7 @@ func (q *Queues) erase(j *job) {
 
 // release gives a job's unique key free: it has ended, or is on its way out.
 func (q *Queues) release(j *job) {
-	if j.marks != nil && j.marks.unique != "" && j.queue().unique[j.marks.unique] == j {
+	if j.marks != nil && j.marks.unique != "" {
 		delete(j.queue().unique, j.marks.unique)
 	}
 }
