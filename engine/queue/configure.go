@@ -178,7 +178,7 @@ func (q *Queues) schedulesOf(s *Settings, nexts []Run) {
 	for i := range s.Schedules {
 		given := s.Schedules[i]
 		declared[given.Name] = true
-		if before, ok := q.schedules.Get(given.Name); ok && before.declared && before.Schedule.same(&given) {
+		if before, ok := q.schedules.Get(given.Name); ok && before.declared && before.same(&given) {
 			continue
 		}
 		q.schedule(given, true, next[given.Name])

@@ -168,7 +168,7 @@ func (x *play) drain() {
 		busy := false
 		for _, name := range queueNames {
 			for _, j := range x.pull(name, 10) {
-				x.bench.ack(j)
+				x.ack(j)
 			}
 			c := x.counts(name)
 			busy = busy || c.Unfinished() > 0

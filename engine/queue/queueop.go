@@ -167,9 +167,9 @@ type Erase struct {
 	ResultNext uint64
 }
 
+// What bounds one Erase: the bytes of a path, the paths that are redacted, and
+// the jobs that are looked at.
 const (
-	// MaxPath bounds a path, in bytes, MaxRedact the paths of one Erase, and
-	// MaxEraseStep the jobs that one looks at.
 	MaxPath      = 512
 	MaxRedact    = 32
 	MaxEraseStep = 5000

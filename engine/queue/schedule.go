@@ -62,7 +62,7 @@ func (s *Schedule) after(last, now int64) int64 {
 
 // Check implements Op.
 func (op *SetSchedule) Check(now int64) *Error {
-	if err := op.Schedule.Validate(); err != nil {
+	if err := op.Validate(); err != nil {
 		return err
 	}
 	op.Next = op.after(0, now)
