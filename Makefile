@@ -55,7 +55,9 @@ test-e2e: assets ## The product on a real local cluster, installed by its chart 
 	@hack/e2e
 
 .PHONY: test-determinism
-test-determinism: ## Machines that are fed one log agree: COMMANDS=1000000 SEED=...; make test has the short form
+test-determinism: ## Machines that are fed one log agree, jobs do as their model: COMMANDS=1000000 SEED=...; make test has the short form
+	COFFER_QUEUE_STEPS=$(or $(COMMANDS),1000000) COFFER_QUEUE_SEED=$(SEED) \
+		$(GO) test -v -count=1 -timeout 60m -run TestModel ./engine/queue
 	COFFER_DETERMINISM_COMMANDS=$(or $(COMMANDS),1000000) COFFER_DETERMINISM_SEED=$(SEED) \
 		$(GO) test -v -count=1 -timeout 60m -run Agree ./test/determinism
 

@@ -31,7 +31,7 @@ const (
 
 // QueueSettings are one queue's. Durations are in ms; what is 0 or absent has
 // the engine's default.
-type QueueSettings struct {
+type QueueSettings struct { //nolint:revive // Settings are all of them
 	Name          string            `json:"name"`
 	RateLimit     *RateLimit        `json:"rateLimit,omitempty"`
 	Concurrency   int64             `json:"concurrency,omitempty"`   // active jobs at once; 0 without limit
