@@ -103,7 +103,7 @@ func TestVolumeHoldsNothingThatWasWritten(t *testing.T) {
 					where[filepath.Ext(path)] = true
 				}
 			}
-			for deadline := time.Now().Add(10 * time.Second); (!seen[".snap"] || !seen[".spare"] || !seen[".tmp"]) && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(time.Minute); (!seen[".snap"] || !seen[".spare"] || !seen[".tmp"]) && time.Now().Before(deadline); {
 				look(volume(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))}), "data"))
 			}
 			close(stop)
