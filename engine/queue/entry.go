@@ -165,6 +165,7 @@ func (j *job) view() *Job {
 
 func (j *job) viewInto(v *Job) {
 	v.NewJob = j.given()
+	v.MaxAttempts, v.Backoff = j.queue().maxAttempts(j), j.queue().firstBackoff(j)
 	v.ID, v.Payload, v.State, v.Attempts, v.CreatedAt = j.id, j.data, j.state, int32(j.attempts), j.created
 	switch {
 	case j.state == Delayed:

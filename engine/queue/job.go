@@ -86,7 +86,9 @@ type Holder struct {
 // Job is a job as it is read. Its texts and slices are never changed, so they
 // may be used without the lock. Times are ms since the epoch, 0 for never.
 type Job struct {
-	NewJob   // as it was pushed or changed since; Data is nil, see Payload; Delay is 0
+	// NewJob is as it was pushed or changed since, but for MaxAttempts and
+	// Backoff, which are what is in force; Data is nil, see Payload; Delay is 0.
+	NewJob
 	ID       uint64
 	Payload  string // JSON
 	State    State

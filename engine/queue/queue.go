@@ -76,24 +76,27 @@ func (qu *queue) maxAttempts(j *job) int32 {
 	return n // below 0: without limit
 }
 
+// firstBackoff is the one before the second attempt; None for none.
+func (qu *queue) firstBackoff(j *job) int64 {
+	delay := j.terms.backoff
+	if delay == Unset && qu.declared != nil {
+		delay = qu.declared.Retries.Delay
+	}
+	if delay == Unset {
+		delay = DefaultBackoff
+	}
+	return delay
+}
+
 // backoff is how long to wait before the next attempt, of which some have
 // failed; the last quarter of it is by chance, so that jobs which failed
 // together are not tried together.
 func (qu *queue) backoff(j *job, seed uint64) int64 {
-	delay, fixed := j.terms.backoff, false
-	if d := qu.declared; d != nil {
-		fixed = d.Retries.Backoff == BackoffFixed
-		if delay == Unset {
-			delay = d.Retries.Delay
-		}
-	}
-	switch delay {
-	case None:
+	delay := qu.firstBackoff(j)
+	if delay == None {
 		return 0
-	case Unset:
-		delay = DefaultBackoff
 	}
-	if !fixed {
+	if qu.declared == nil || qu.declared.Retries.Backoff != BackoffFixed {
 		delay <<= min(max(int(j.attempts)-1, 0), MaxBackoffExponent)
 	}
 	if jitter := delay / 4; jitter > 0 {

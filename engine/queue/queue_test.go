@@ -33,3 +33,19 @@ func TestAckNeedsTheLease(t *testing.T) {
 	refused(b, &Ack{Jobs: []Finished{{Holder: holder(j)}}}, CodeLease)
 	refused(b, &Ack{Jobs: []Finished{{Holder: Holder{ID: 77}}}}, CodeNotFound)
 }
+
+func TestReadTellsTheRetriesInForce(t *testing.T) {
+	b := newBench(t)
+	own, queues := b.push(NewJob{MaxAttempts: None, Backoff: None}), b.push(NewJob{})
+	read := func(id uint64) Job { return *do(b, &Get{IDs: []uint64{id}}).Result[0] }
+	if j := read(queues); j.MaxAttempts != DefaultAttempts || j.Backoff != DefaultBackoff {
+		t.Errorf("%d attempts, %d ms", j.MaxAttempts, j.Backoff)
+	}
+	ok(b, &Configure{Settings: []byte(`{"version":1,"queues":[{"name":"q","retries":{"maxAttempts":7,"delayMilliseconds":50}}]}`)})
+	if j := read(queues); j.MaxAttempts != 7 || j.Backoff != 50 {
+		t.Errorf("%d attempts, %d ms", j.MaxAttempts, j.Backoff)
+	}
+	if j := read(own); j.MaxAttempts != None || j.Backoff != None {
+		t.Errorf("%d attempts, %d ms", j.MaxAttempts, j.Backoff)
+	}
+}
