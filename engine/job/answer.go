@@ -99,7 +99,7 @@ func appendJob(dst []byte, j *queue.Job) []byte {
 
 // appendJobs appends a list of jobs, each as item does, until the answer has as
 // many bytes as one may have. It tells how many were left out.
-func appendJobs(dst []byte, name string, jobs []*queue.Job, item func([]byte, *queue.Job) []byte) (_ []byte, left int) {
+func (c *Client) appendJobs(dst []byte, name string, jobs []*queue.Job, item func([]byte, *queue.Job) []byte) (_ []byte, left int) {
 	dst = append(appendName(dst, name), '[')
 	for i, j := range jobs {
 		if len(dst)+2*len(j.Payload)+len(j.Result) > wire.MaxFrame-1<<16 && i > 0 {
@@ -109,7 +109,7 @@ func appendJobs(dst []byte, name string, jobs []*queue.Job, item func([]byte, *q
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = item(dst, j)
+		dst = c.openly(dst, j, item)
 	}
 	return append(dst, ']'), left
 }

@@ -155,16 +155,13 @@ func (c *Client) entry(operation string) audit.Entry {
 
 // appendPulls appends what a pull took.
 func (c *Client) appendPulls(dst []byte, single bool, op *queue.Pull) []byte {
-	explicit := op.Owner == 0
-	for i := range op.Result {
-		c.open(&op.Result[i])
-	}
+	pulled := func(dst []byte, j *queue.Job) []byte { return appendPulled(dst, j, op.Owner == 0) }
 	if single {
 		dst = append(dst, `,"job":`...)
 		if len(op.Result) == 0 {
 			return append(dst, "null"...)
 		}
-		return appendPulled(dst, &op.Result[0], explicit)
+		return c.openly(dst, &op.Result[0], pulled)
 	}
 	c.giveBackWhatDoesNotFit(op)
 	dst = append(dst, `,"jobs":[`...)
@@ -172,7 +169,7 @@ func (c *Client) appendPulls(dst []byte, single bool, op *queue.Pull) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendPulled(dst, &op.Result[i], explicit)
+		dst = c.openly(dst, &op.Result[i], pulled)
 	}
 	return append(dst, ']')
 }

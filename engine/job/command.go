@@ -189,9 +189,6 @@ func (c *Call) finish() {
 		c.fail(err)
 		return
 	}
-	if c.command.answer != nil {
-		c.open()
-	}
 	if c.command.then != nil {
 		op, err := c.command.then(c)
 		if err != nil || op != nil || c.waits || c.encoded {
@@ -205,8 +202,7 @@ func (c *Call) finish() {
 	if c.command.answer == nil {
 		c.Succeed()
 	} else {
-		c.answer = append(c.command.answer(c, append(c.answer[:0], `{"ok":true`...)), '}')
-		c.encoded = true
+		c.said = c.op
 	}
 	c.op = nil
 }

@@ -332,10 +332,10 @@ func (w *watch) answer() []byte {
 		err := noJob(w.id)
 		return appendError(nil, err.Code, err.Error())
 	case e.Kind == queue.EventCompleted:
-		return appendCompleted(nil, e.Data)
+		return append(appendJSON([]byte(`{"ok":true`), "result", e.Data), '}')
 	case e.Kind == queue.EventRemoved:
 		return appendError(nil, queue.CodeNotFound, fmt.Sprintf("job %d was removed: %s", w.id, e.Data))
 	default:
-		return appendFailedJob(nil, e.Data)
+		return append(appendFailure([]byte(`{"ok":true`), e.Data), '}')
 	}
 }

@@ -63,31 +63,14 @@ func thenUpdate(c *Call) (queue.Op, *queue.Error) {
 	return &queue.Update{ID: c.ID, Data: data}, err
 }
 
-// open decrypts what of an answer's jobs the user may see in clear. What an
-// operation returns is the caller's own.
-func (c *Call) open() {
-	switch op := c.op.(type) {
-	case *queue.Get:
-		c.client.open(op.Result...)
-	case *queue.Find:
-		c.client.open(op.Result)
-	case *queue.Children:
-		c.client.open(op.Result...)
-	case *queue.List:
-		c.client.open(op.Result...)
-	case *queue.ListSchedules:
-		for i := range op.Result {
-			op.Result[i].Data = []byte(c.client.opened(string(op.Result[i].Data)))
-		}
-	}
-}
-
-func (c *Client) open(jobs ...*queue.Job) {
-	for _, j := range jobs {
-		if j != nil {
-			j.Payload = c.opened(j.Payload)
-		}
-	}
+// openly has a job appended with what of its data the user may see in clear. No
+// more than one is in memory like that at a time.
+func (c *Client) openly(dst []byte, j *queue.Job, item func([]byte, *queue.Job) []byte) []byte {
+	stored := j.Payload
+	j.Payload = c.opened(stored)
+	dst = item(dst, j)
+	j.Payload = stored
+	return dst
 }
 
 func (c *Client) opened(data string) string {

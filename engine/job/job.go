@@ -74,6 +74,7 @@ type Call struct {
 	waits   bool
 	answer  []byte
 	encoded bool
+	said    queue.Op // what Answer is still to tell of; nil: answer is it
 }
 
 // CodeDenied is the code of an error for want of permission; CodeUnknown that
@@ -87,8 +88,34 @@ const (
 // Waits tells whether the call is answered later, through Deliver.
 func (c *Call) Waits() bool { return c.waits }
 
-// Answer is a JSON object.
-func (c *Call) Answer() []byte { return c.answer }
+// Answer is a JSON object. It is made when it is asked for: the answers of calls
+// that were carried out together may be far larger than those.
+func (c *Call) Answer() []byte {
+	if c.said != nil {
+		c.op, c.said = c.said, nil
+		c.answer = append(c.command.answer(c, append(c.answer[:0], `{"ok":true`...)), '}')
+		c.op = nil
+	}
+	return c.answer
+}
+
+// Weight is about how many jobs the call brings or answers with, which is what
+// it takes of the memory of those who carry out many at once.
+func (c *Call) Weight() int {
+	n := 1 + len(c.Jobs) + len(c.Children) + len(c.IDs)
+	if l, ok := c.state.(*listing); ok {
+		return n + l.limit
+	}
+	switch op := c.op.(type) {
+	case *queue.Pull:
+		n += op.Count
+	case *queue.List:
+		n += op.Limit
+	case *queue.Children, *queue.ListQueues, *queue.ListSchedules:
+		n += queue.MaxListed
+	}
+	return n
+}
 
 // Fail answers with an error.
 func (c *Call) Fail(code, text string) {

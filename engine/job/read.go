@@ -1,7 +1,6 @@
 package job
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/coffer-dev/coffer/engine/acl"
@@ -58,7 +57,7 @@ var readCommands = []command{
 				jobs = append(jobs, j)
 			}
 		}
-		dst, left := appendJobs(dst, "jobs", jobs, appendFlat)
+		dst, left := c.client.appendJobs(dst, "jobs", jobs, appendFlat)
 		return appendLeft(dst, left)
 	}},
 	{name: "GETCHILDREN", operation: acl.JobRead, byJob: true, make: func(c *Call) (queue.Op, *queue.Error) {
@@ -90,10 +89,16 @@ var readCommands = []command{
 		n, err := listed("count", limit)
 		return &queue.List{Queue: c.Queue, State: queue.Failed, Limit: n}, err
 	}, answer: func(c *Call, dst []byte) []byte {
-		dst, left := appendJobs(dst, "jobs", c.op.(*queue.List).Result, appendFlat)
+		dst, left := c.client.appendJobs(dst, "jobs", c.op.(*queue.List).Result, appendFlat)
 		return appendLeft(dst, left)
 	}},
-	{name: "WAITJOB", operation: acl.JobRead, make: makeWaitJob, then: thenWaitJob},
+	{name: "WAITJOB", operation: acl.JobRead, make: makeWaitJob, then: thenWaitJob, answer: func(c *Call, dst []byte) []byte {
+		j := c.found()
+		if j.State == queue.Failed {
+			return appendFailure(dst, j.Error)
+		}
+		return appendJSON(dst, "result", j.Result)
+	}},
 }
 
 func makeGet(c *Call) (queue.Op, *queue.Error) {
@@ -126,7 +131,7 @@ func answerJob(c *Call, dst []byte) []byte {
 	if j == nil {
 		return append(dst, `,"job":null,"state":"unknown"`...)
 	}
-	dst = appendJob(appendName(dst, "job"), j)
+	dst = c.client.openly(appendName(dst, "job"), j, appendJob)
 	return appendText(dst, "state", j.State.String())
 }
 
@@ -167,7 +172,7 @@ func answerChildren(c *Call, dst []byte) []byte {
 	}
 	total := len(parent.Children)
 	dst = appendUint(dst, "parent_id", c.ID)
-	dst, left := appendJobs(dst, "children", jobs, appendFlat)
+	dst, left := c.client.appendJobs(dst, "children", jobs, appendFlat)
 	dst = appendIDs(dst, "children_ids", parent.Children, func(id uint64) uint64 { return id })
 	dst = appendNumber(dst, "completed", int64(total-min(parent.Pending, total)))
 	return appendLeft(appendNumber(dst, "total", int64(total)), left)
@@ -297,7 +302,7 @@ func inState(n *queue.Counts, s queue.State) int64 {
 
 func answerList(c *Call, dst []byte) []byte {
 	l := c.state.(*listing)
-	dst, left := appendJobs(dst, "jobs", l.jobs, appendNested)
+	dst, left := c.client.appendJobs(dst, "jobs", l.jobs, appendNested)
 	return appendLeft(appendNumber(dst, "total", l.total), left)
 }
 
@@ -324,14 +329,8 @@ func thenWaitJob(c *Call) (queue.Op, *queue.Error) {
 		if w.stop() {
 			return nil, noJob(c.ID)
 		}
-	case j.State == queue.Completed:
+	case j.State == queue.Completed, j.State == queue.Failed:
 		if w.stop() {
-			c.answer, c.encoded = appendCompleted(nil, j.Result), true
-			return nil, nil
-		}
-	case j.State == queue.Failed:
-		if w.stop() {
-			c.answer, c.encoded = appendFailedJob(nil, j.Error), true
 			return nil, nil
 		}
 	}
@@ -339,11 +338,7 @@ func thenWaitJob(c *Call) (queue.Op, *queue.Error) {
 	return nil, nil
 }
 
-func appendCompleted(dst []byte, result string) []byte {
-	return append(appendJSON(append(dst, `{"ok":true`...), "result", result), '}')
-}
-
-// appendFailedJob is an answer about a job that failed: the request did not.
-func appendFailedJob(dst []byte, why string) []byte {
-	return append(appendText(append(dst, `{"ok":true`...), "error", fmt.Sprintf("job failed: %s", why)), '}')
+// appendFailure says of a job that it failed: the request did not.
+func appendFailure(dst []byte, why string) []byte {
+	return appendText(dst, "error", "job failed: "+why)
 }

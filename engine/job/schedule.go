@@ -59,9 +59,13 @@ func makeCron(c *Call) (queue.Op, *queue.Error) {
 // answerCrons lists those on whose queue the user may schedule or read.
 func answerCrons(c *Call, dst []byte) []byte {
 	dst = append(dst, `,"crons":[`...)
-	n := 0
+	n, left := 0, 0
 	for _, s := range c.op.(*queue.ListSchedules).Result {
 		if !c.mayRead(s.Queue) && c.identity.AllowsJob(acl.JobSchedule, s.Queue) != nil {
+			continue
+		}
+		if n > 0 && len(dst)+2*len(s.Data) > wire.MaxFrame-1<<16 {
+			left++
 			continue
 		}
 		if n > 0 {
@@ -69,7 +73,7 @@ func answerCrons(c *Call, dst []byte) []byte {
 		}
 		n++
 		dst = wire.AppendString(append(dst, `{"name":`...), s.Name)
-		dst = appendJSON(appendText(dst, "queue", s.Queue), "data", string(s.Data))
+		dst = appendJSON(appendText(dst, "queue", s.Queue), "data", c.client.opened(string(s.Data)))
 		if s.Cron != "" {
 			dst = append(appendText(dst, "schedule", s.Cron), `,"repeat_every":null`...)
 		} else {
@@ -82,5 +86,5 @@ func answerCrons(c *Call, dst []byte) []byte {
 		dst = appendBool(appendLimit(dst, "limit", s.Limit), "declared", s.Declared)
 		dst = append(dst, '}')
 	}
-	return append(dst, ']')
+	return appendLeft(append(dst, ']'), left)
 }

@@ -16,11 +16,11 @@ const (
 	errInvalidToken     = "Invalid token"
 )
 
-// authenticate carries out AUTH{token}.
-func (c *session) authenticate(call *job.Call) {
+// authenticate carries out AUTH{token}. held says that its answer was held back.
+func (c *session) authenticate(call *job.Call) (held bool) {
 	if !call.Set.Has(wire.FieldToken) {
 		call.Fail(queue.CodeInvalid, "token: is missing")
-		return
+		return false
 	}
 	snapshot, now := c.srv.opts.Credentials(), time.Now()
 	id, proved, refusal := snapshot.Users.VerifyBearer(call.Token, now)
@@ -33,14 +33,14 @@ func (c *session) authenticate(call *job.Call) {
 			time.Sleep(delay)
 		}
 		call.Fail(job.CodeDenied, errInvalidToken)
-		return
+		return delay > 0
 	}
 	limit := id.Quota().Connections
 	usage := c.srv.usages.Move(c.credential.User, id.Name(), limit)
 	if usage == nil {
 		c.recordLogin("quota.connections", false)
 		call.Fail(job.CodeBusy, overQuota("too many connections of this user", "connections", limit, id.Source()))
-		return
+		return false
 	}
 	first := c.identity == nil
 	c.snapshot, c.identity, c.usage = snapshot, id, usage
@@ -54,6 +54,7 @@ func (c *session) authenticate(call *job.Call) {
 		c.reader.Authenticated()
 	}
 	call.Succeed()
+	return false
 }
 
 func overQuota(text, field string, limit int, source string) string {
@@ -66,10 +67,10 @@ func overQuota(text, field string, limit int, source string) string {
 
 // withinQuota holds the session back if its user asks for more than it may, or
 // refuses the call.
-func (c *session) withinQuota(call *job.Call) bool {
+func (c *session) withinQuota(call *job.Call) (held, ok bool) {
 	limit := c.identity.Quota().RequestsPerSecond
 	if limit == 0 {
-		return true
+		return false, true
 	}
 	wait, ok := c.usage.Take(time.Now(), limit)
 	if !ok {
@@ -81,13 +82,13 @@ func (c *session) withinQuota(call *job.Call) bool {
 				Operation: audit.Request, Denied: true, Reason: "quota.requestsPerSecond",
 			})
 		}
-		return false
+		return false, false
 	}
 	if wait > 0 {
 		c.usage.Held.Add(1)
 		time.Sleep(max(wait, minHold))
 	}
-	return true
+	return wait > 0, true
 }
 
 // recordLogin records who logged in, or that somebody could not and why. Those

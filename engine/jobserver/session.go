@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// maxTurn is how many requests of a connection are carried out together.
+	// maxTurn is how many requests of a connection, and jobs in them, are carried
+	// out together.
 	maxTurn = 1024
 	// progressBytes of a long request must arrive within limits.requestSeconds.
 	progressBytes = 256 << 10
@@ -55,7 +56,8 @@ type session struct {
 	chunk          int       // bytes since
 
 	kick chan struct{} // there is something to write
-	size atomic.Int64  // bytes of buffers, as they were counted last
+	// Bytes of buffers, as they were counted last: of what comes in, and goes out.
+	in, outgoing atomic.Int64
 
 	mu          sync.Mutex
 	credential  acl.Credential // of the last successful AUTH
@@ -63,6 +65,7 @@ type session struct {
 	shaken      bool           // hands: reads may be interrupted
 	out         []byte         // what is to be written
 	spare       []byte         // a buffer for the next
+	sending     int            // bytes of the buffer that is being written
 	writing     bool           // somebody does
 	written     *sync.Cond     // out has become shorter, or the session is closed
 	closed      bool
@@ -115,13 +118,14 @@ func (c *session) end() {
 	c.client.Close()
 	c.mu.Lock()
 	c.closed = true
-	c.out, c.spare = nil, nil
+	c.out, c.spare, c.sending = nil, nil, 0
+	c.count(&c.outgoing, 0) // and nothing is counted any more
 	c.written.Broadcast()
 	c.mu.Unlock()
 	close(c.kick)
 	_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second)) // for the goodbye
 	_ = c.conn.Close()
-	c.count(0)
+	c.count(&c.in, 0)
 }
 
 // bound is the credential of the last successful AUTH; its user is "" before.
@@ -152,10 +156,10 @@ func (c *session) mayGoOn() bool {
 	if c.srv.draining.Load() || c.Evicted() {
 		return false
 	}
-	if c.identity == nil {
-		return true
-	}
 	now := time.Now()
+	if c.identity == nil {
+		return now.Before(c.authenticateBy)
+	}
 	if current := c.srv.opts.Credentials(); current != c.snapshot {
 		if !current.Users.Accepts(c.credential, now) {
 			return false
@@ -222,7 +226,8 @@ func (c *session) overdue() (interrupted bool) {
 // serve carries out what has arrived. more says that it was not all.
 func (c *session) serve() (more bool, err error) {
 	c.calls = c.calls[:0]
-	for len(c.calls) < maxTurn {
+	weight, held := 0, false
+	for weight < maxTurn && !held {
 		message, ok, nextErr := c.reader.Next()
 		if nextErr != nil {
 			c.srv.counters.protocolErrors.Add(1)
@@ -235,7 +240,10 @@ func (c *session) serve() (more bool, err error) {
 			break
 		}
 		c.begun, c.chunk = time.Time{}, 0
-		c.calls = append(c.calls, c.prepare(message))
+		var call *job.Call
+		call, held = c.prepare(message)
+		weight += call.Weight()
+		c.calls = append(c.calls, call)
 	}
 	if len(c.calls) == 0 {
 		return false, nil
@@ -248,12 +256,13 @@ func (c *session) serve() (more bool, err error) {
 	for c.srv.opts.Audit.Full() && !c.srv.draining.Load() {
 		time.Sleep(auditPause)
 	}
-	return len(c.calls) == maxTurn, err
+	return weight >= maxTurn || held, err
 }
 
-// prepare makes a call of a message.
-func (c *session) prepare(message []byte) *job.Call {
-	call := c.newCall()
+// prepare makes a call of a message. held says that it was held back: whether the
+// connection may go on is to be looked at before the next one.
+func (c *session) prepare(message []byte) (call *job.Call, held bool) {
+	call = c.newCall()
 	err := wire.Parse(c.reader.Framing(), message, &call.Request)
 	switch {
 	case err != nil && c.identity == nil:
@@ -261,34 +270,54 @@ func (c *session) prepare(message []byte) *job.Call {
 	case err != nil:
 		call.Fail(queue.CodeInvalid, err.Error())
 	case call.Cmd == "AUTH":
-		c.authenticate(call)
+		held = c.authenticate(call)
 	case c.identity == nil:
 		call.Fail(job.CodeDenied, errNotAuthenticated)
-	case c.withinQuota(call):
-		call.Prepare()
+	default:
+		var ok bool
+		if held, ok = c.withinQuota(call); ok {
+			call.Prepare()
+		}
 	}
-	return call
+	return call, held
 }
 
-// answer writes the answers of calls that have theirs.
+// answer writes the answers of calls that have theirs: as many at once as are
+// enough to be written.
 func (c *session) answer() {
 	framing := c.reader.Framing()
-	c.append(func(dst []byte) []byte {
-		for _, call := range c.calls {
-			if !call.Waits() {
-				dst = wire.AppendAnswer(dst, framing, call.Answer(), call.ReqID)
+	for rest := c.calls; len(rest) > 0; {
+		n := 0
+		for bytes := 0; n < len(rest) && bytes < enough; n++ {
+			if !rest[n].Waits() {
+				bytes += len(rest[n].Answer())
 			}
 		}
-		return dst
-	})
-	for _, call := range c.calls {
+		ok := c.append(func(dst []byte) []byte {
+			for _, call := range rest[:n] {
+				if !call.Waits() {
+					dst = wire.AppendAnswer(dst, framing, call.Answer(), call.ReqID)
+				}
+			}
+			return dst
+		})
+		c.reuse(rest[:n])
+		rest = rest[n:]
+		if c.flush(); !ok {
+			return
+		}
+	}
+}
+
+// reuse lets go of calls that are answered.
+func (c *session) reuse(calls []*job.Call) {
+	for _, call := range calls {
 		if !call.Waits() && len(call.Answer()) < keepBuffer && len(c.free) < keepCalls {
 			call.Reset()
 			c.free = append(c.free, call)
 		}
 	}
-	clear(c.calls)
-	c.flush()
+	clear(calls)
 }
 
 func (c *session) newCall() *job.Call {
@@ -304,7 +333,7 @@ func (c *session) newCall() *job.Call {
 // drop closes a connection that costs too much, and says so.
 func (c *session) drop(reason string) {
 	user := c.bound().User
-	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.Host, "user", user, "bytes", c.size.Load(), "reason", reason)
+	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.Host, "user", user, "bytes", c.size(), "reason", reason)
 	if c.srv.opts.Audit.Wants(audit.Refusal) {
 		e := audit.Entry{Time: time.Now(), Identity: user, Source: c.Host, Operation: audit.Connect, Denied: true, Reason: reason}
 		c.srv.opts.Audit.Count(e)
@@ -315,23 +344,31 @@ func (c *session) drop(reason string) {
 // keep counts what the session keeps in memory; if that is too much of all
 // together, who keeps most loses it.
 func (c *session) keep() {
-	c.mu.Lock()
-	out := cap(c.out) + cap(c.spare)
-	c.mu.Unlock()
-	c.count(int64(c.reader.Size() + out))
-	if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {
-		c.srv.shed()
-	}
+	c.count(&c.in, int64(c.reader.Size()))
+	c.srv.shedIfTooMuch()
 }
 
-func (c *session) count(bytes int64) { c.srv.buffered.Add(bytes - c.size.Swap(bytes)) }
+// count notes how many bytes one of the session's two sides has, in or out.
+func (c *session) count(side *atomic.Int64, bytes int64) {
+	c.srv.buffered.Add(bytes - side.Swap(bytes))
+}
+
+func (c *session) size() int64 { return c.in.Load() + c.outgoing.Load() }
+
+// shedIfTooMuch closes the connection that keeps most while all together keep
+// too much.
+func (s *Server) shedIfTooMuch() {
+	if limit := s.opts.Limits.MaxClientBufferBytes; limit > 0 && s.buffered.Load() > limit {
+		s.shed()
+	}
+}
 
 // shed closes the connection that keeps most.
 func (s *Server) shed() {
 	var largest *session
 	s.mu.Lock()
 	for c := range s.sessions {
-		if largest == nil || c.size.Load() > largest.size.Load() {
+		if largest == nil || c.size() > largest.size() {
 			largest = c
 		}
 	}

@@ -20,6 +20,7 @@ const (
 // append adds to what is to be written; false: the session is closed. One whose
 // client leaves too much of it lying is.
 func (c *session) append(add func(dst []byte) []byte) bool {
+	defer c.srv.shedIfTooMuch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -29,6 +30,7 @@ func (c *session) append(add func(dst []byte) []byte) bool {
 		c.out, c.spare = c.spare, nil
 	}
 	c.out = add(c.out)
+	c.countOut()
 	if int64(len(c.out)) > c.srv.opts.Limits.MaxOutputBytes+wire.MaxFrame {
 		c.srv.counters.outputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose answers exceed limits.maxOutputBytes", "conn", c.id, "bytes", len(c.out))
@@ -37,6 +39,13 @@ func (c *session) append(add func(dst []byte) []byte) bool {
 		return false
 	}
 	return true
+}
+
+// countOut notes what is to be written; mu is held.
+func (c *session) countOut() {
+	if !c.closed {
+		c.count(&c.outgoing, int64(cap(c.out)+cap(c.spare)+c.sending))
+	}
 }
 
 // deliver takes an answer that comes later; it does not block.
@@ -98,9 +107,11 @@ func (c *session) write() {
 		buf := c.out
 		c.out = c.spare
 		c.spare = nil
+		c.sending = cap(buf)
 		c.mu.Unlock()
 		err := c.send(buf)
 		c.mu.Lock()
+		c.sending = 0
 		if err != nil {
 			c.closed = true
 			_ = c.raw.Close() // ends the reader
@@ -109,6 +120,7 @@ func (c *session) write() {
 		if cap(buf) <= keepBuffer && c.spare == nil {
 			c.spare = buf[:0]
 		}
+		c.countOut()
 		c.written.Broadcast()
 	}
 	c.writing = false

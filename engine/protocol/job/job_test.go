@@ -459,3 +459,13 @@ func BenchmarkParsePush(b *testing.B) {
 		})
 	}
 }
+
+// TestListsThatComeTwice: the bound on a list is none on each of many.
+func TestListsThatComeTwice(t *testing.T) {
+	for _, list := range []string{`"jobs":[{},{}]`, `"children":[{},{}]`, `"results":[1,2]`, `"ids":[1,2]`, `"tags":["a","b"]`} {
+		req, err := parse(t, `{"cmd":"PUSHB",`+strings.Repeat(list+",", 20)+list+`}`)
+		if n := max(len(req.Jobs), len(req.Children), len(req.Results), len(req.IDs), len(req.Tags)); err != nil || n != 2 {
+			t.Errorf("%s: %d elements, %v", list, n, err)
+		}
+	}
+}

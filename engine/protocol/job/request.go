@@ -154,9 +154,11 @@ func (s *scanner) field(req *Request, key []byte) {
 		req.ReqID = id
 	case "jobs":
 		req.Set.add(FieldJobs)
+		req.Jobs = nil // of a name that is there twice the last counts
 		s.array("jobs", func() { req.Jobs = append(req.Jobs, s.job("jobs")) })
 	case "children":
 		req.Set.add(FieldChildren)
+		req.Children = nil
 		s.array("children", func() { req.Children = append(req.Children, s.job("children")) })
 	case "id":
 		req.Set.add(FieldID)
@@ -224,6 +226,7 @@ func (s *scanner) field(req *Request, key []byte) {
 	case "leases":
 		req.Leases = s.strings("leases")
 	case "results":
+		req.Results = nil
 		s.array("results", func() { req.Results = append(req.Results, s.raw(2)) })
 	default:
 		s.skip(1)
