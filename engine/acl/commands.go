@@ -6,17 +6,20 @@ import (
 )
 
 // KnownCommand says whether Redis has a command, or a subcommand "client|id", of
-// this name. A rule for one that it has not would silently permit nothing. Engines
+// this name, or the engine one of its own. A rule for one that it has not would silently permit nothing. Engines
 // need not have all of them.
 func KnownCommand(name string) bool { return commandNames()[name] }
 
 var commandNames = sync.OnceValue(func() map[string]bool {
 	names := map[string]bool{}
-	for _, name := range strings.Fields(redisCommands) {
+	for _, name := range strings.Fields(redisCommands + ownCommands) {
 		names[name] = true
 	}
 	return names
 })
+
+// ownCommands are those that Redis has not.
+const ownCommands = " coffer.erase"
 
 // redisCommands is what COMMAND LIST of redis-server 7.0 answers, and what
 // clients of later versions send when they connect.

@@ -25,6 +25,7 @@ var docs = map[string]doc{
 	"command|help":         {"Explain the subcommands", "5.0.0", "O(1)"},
 	"command|info":         {"Describe some commands", "2.8.13", "O(N) where N is the number of commands to look up"},
 	"command|list":         {"List the names of all commands", "7.0.0", "O(N) where N is the number of commands"},
+	"coffer.erase":         {"Remove the keys that match a pattern, in steps, and have them leave the files soon", "7.0.0", "O(1) per call"},
 	"dbsize":               {"Count the keys", "1.0.0", "O(1)"},
 	"decr":                 {"Subtract one from an integer", "1.0.0", "O(1)"},
 	"decrby":               {"Subtract from an integer", "1.0.0", "O(1)"},

@@ -259,3 +259,17 @@ func (r *rules) open(s *sealed) []byte {
 }
 
 func fieldAbout(path string) []byte { return append([]byte("coffer/guard/field/v1\x00"), path...) }
+
+// Encrypts is the path of a queue's encrypted field that a path leads to, or
+// into, or through; "" for none.
+func (g *Guard) Encrypts(queueName, path string) string {
+	if g == nil || g.rules.Load().queues[queueName] == nil {
+		return ""
+	}
+	for _, field := range g.rules.Load().queues[queueName].fields {
+		if queue.Overlap(field, path) {
+			return field
+		}
+	}
+	return ""
+}

@@ -60,6 +60,7 @@ var routes = []route{
 	{method: "GET", path: "/crons", command: "CRONLIST", data: "crons"},
 	{method: "POST", path: "/crons/{name}", command: "CRON"},
 	{method: "DELETE", path: "/crons/{name}", command: "CRONDELETE"},
+	{method: "POST", path: "/erase", command: "ERASE", data: "count"},
 	{method: "GET", path: "/stats", command: "STATS"},
 	{method: "GET", path: "/metrics", command: "METRICS", data: "metrics"},
 	{method: "GET", path: "/events", command: "SUBSCRIBE"},

@@ -50,6 +50,7 @@ type logged struct{ op queue.Op }
 // Apply implements machine.Op.
 func (l logged) Apply(tx *machine.Tx) reply.Reply {
 	l.op.Apply(tx.Queues, tx.Now, tx.Seed)
+	noteErased(tx, l.op)
 	return reply.OK
 }
 
@@ -157,7 +158,7 @@ func (c *Call) Decide(tx *machine.Tx, argv [][]byte) ([][]byte, bool) {
 		c.applied = !carry
 		return argv, carry
 	}
-	changed := c.judge(tx.Queues)
+	changed := c.judge(tx.Queues, tx.Now)
 	if c.failure != nil {
 		return nil, false
 	}
@@ -170,6 +171,7 @@ func (c *Call) Decide(tx *machine.Tx, argv [][]byte) ([][]byte, bool) {
 // Apply implements machine.Op.
 func (c *Call) Apply(tx *machine.Tx) reply.Reply {
 	c.op.Apply(tx.Queues, tx.Now, tx.Seed)
+	noteErased(tx, c.op)
 	c.applied = true
 	return reply.OK
 }

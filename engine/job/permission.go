@@ -10,7 +10,7 @@ import (
 // judge asks whether the call may do what it does to the jobs that it names. It
 // tells whether the operation has changed: of a batch only what is permitted is
 // carried out.
-func (c *Call) judge(q *queue.Queues) (changed bool) {
+func (c *Call) judge(q *queue.Queues, now int64) (changed bool) {
 	switch op := c.op.(type) {
 	case *queue.Ack:
 		for i := range op.Jobs {
@@ -20,6 +20,8 @@ func (c *Call) judge(q *queue.Queues) (changed bool) {
 		for i := range op.Jobs {
 			changed = c.judgeOne(q, len(op.Jobs), i, &op.Jobs[i]) || changed
 		}
+	case *queue.Erase:
+		c.judgeErase(q, now)
 	case *queue.Push:
 		c.judgeDependencies(q, op.Jobs)
 	case *queue.Flow:

@@ -31,6 +31,7 @@ var queueCommands = []command{
 		return append(appendInt(append(appendNumber(dst, "count", n), `,"ids":[`...), n), ']')
 	}},
 	{name: "CLEAN", operation: acl.JobManage, changes: true, make: makeClean, then: thenClean, answer: answerCount},
+	{name: "ERASE", changes: true, make: makeErase, then: thenErase, answer: answerCount},
 	{name: "RATELIMIT", operation: acl.JobManage, byQueue: true, changes: true, make: func(c *Call) (queue.Op, *queue.Error) {
 		if !c.Set.Has(wire.FieldLimit) {
 			return nil, missing("limit")

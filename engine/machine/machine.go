@@ -80,6 +80,16 @@ type Tx struct {
 	Scripts *Scripts
 	// Grown is about how many bytes the scripts of this entry have added.
 	Grown *int64
+
+	machine *Machine
+}
+
+// Erased notes that something was removed that is to be gone from files, too,
+// soon: see Machine.Erased.
+func (tx *Tx) Erased() {
+	if tx.machine != nil {
+		tx.machine.erased = tx.machine.index
+	}
 }
 
 // Step is the Tx of the nth command that a command carries out.
@@ -118,6 +128,7 @@ type Machine struct {
 	index   uint64   // the last log entry applied
 	lastNow int64    // time never runs backwards, whatever the leaders' clocks do
 	reads   uint64   // makes the seeds of reads; no part of the state
+	erased  uint64   // see Erased
 	logged  Logged   // Replay's
 	grown   int64    // by the scripts of one entry
 	keys    [][]byte // of the next commands
@@ -139,6 +150,11 @@ func (m *Machine) Expiring() int { return m.store.Expiring() }
 
 // Bytes approximates the memory of the keyspace, scripts included, and of jobs.
 func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes + m.queues.Bytes() }
+
+// Erased is the index of the last entry that erased something, of those that
+// were applied since Restore; 0 for none. Files have it until a snapshot of
+// that index or a later one has taken the place of the log.
+func (m *Machine) Erased() uint64 { return m.erased }
 
 // Queues are the jobs. Restore puts others in their place.
 func (m *Machine) Queues() *queue.Queues { return m.queues }
@@ -259,7 +275,7 @@ func (m *Machine) begin(index uint64, now int64) Tx {
 
 func (m *Machine) tx(now int64) Tx {
 	m.grown = 0
-	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown}
+	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown, machine: m}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

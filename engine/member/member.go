@@ -118,6 +118,8 @@ func Open(opts Options) (*Member, error) {
 	}
 	log.Fit(m.logWanted())
 	// A crash may have come between a snapshot and the release of what it holds.
+	// What was erased may be in it.
+	log.ForgetReleased()
 	if err := log.Release(m.mark.Index); err != nil {
 		return nil, err
 	}

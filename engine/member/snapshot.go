@@ -82,6 +82,11 @@ func (m *Member) BeginSnapshot() (*Snapshot, error) {
 	return m.writing, nil
 }
 
+// Forget has nothing of what was written until now left in any file, but for
+// what is in the state, once the snapshot that begins next is durable. An error
+// of the log's that it is full leaves all as it was.
+func (m *Member) Forget() error { return m.log.Forget() }
+
 // Next returns the next bytes of the state, at most limit, and whether they are
 // the last. It looks at the machine, the bytes are the caller's.
 func (s *Snapshot) Next(limit int) (chunk []byte, done bool) { return s.source.Next(limit) }

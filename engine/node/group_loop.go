@@ -271,6 +271,9 @@ func (g *Group) onTick() error {
 		if err := g.sealPlain(); err != nil {
 			return err
 		}
+		if err := g.eraseFiles(); err != nil {
+			return err
+		}
 	}
 	return g.sweep()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/snapshot"
+	"github.com/coffer-dev/coffer/engine/wal"
 )
 
 const (
@@ -20,6 +21,9 @@ const (
 	snapshotPause = 5 * time.Millisecond
 	// snapshotRetry is how long to wait after one found no space.
 	snapshotRetry = 10 * time.Second
+	// erasePause is between two snapshots that take away what was erased: each
+	// writes the whole state.
+	erasePause = time.Minute
 )
 
 var errAbandoned = errors.New("the group stops")
@@ -30,6 +34,10 @@ type snapshotting struct {
 	running  *member.Snapshot
 	notUntil time.Time
 	finished chan snapshotResult
+
+	erasing      uint64 // what was erased up to that index goes with the one that runs
+	erased       uint64 // what was erased up to that index is in no file any more
+	eraseNotTill time.Time
 }
 
 type snapshotResult struct {
@@ -48,8 +56,45 @@ func (g *Group) snapshotDue() bool {
 	return g.member.SnapshotDue() || g.full.Load() && log > 0 && g.member.Log().Releasable()
 }
 
+// eraseFiles begins a snapshot when files have what was erased.
+func (g *Group) eraseFiles() error {
+	s := &g.snapshot
+	now := time.Now()
+	if g.erasedIndex() <= s.erased || s.running != nil || now.Before(s.notUntil) || now.Before(s.eraseNotTill) {
+		return nil
+	}
+	s.eraseNotTill = now.Add(erasePause)
+	g.opts.Log.Info("a snapshot takes the place of files that have what was erased")
+	return g.beginSnapshot()
+}
+
+func (g *Group) erasedIndex() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.member.Machine().Erased()
+}
+
+// forget sees to it that what was erased goes with the snapshot that begins.
+func (g *Group) forget() error {
+	index := g.erasedIndex()
+	if index <= g.snapshot.erased {
+		return nil
+	}
+	err := g.member.Forget()
+	if errors.Is(err, wal.ErrFull) {
+		g.opts.Log.Warn("no space for a new segment: files keep what was erased until there is", "error", err)
+		g.snapshot.eraseNotTill = time.Now().Add(snapshotRetry)
+		return nil
+	}
+	g.snapshot.erasing = index
+	return err
+}
+
 // beginSnapshot starts to write the state as it is now, while writes go on.
 func (g *Group) beginSnapshot() error {
+	if err := g.forget(); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	s, err := g.member.BeginSnapshot()
 	g.mu.Unlock()
@@ -86,6 +131,7 @@ func (g *Group) endSnapshot(r snapshotResult) error {
 	s := g.snapshot.running
 	g.snapshot.running = nil
 	if r.err != nil {
+		g.snapshot.erasing = 0
 		g.mu.Lock()
 		g.member.AbandonSnapshot(s)
 		g.mu.Unlock()
@@ -103,6 +149,7 @@ func (g *Group) endSnapshot(r snapshotResult) error {
 	if err := g.member.EndSnapshot(s); err != nil {
 		return err
 	}
+	g.snapshot.erased = max(g.snapshot.erased, g.snapshot.erasing)
 	size, _ := g.member.SnapshotSize()
 	g.opts.Log.Info("snapshot written", "index", s.Meta.Index, "bytes", size, "seconds", r.took.Seconds())
 	g.lookAtKeys() // they may have changed since it began

@@ -52,6 +52,7 @@ type Log struct {
 	state    lastState  // of raft
 	buf      []byte
 	sealed   []byte // a frame as it is written
+	forget   bool   // see Forget
 	err      error  // ErrFailed, once it happened
 }
 

@@ -130,16 +130,19 @@ func (l *Log) Release(index uint64) error {
 		released++
 	}
 	if released == 0 {
+		l.forget = false
 		return nil
 	}
 	if kept, err := l.keepState(l.segments[released].number); !kept || err != nil {
 		return err
 	}
+	forget := l.forget
+	l.forget = false
 	given := l.segments[:released]
 	l.segments = append([]segment(nil), l.segments[released:]...)
 	for _, s := range given {
 		var err error
-		if l.keeps(s.size) && (l.opts.Keys == nil || s.slots != nil) {
+		if !forget && l.keeps(s.size) && (l.opts.Keys == nil || s.slots != nil) {
 			name := fileName(s.number, spareSuffix)
 			err = l.opts.FS.Rename(l.path(s.name), l.path(name))
 			l.spares = append(l.spares, spare{name, s.size})

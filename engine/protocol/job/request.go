@@ -101,6 +101,11 @@ type Request struct {
 	Events   []string
 	Token    string // secret
 
+	// ERASE's.
+	Path   string
+	Value  []byte // JSON
+	Redact []string
+
 	// A cron's.
 	Name        string
 	Schedule    string
@@ -212,6 +217,12 @@ func (s *scanner) field(req *Request, key []byte) {
 	case "token":
 		req.Set.add(FieldToken)
 		req.Token = s.string("token")
+	case "path":
+		req.Path = s.string("path")
+	case "value":
+		req.Value = s.raw(1)
+	case "redact":
+		req.Redact = s.strings("redact")
 	case "name":
 		req.Set.add(FieldName)
 		req.Name = s.string("name")
