@@ -193,7 +193,7 @@ func (d *demo) lookFurther() string {
 	}
 	return strings.NewReplacer("KUBECTL", kubectl, "NS", namespace, "DB", database, "HINT", hint).Replace(`Look further
   alias k='KUBECTL -n NS'
-  k get kvdb,pods,pvc,certificates,networkpolicies; k describe kvdb DB
+  k get kvdb,jobq,atok,pods,pvc,certificates,networkpolicies; k describe kvdb DB
   k annotate kvdb DB coffer.dev/rotate-credentials=$(date +%s) --overwrite; k get kvdb DB -w
   k explain kvdatabase.spec
   k get secret DB-connection -o jsonpath='{.data.ca\.crt}' | base64 -d > /tmp/ca.crt

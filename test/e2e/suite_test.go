@@ -58,17 +58,17 @@ func installVersion(ctx context.Context, chart, tag string, values ...string) {
 	Expect(fixture.Install(ctx, chart, tag, system, values...)).To(Succeed())
 }
 
-// ready waits until the database is and its Service is reachable from here; it
+// ready waits until the instance is and its Service is reachable from here; it
 // returns how long the first took.
-func ready(ctx context.Context, db *v1alpha1.KVDatabase) time.Duration {
+func ready(ctx context.Context, o v1alpha1.Instance) time.Duration {
 	GinkgoHelper()
 	start := time.Now()
 	Eventually(func(g Gomega) {
-		g.Expect(cluster.Reload(ctx, db)).To(Succeed())
-		g.Expect(fixture.Ready(db)).To(BeTrue(), "%s", fixture.Condition(db, v1alpha1.ConditionReady))
+		g.Expect(cluster.Reload(ctx, o)).To(Succeed())
+		g.Expect(fixture.Ready(o)).To(BeTrue(), "%s", fixture.Condition(o, v1alpha1.ConditionReady))
 	}, soon, tick).Should(Succeed())
 	took := time.Since(start)
-	address, err := cluster.Address(ctx, db)
+	address, err := cluster.Address(ctx, o)
 	Expect(err).NotTo(HaveOccurred())
 	// A Service's address is refused until kube-proxy has heard of a ready pod.
 	Eventually(func() error {
@@ -81,16 +81,16 @@ func ready(ctx context.Context, db *v1alpha1.KVDatabase) time.Duration {
 	return took
 }
 
-// create applies the database and removes it, whatever its policy, at the end
+// create applies the instance and removes it, whatever its policy, at the end
 // of its container.
-func create(ctx context.Context, db *v1alpha1.KVDatabase) {
+func create(ctx context.Context, o v1alpha1.Instance) {
 	GinkgoHelper()
-	Expect(cluster.Create(ctx, db)).To(Succeed())
+	Expect(cluster.Create(ctx, o)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) {
 		if CurrentSpecReport().Failed() {
-			fmt.Fprint(GinkgoWriter, fixture.Explain(ctx, db.Namespace, system, db.Name))
+			fmt.Fprint(GinkgoWriter, fixture.Explain(ctx, o.GetNamespace(), system, o.GetName()))
 		}
-		Expect(client.IgnoreNotFound(cluster.Delete(ctx, db))).To(Succeed())
+		Expect(client.IgnoreNotFound(cluster.Delete(ctx, o))).To(Succeed())
 	})
 }
 
@@ -118,6 +118,7 @@ var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 		{"a database", servingSpecs},
 		{"a rotation", rotationSpecs},
 		{"a token", tokenSpecs},
+		{"a job queue", jobQueueSpecs},
 		{"a storm", stormSpecs},
 		{"a crash", crashSpecs},
 		{"bad input", badInputSpecs},

@@ -1,7 +1,8 @@
 // Command client is an application as Coffer's documentation wants one: it
 // mounts a connection secret as files, uses the database in five ways, keeps
 // writing and reading while the credentials rotate, and fails if one command
-// fails. Its retries are off, so nothing hides a failure.
+// fails. Its retries are off, so nothing hides a failure. With --role it is the
+// producer or the worker of a job queue.
 package main
 
 import (
@@ -33,6 +34,7 @@ type flags struct {
 	clients                    int
 	duration, connectionAge    time.Duration
 	pause                      time.Duration
+	queue, role                string
 }
 
 func main() {
@@ -44,12 +46,18 @@ func main() {
 	flag.DurationVar(&f.duration, "duration", 0, "how long they work; 0 ends after the patterns unless --until-file is given, negative is until SIGTERM")
 	flag.DurationVar(&f.connectionAge, "connection-age", 0, "after which a connection is made anew, with a handshake; 0 keeps it for as long as it works")
 	flag.DurationVar(&f.pause, "pause", 0, "of each worker between two turns of some commands; 0 works as fast as it goes")
+	flag.StringVar(&f.queue, "queue", "", "with --role: the queue to work with, in place of a database")
+	flag.StringVar(&f.role, "role", "", "producer or worker of a job queue")
 	flag.Parse()
 	// go-redis would log each connection that waits for its AUTH.
 	logging.Disable()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := run(ctx, f, os.Stdout, os.Stderr); err != nil {
+	application := run
+	if f.role != "" {
+		application = runQueue
+	}
+	if err := application(ctx, f, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "client:", err)
 		os.Exit(1)
 	}

@@ -15,6 +15,7 @@ type Client struct {
 	Clients         int           // that work at a time
 	ConnectionAge   time.Duration // after which a connection is made anew; 0 for never
 	Pause           time.Duration // of each between two turns
+	Queue, Role     string        // of a job queue; empty for a database
 }
 
 // Selector finds the client's pod.
@@ -29,7 +30,7 @@ const Deliver = "demo.coffer.dev/deliver"
 // Manifest is the Job in YAML. Its pod is admitted under the restricted profile.
 func (c Client) Manifest() string {
 	return strings.NewReplacer("NAMESPACE", c.Namespace, "NAME", c.Name, "SECRET", c.Secret, "STOP", c.StopConfigMap(), "IMAGE", c.Image,
-		"CLIENTS", fmt.Sprint(c.Clients), "AGE", c.ConnectionAge.String(), "PAUSE", c.Pause.String()).Replace(manifest)
+		"CLIENTS", fmt.Sprint(c.Clients), "AGE", c.ConnectionAge.String(), "PAUSE", c.Pause.String(), "QUEUE", c.Queue, "ROLE", c.Role).Replace(manifest)
 }
 
 const manifest = `
@@ -53,7 +54,7 @@ spec:
       - name: client
         image: "IMAGE"
         imagePullPolicy: IfNotPresent
-        args: [--secret=/etc/coffer/connection, --until-file=/etc/demo/stop, --clients=CLIENTS, --connection-age=AGE, --pause=PAUSE]
+        args: [--secret=/etc/coffer/connection, --until-file=/etc/demo/stop, --clients=CLIENTS, --connection-age=AGE, --pause=PAUSE, --queue=QUEUE, --role=ROLE]
         securityContext:
           allowPrivilegeEscalation: false
           readOnlyRootFilesystem: true

@@ -13,11 +13,12 @@ import (
 type Line struct {
 	Commands    int64  `json:"commands"`
 	Failed      int64  `json:"failed"`
-	Connections int64  `json:"connections"`     // dialled, each with a handshake
-	Generation  string `json:"generation"`      // of the credentials in use
-	Authorities string `json:"authorities"`     // digest of the ca.crt in use
-	Rotations   int    `json:"rotations"`       // followed
-	Error       string `json:"error,omitempty"` // of the first command that failed
+	Doubled     int64  `json:"doubled,omitempty"` // jobs that were given out again
+	Connections int64  `json:"connections"`       // dialled, each with a handshake
+	Generation  string `json:"generation"`        // of the credentials in use
+	Authorities string `json:"authorities"`       // digest of the ca.crt in use
+	Rotations   int    `json:"rotations"`         // followed
+	Error       string `json:"error,omitempty"`   // of the first command that failed
 	Done        bool   `json:"done,omitempty"`
 }
 
