@@ -127,10 +127,16 @@ func TestClosedQueuesAreTold(t *testing.T) {
 	if !strings.HasPrefix(open[v1alpha1.ConditionQueuesApplied], "True Proven") || !strings.HasPrefix(open[v1alpha1.ConditionQueuesClosed], "False NoneClosed") {
 		t.Errorf("%v", open)
 	}
+	if (queues{}).Awaits(saying(&adminapi.Jobs{Queues: []adminapi.QueueStatus{told("email", 1)}})) || (queues{}).Awaits(saying(nil)) {
+		t.Error("something is awaited of open queues")
+	}
 	gone := told("sms", 1)
 	gone.Declared, gone.Closed = false, true
 	if got := conditions(&adminapi.Jobs{SettingsRevision: current, Queues: []adminapi.QueueStatus{told("email", 1), gone}}); !strings.Contains(got[v1alpha1.ConditionQueuesClosed], "True QueuesRemoved: no longer in spec.queues and closed for pushes until their jobs are done: sms") {
 		t.Errorf("%v", got)
+	}
+	if !(queues{}).Awaits(saying(&adminapi.Jobs{Queues: []adminapi.QueueStatus{gone}})) {
+		t.Error("nobody looks when a closed queue is drained")
 	}
 	if got := conditions(nil); !strings.HasPrefix(got[v1alpha1.ConditionQueuesApplied], "False Progressing") {
 		t.Errorf("%v", got)

@@ -66,6 +66,21 @@ func counts(c adminapi.JobCounts) v1alpha1.JobCounts {
 	return v1alpha1.JobCounts{Waiting: c.Waiting, Delayed: c.Delayed, Active: c.Active, Completed: c.Completed, Dead: c.Dead}
 }
 
+// Awaits: closed queues are gone once they are drained.
+func (queues) Awaits(members []instance.Member) bool { return len(closedOf(leading(members))) > 0 }
+
+func closedOf(jobs *adminapi.Jobs) (names []string) {
+	if jobs == nil {
+		return nil
+	}
+	for _, one := range jobs.Queues {
+		if one.Closed {
+			names = append(names, one.Name)
+		}
+	}
+	return names
+}
+
 // Conditions says whether members go by what is written, and which queues that
 // are no longer written still hold jobs.
 func (q queues) Conditions(o v1alpha1.Instance, members []instance.Member, set instance.Setter) {
@@ -78,14 +93,7 @@ func (q queues) Conditions(o v1alpha1.Instance, members []instance.Member, set i
 	default:
 		set(v1alpha1.ConditionQueuesApplied, true, v1alpha1.ReasonProven, "members go by spec.queues and spec.schedules as they are written")
 	}
-	var closed []string
-	if jobs != nil {
-		for _, one := range jobs.Queues {
-			if one.Closed {
-				closed = append(closed, one.Name)
-			}
-		}
-	}
+	closed := closedOf(jobs)
 	if len(closed) == 0 {
 		set(v1alpha1.ConditionQueuesClosed, false, v1alpha1.ReasonNoneClosed, "every queue that holds jobs is open for more")
 		return

@@ -52,6 +52,9 @@ type Own interface {
 	// Problem is what keeps members from what only this kind asks for; nil when
 	// there is none.
 	Problem(o v1alpha1.Instance, members []instance.Member) *instance.Problem
+	// Awaits says whether members are on their way to something that shows in
+	// what they say alone.
+	Awaits(members []instance.Member) bool
 	// Status writes what only this kind reports into the object's status;
 	// changing numbers only when they are to be fresh.
 	Status(o v1alpha1.Instance, members []instance.Member, fresh bool)

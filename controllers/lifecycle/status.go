@@ -27,6 +27,7 @@ import (
 const (
 	soon      = 20 * time.Millisecond // after an action of the rotation machine
 	unsettled = 2 * time.Second       // while something that cannot be watched is awaited
+	awaited   = 5 * time.Second       // while something goes on for as long as it takes
 	stuck     = 10 * time.Second      // while somebody has to do something
 	rest      = 30 * time.Second      // in steady state: what only members know (a full volume) shows within it
 )
@@ -63,6 +64,9 @@ func (s *scope) rest() time.Duration {
 	}
 	if s.encrypting() {
 		after = min(after, unsettled)
+	}
+	if own := s.r.Kind.Own; own != nil && own.Awaits(s.members) {
+		after = min(after, awaited)
 	}
 	switch d := s.decision; {
 	case d.Action != nil && s.progressed():
