@@ -52,9 +52,11 @@ func (t tick) Apply(tx *Tx) reply.Reply {
 }
 
 // Tick is the item that the leader proposes to do what is due of jobs at that
-// time. Its reply is how much was done.
-func (m *Machine) Tick(now int64) Item {
+// time. With more than limit bytes of data, 0 for no limit, schedules make no
+// jobs. Its reply is how much was done.
+func (m *Machine) Tick(now, limit int64) Item {
 	op := m.queues.Tick(max(now, m.lastNow))
+	op.Full = limit > 0 && m.Bytes() > limit
 	return Item{Op: tick{op}, Argv: [][]byte{[]byte(tickName), op.Append(nil)}, Write: true}
 }
 

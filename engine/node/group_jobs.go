@@ -68,7 +68,7 @@ func (g *Group) tickJobs() error {
 		due := m.Queues().NextDue()
 		var items []machine.Item
 		if due != 0 && due <= now {
-			items = append(items, m.Tick(now))
+			items = append(items, m.Tick(now, g.opts.MaxData))
 		}
 		g.mu.Unlock()
 		if len(items) == 0 {

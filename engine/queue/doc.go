@@ -32,8 +32,9 @@
 //
 // A TTL is the time in which a job must be pulled; it is removed after that. A
 // unique key is its job's until that has ended; a custom id is for as long as the
-// job is kept. Completed jobs are kept up to DefaultKeepCompleted in each queue
-// and dead letters until they are purged, unless settings say otherwise.
+// job is kept. Completed jobs are kept up to DefaultKeepCompleted and
+// DefaultKeepBytes in each queue and dead letters until they are purged, unless
+// settings say otherwise.
 //
 // A schedule that missed runs, because nobody led the group, runs once for all
 // of them, as soon as somebody does.

@@ -67,6 +67,13 @@ func (q *Queues) complete(j *job, result string, now int64) {
 		most = n
 	}
 	q.trim(qu.completed, most, now)
+	if d := qu.declared; d != nil && d.Retention.Completed != (Keep{}) {
+		return
+	}
+	for n := 0; qu.kept > DefaultKeepBytes && n < 100; n++ {
+		oldest, _ := qu.completed.Min()
+		q.remove(oldest, now, "retention")
+	}
 }
 
 // trim lets the oldest finished jobs go, but for so many; 0 for all. It is

@@ -58,6 +58,7 @@ func everything() []Op {
 		&SetSchedule{Schedule: Schedule{Name: "m", Queue: "q", Every: 100}, Next: 1100},
 		&DeleteSchedule{Name: "m"},
 		&Tick{Runs: []Run{{"s", 4000}, {"n", 0}}},
+		&Tick{Runs: []Run{{"s", 5000}}, Full: true},
 		&SetKey{Key: Key{ID: [8]byte{1, 2}, Queue: "q", Wrapped: []byte("wrapped")}},
 	}
 }

@@ -137,3 +137,21 @@ func batchOf(queue string, n int) *Push {
 	}
 	return op
 }
+
+// TestWindowOfChangingLength: what it counts is bounded by the pulls, and a
+// snapshot of it can be read.
+func TestWindowOfChangingLength(t *testing.T) {
+	b := newBench(t)
+	for per := int64(1); per < 1<<20; per *= 2 {
+		ok(b, &SetRateLimit{Queue: "q", RateLimit: RateLimit{Max: MaxRate, Per: per}})
+		for range 300 {
+			b.push(NewJob{RemoveOnComplete: true})
+			b.ack(b.one("q"))
+			b.sleep(max(per/1024, 1))
+		}
+	}
+	if n := len(b.q.named["q"].window.parts); n <= 2*windowParts {
+		t.Fatalf("%d parts: the test proves nothing", n)
+	}
+	restored(t, b.q)
+}

@@ -30,10 +30,11 @@ const (
 const (
 	DefaultLease          = 30_000 // ms
 	DefaultAttempts       = 3
-	DefaultBackoff        = 1000   // ms, doubled with every attempt
-	MaxBackoffExponent    = 10     // it is doubled no more often
-	DefaultKeepCompleted  = 10_000 // jobs of a queue; failed ones are kept until somebody purges them
-	defaultDebounceWindow = 5000   // ms, when debounce_ttl is not given
+	DefaultBackoff        = 1000     // ms, doubled with every attempt
+	MaxBackoffExponent    = 10       // it is doubled no more often
+	DefaultKeepCompleted  = 10_000   // jobs of a queue; failed ones are kept until somebody purges them
+	DefaultKeepBytes      = 64 << 20 // of completed jobs of a queue, where settings do not say how many or how long
+	defaultDebounceWindow = 5000     // ms, when debounce_ttl is not given
 )
 
 // Unset and None are values of durations and counts that have a default.

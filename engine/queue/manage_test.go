@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -220,5 +221,17 @@ func TestExpiredJobIsNotPulled(t *testing.T) {
 	b.sleep(100)
 	if b.state(id) != 0 {
 		t.Error("a delayed job outlives its ttl")
+	}
+}
+
+// TestLargeResultsAreNotKeptForEver: nobody said how many are.
+func TestLargeResultsAreNotKeptForEver(t *testing.T) {
+	b := newBench(t)
+	large := append(append([]byte{'"'}, bytes.Repeat([]byte("x"), 9<<20)...), '"')
+	for range 10 {
+		ok(b, &Ack{Jobs: []Finished{{Holder: holder(b.one2(NewJob{})), Result: large}}})
+	}
+	if c := b.counts("q"); c.Completed != 7 || b.q.Bytes() > DefaultKeepBytes+1<<20 {
+		t.Errorf("%d are kept, %d bytes", c.Completed, b.q.Bytes())
 	}
 }

@@ -19,6 +19,7 @@ type queue struct {
 	active    *tree // byID
 	blocked   *tree // byID
 	completed *tree // byTime
+	kept      int64 // bytes of completed
 	failed    *tree // byTime
 
 	groups map[string]*job // the one of each group that is ready or active

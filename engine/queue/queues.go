@@ -157,7 +157,10 @@ func (q *Queues) edit(j *job, change func()) {
 	at, size := j.timer(), j.size()
 	change()
 	q.retime(j, at)
-	q.bytes += j.size() - size
+	size = j.size() - size
+	if q.bytes += size; j.state == Completed {
+		j.queue().kept += size
+	}
 }
 
 func (q *Queues) retime(j *job, before int64) {

@@ -7,7 +7,7 @@ func (q *Queues) fields(c *codec) {
 	c.int(&q.rank)
 	c.uint(&q.lastSerial)
 	c.bytes(&q.declared, MaxSettings)
-	n := c.count(q.queues.Len(), MaxQueues+MaxSchedules, 8)
+	n := c.count(q.queues.Len(), 1<<32, 8)
 	if c.reading {
 		for ; n > 0 && c.err == nil; n-- {
 			qu := newQueue("", 0)
@@ -43,7 +43,7 @@ func (qu *queue) fields(c *codec) {
 	c.int(&qu.rate.Max)
 	c.int(&qu.rate.Per)
 	c.int(&qu.concurrency)
-	list(c, &qu.window.parts, 2*windowParts, 2, func(p *part) {
+	list(c, &qu.window.parts, MaxRate, 2, func(p *part) {
 		c.int(&p.end)
 		c.int(&p.n)
 		if c.reading {
@@ -77,12 +77,19 @@ type recorded struct {
 	given  NewJob
 }
 
-func appendJob(dst []byte, j *job) []byte {
-	r := &recorded{job: *j, serial: j.queue().serial, given: j.given()}
-	r.given.LIFO = j.lifo
-	c := &codec{dst: dst}
-	r.fields(c)
-	return c.dst
+// recorder writes jobs; what that takes is kept for the next one.
+type recorder struct {
+	codec
+	job recorded
+}
+
+// record is a job's record, until the next one is written.
+func (w *recorder) record(j *job) []byte {
+	w.job = recorded{job: *j, serial: j.queue().serial, given: j.given()}
+	w.dst = w.dst[:0]
+	w.job.fields(&w.codec)
+	w.job = recorded{}
+	return w.dst
 }
 
 // What a record has, beside what a job was pushed with.

@@ -132,13 +132,13 @@ func (op *DeleteSchedule) Apply(q *Queues, _ int64, _ uint64) {
 }
 
 // fire pushes the job of a schedule that is due. A queue that takes no jobs
-// misses the run.
-func (q *Queues) fire(s *schedule, next, now int64) {
+// misses the run, as all do while memory is full.
+func (q *Queues) fire(s *schedule, next, now int64, full bool) {
 	n := NewJob{Queue: s.Queue, Data: s.Data, Priority: s.Priority}
 	if len(n.Data) == 0 {
 		n.Data = []byte("null")
 	}
-	if q.accepts("queue", []NewJob{n}, nil) == nil {
+	if !full && q.accepts("queue", []NewJob{n}, nil) == nil {
 		q.push(&n, now)
 		s.runs++
 		s.last = now

@@ -248,3 +248,20 @@ func TestTooMuchIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSchedulesStopWhenMemoryIsFull, and go on with the run after that.
+func TestSchedulesStopWhenMemoryIsFull(t *testing.T) {
+	b := newBench(t)
+	at(b, Schedule{Name: "s", Queue: "q", Every: 1000})
+	b.now += 1000
+	op := b.q.Tick(b.now)
+	op.Full = true
+	do(b, op)
+	if c := b.counts("q"); c.Waiting != 0 || b.q.NextDue() != b.now+1000 {
+		t.Errorf("%d jobs, the next is due in %d ms", c.Waiting, b.q.NextDue()-b.now)
+	}
+	b.sleep(1000)
+	if c := b.counts("q"); c.Waiting != 1 {
+		t.Errorf("%d jobs", c.Waiting)
+	}
+}

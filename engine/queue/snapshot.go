@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
@@ -34,6 +35,7 @@ type Snapshot struct {
 	jobs      uint64                       // handed out
 	buf       []byte                       // encoded, not handed out
 	ended     bool                         // the end is in buf
+	recorder  recorder
 }
 
 // BeginSnapshot starts a snapshot of the present state. One can run at a time;
@@ -64,7 +66,7 @@ func (s *Snapshot) save(j *job) {
 		return
 	}
 	if _, ok := s.saved.Get(j.id); !ok {
-		s.saved.Set(j.id, appendJob(nil, j))
+		s.saved.Set(j.id, bytes.Clone(s.recorder.record(j)))
 	}
 }
 
@@ -153,7 +155,7 @@ func (s *Snapshot) appendJobs(limit int) {
 // record appends one job, from its encoding or, without one, as it is now.
 func (s *Snapshot) record(id uint64, encoded []byte) {
 	if encoded == nil {
-		encoded = appendJob(nil, s.queues.jobs.find(id))
+		encoded = s.recorder.record(s.queues.jobs.find(id))
 	}
 	s.buf = append(binary.AppendUvarint(s.buf, uint64(len(encoded))), encoded...)
 	s.jobs++

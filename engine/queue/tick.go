@@ -40,7 +40,7 @@ func (op *Tick) Apply(q *Queues, now int64, seed uint64) {
 	}
 	for _, r := range op.Runs {
 		if s, ok := q.schedules.Get(r.Name); ok && s.next != 0 && s.next <= now {
-			q.fire(s, r.Next, now)
+			q.fire(s, r.Next, now, op.Full)
 			op.Result++
 		}
 	}

@@ -76,6 +76,7 @@ func (op *Configure) fields(c *codec) {
 type Tick struct {
 	write
 	Runs []Run // schedules that are due, each with the run after that
+	Full bool  // there is no memory for their jobs: these runs are missed
 
 	Result int // what was done; 0: nothing was due
 }
@@ -83,4 +84,7 @@ type Tick struct {
 // Append implements Op.
 func (op *Tick) Append(dst []byte) []byte { return appendOp(dst, codeTick, op) }
 
-func (op *Tick) fields(c *codec) { runs(c, &op.Runs) }
+func (op *Tick) fields(c *codec) {
+	runs(c, &op.Runs)
+	c.bool(&op.Full)
+}

@@ -30,7 +30,10 @@ func (q *Queues) enter(j *job, s State) {
 	if at := j.timer(); at != 0 {
 		q.timers.Set(timer{at, j.id})
 	}
-	q.bytes += j.size()
+	size := j.size()
+	if q.bytes += size; s == Completed {
+		qu.kept += size
+	}
 	q.mark(qu)
 }
 
@@ -38,7 +41,10 @@ func (q *Queues) enter(j *job, s State) {
 func (q *Queues) leave(j *job) {
 	q.touch(j)
 	qu := j.queue()
-	q.bytes -= j.size()
+	size := j.size()
+	if q.bytes -= size; j.state == Completed {
+		qu.kept -= size
+	}
 	if at := j.timer(); at != 0 {
 		q.timers.Delete(timer{at, j.id})
 	}

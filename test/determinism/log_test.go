@@ -96,7 +96,7 @@ func (l *leader) entry() {
 		items = append(items, machine.Sweep(1+l.r.IntN(20)))
 	}
 	if due := l.machine.Queues().NextDue(); due != 0 && due <= l.now && l.r.IntN(3) == 0 {
-		items = append(items, l.machine.Tick(l.now))
+		items = append(items, l.machine.Tick(l.now, l.r.Int64N(2)))
 	}
 	index, seed := uint64(len(l.log)+1), l.r.Uint64()
 	data := machine.AppendBatch(nil, items, l.now, seed)

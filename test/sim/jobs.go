@@ -197,7 +197,7 @@ func (h *host) tickJobs() {
 		return
 	}
 	if due := m.Machine().Queues().NextDue(); due != 0 && due <= h.wall() {
-		p := &member.Proposal{Items: []machine.Item{m.Machine().Tick(h.wall())}, Now: h.wall(), Seed: h.w.rng.Uint64()}
+		p := &member.Proposal{Items: []machine.Item{m.Machine().Tick(h.wall(), 0)}, Now: h.wall(), Seed: h.w.rng.Uint64()}
 		h.broken(m.Propose(p))
 	}
 }
