@@ -288,7 +288,7 @@ func mayTakeLong(w http.ResponseWriter) {
 func (r *route) parse(req *http.Request, body []byte, into *wire.Request) error {
 	values := map[string]string{}
 	for name, all := range req.URL.Query() {
-		if _, known := fields[name]; !known && !(name == "events" && r.command == "SUBSCRIBE") {
+		if _, known := fields[name]; !known && (name != "events" || r.command != "SUBSCRIBE") {
 			return &wire.Error{Field: printable(name), Text: "is no parameter that there is"}
 		}
 		if name != "events" {

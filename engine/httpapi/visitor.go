@@ -20,7 +20,6 @@ type visitor struct {
 	mu     sync.Mutex
 	known  bool
 	user   string // that it counts as a session of
-	usage  *admission.Usage
 	closed bool
 }
 

@@ -390,7 +390,7 @@ func makePartial(c *Call) (queue.Op, *queue.Error) {
 	h, err := c.holder(c.ID, c.Lease)
 	op := &queue.Partial{Holder: h, Index: -1, Data: c.Data}
 	if c.Set.Has(wire.FieldIndex) {
-		if op.Index = c.Request.Index; op.Index < 0 {
+		if op.Index = c.Index; op.Index < 0 {
 			return nil, invalid("index", "must not be negative")
 		}
 	}

@@ -26,7 +26,7 @@ func onVolume(t *testing.T, dir, text string) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil // it was removed meanwhile
+			return nil //nolint:nilerr // it was removed meanwhile
 		}
 		data, _ := os.ReadFile(path)
 		if bytes.Contains(data, []byte(text)) {

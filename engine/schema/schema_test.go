@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -110,7 +111,11 @@ func TestDataThatDoesNotValidate(t *testing.T) {
 			t.Errorf("got %v, want %q", err, tt.want)
 			continue
 		}
-		if where := err.(*Error).Where(); strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "\n") || where != "" && !strings.HasPrefix(tt.want, where) {
+		var wrong *Error
+		if !errors.As(err, &wrong) {
+			t.Fatal(err)
+		}
+		if where := wrong.Where(); strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "\n") || where != "" && !strings.HasPrefix(tt.want, where) {
 			t.Errorf("%q", err)
 		}
 	}

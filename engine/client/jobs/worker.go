@@ -144,7 +144,7 @@ func (r *run) pull(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		r.OnError(fmt.Errorf("pull from %s: %w", r.Queue, err))
 		pause(ctx, rand.N(backoff))

@@ -422,7 +422,7 @@ func TestWorkerSaysWhatItNeeds(t *testing.T) {
 
 // TestNothingShowsTheToken: neither errors nor what is printed of a client.
 func TestNothingShowsTheToken(t *testing.T) {
-	e, c := start(t)
+	e, _ := start(t)
 	token, err := os.ReadFile(e.Dir + "/token")
 	ok(t, err)
 	secret := strings.TrimSpace(string(token))
@@ -432,7 +432,7 @@ func TestNothingShowsTheToken(t *testing.T) {
 	}
 	ca, err := os.ReadFile(e.Dir + "/ca.crt")
 	ok(t, err)
-	c = connect(t, jobs.Options{Address: e.Jobs, Token: secret, CA: ca})
+	c := connect(t, jobs.Options{Address: e.Jobs, Token: secret, CA: ca})
 	if strings.Contains(fmt.Sprintf("%v %+v", c, c), secret) {
 		t.Error("a printed client shows the token")
 	}

@@ -434,8 +434,8 @@ func (s *scanner) skip(depth int) {
 	var objects uint64 // a bit for each level that is open, the innermost lowest
 	open := 0
 	for s.err == nil {
-		switch c := s.peek(); {
-		case c == '{' || c == '[':
+		switch c := s.peek(); c {
+		case '{', '[':
 			s.pos++
 			open++
 			if depth+open > MaxDepth {
@@ -451,14 +451,14 @@ func (s *scanner) skip(depth int) {
 				continue
 			}
 			open, objects = open-1, objects>>1
-		case c == '"':
+		case '"':
 			s.pos++
 			s.skipString()
-		case c == 't':
+		case 't':
 			s.literal("true")
-		case c == 'f':
+		case 'f':
 			s.literal("false")
-		case c == 'n':
+		case 'n':
 			s.literal("null")
 		default:
 			s.number("")
