@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/config"
 )
 
@@ -246,5 +247,20 @@ func TestWhoTakesNothing(t *testing.T) {
 	for range 20 {
 		c.ok(object{"cmd": "PING"})
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestGuessingIsSlowedDown: after some wrong tokens of one address each answer
+// is held back.
+func TestGuessingIsSlowedDown(t *testing.T) {
+	m := start(t)
+	c := m.connect(t, false)
+	for range admission.FreeFailures {
+		c.refused(object{"cmd": "AUTH", "token": "wrong"}, "DENIED")
+	}
+	begin := time.Now()
+	c.refused(object{"cmd": "AUTH", "token": "wrong"}, "DENIED")
+	if took := time.Since(begin); took < admission.FailureDelay {
+		t.Errorf("answered after %v", took)
 	}
 }

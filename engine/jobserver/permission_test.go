@@ -224,3 +224,13 @@ func TestRevokedCredentialsCloseTheirConnections(t *testing.T) {
 		t.Error("who waited has taken a job with it")
 	}
 }
+
+// TestFlowsNeedEveryQueue that they push to.
+func TestFlowsNeedEveryQueue(t *testing.T) {
+	m := start(t)
+	m.users(t, admin, user("producer", []string{"own"}, acl.JobProducer))
+	c := m.login(t, "producer")
+	c.refused(object{"cmd": "FLOW", "queue": "own", "data": 1, "children": []object{{"queue": "foreign", "data": 1}}}, "DENIED")
+	c.refused(object{"cmd": "FLOW", "queue": "own", "data": 1, "children": []object{{"data": 1}}}, "INVALID")
+	c.ok(object{"cmd": "FLOW", "queue": "own", "data": 1, "children": []object{{"queue": "own", "data": 1}}})
+}

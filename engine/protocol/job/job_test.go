@@ -206,6 +206,7 @@ func TestMessagePackRefusals(t *testing.T) {
 		"key":       {[]byte{0x81, 1, 1}, "key must be a string"},
 		"UTF-8":     {[]byte{0xa1, 0xff}, "invalid UTF-8"},
 		"depth":     {append(deep, 0), "nested more than 32 deep"},
+		"abyss":     {bytes.Repeat([]byte{0x91}, MaxFrame), "nested more than 32 deep"}, // which a stack has no room for
 		"never":     {[]byte{0xc1}, "type 0xc1 cannot be kept"},
 		"length":    {[]byte{0xdd, 0xff, 0xff, 0xff, 0xff}, "ends in the middle"},
 		"string":    {[]byte{0xdb, 0xff, 0xff, 0xff, 0xff}, "ends in the middle"},
