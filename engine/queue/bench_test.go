@@ -66,6 +66,19 @@ func BenchmarkPullAck(b *testing.B) {
 	}
 }
 
+// BenchmarkLimitedPullAck is BenchmarkPullAck of one job at a time, of a queue
+// with both limits.
+func BenchmarkLimitedPullAck(b *testing.B) {
+	q := New()
+	fill(q, b.N+1)
+	(&SetConcurrency{Queue: "emails", Limit: 3}).Apply(q, 0, 0)
+	(&SetRateLimit{Queue: "emails", RateLimit: RateLimit{Max: MaxRate, Per: 1000}}).Apply(q, 0, 0)
+	b.ResetTimer()
+	for n := range b.N {
+		pullAck(b, q, 1, int64(n))
+	}
+}
+
 func fill(q *Queues, n int) {
 	op := batch(1000, pad(200))
 	for ; n > 0; n -= 1000 {

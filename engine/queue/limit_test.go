@@ -55,8 +55,8 @@ func TestRateLimitOpens(t *testing.T) {
 	}
 }
 
-// TestConcurrencyLimit holds for every way of pulling, and is no slower with
-// more jobs. (asynq #328, river #1145)
+// TestConcurrencyLimit holds for every way of pulling. (asynq #328; that it
+// costs nothing, river #1145, is BenchmarkLimitedPullAck's)
 func TestConcurrencyLimit(t *testing.T) {
 	b := newBench(t)
 	for range 10 {

@@ -65,23 +65,20 @@ const (
 	maskEnd
 )
 
-func (j *NewJob) mask() (m uint64) {
-	for _, f := range []struct {
-		bit uint64
-		is  bool
-	}{
-		{hasPriority, j.Priority != 0}, {hasDelay, j.Delay != 0}, {hasTTL, j.TTL != 0}, {hasTimeout, j.Timeout != 0},
-		{hasStallTimeout, j.StallTimeout != 0}, {hasMaxAttempts, j.MaxAttempts != 0}, {hasBackoff, j.Backoff != 0},
-		{hasUniqueKey, j.UniqueKey != ""}, {hasDebounceID, j.DebounceID != ""}, {hasDebounceTTL, j.DebounceTTL != 0},
-		{hasCustomID, j.CustomID != ""}, {hasGroupID, j.GroupID != ""}, {hasDependsOn, len(j.DependsOn) > 0},
-		{hasTags, len(j.Tags) > 0}, {isLIFO, j.LIFO}, {isRemoveOnComplete, j.RemoveOnComplete},
-		{isRemoveOnFail, j.RemoveOnFail}, {hasKeepAge, j.KeepAge != 0}, {hasKeepCount, j.KeepCount != 0},
-	} {
-		if f.is {
-			m |= f.bit
-		}
+func (j *NewJob) mask() uint64 {
+	return is(j.Priority != 0, hasPriority) | is(j.Delay != 0, hasDelay) | is(j.TTL != 0, hasTTL) | is(j.Timeout != 0, hasTimeout) |
+		is(j.StallTimeout != 0, hasStallTimeout) | is(j.MaxAttempts != 0, hasMaxAttempts) | is(j.Backoff != 0, hasBackoff) |
+		is(j.UniqueKey != "", hasUniqueKey) | is(j.DebounceID != "", hasDebounceID) | is(j.DebounceTTL != 0, hasDebounceTTL) |
+		is(j.CustomID != "", hasCustomID) | is(j.GroupID != "", hasGroupID) | is(len(j.DependsOn) > 0, hasDependsOn) |
+		is(len(j.Tags) > 0, hasTags) | is(j.LIFO, isLIFO) | is(j.RemoveOnComplete, isRemoveOnComplete) |
+		is(j.RemoveOnFail, isRemoveOnFail) | is(j.KeepAge != 0, hasKeepAge) | is(j.KeepCount != 0, hasKeepCount)
+}
+
+func is(so bool, bit uint64) uint64 {
+	if so {
+		return bit
 	}
-	return m
+	return 0
 }
 
 // fields are the job's; the queue is left out when it is that of the one before.

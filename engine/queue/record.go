@@ -144,23 +144,9 @@ func (r *recorded) fields(c *codec) {
 	}
 }
 
-func (r *recorded) parts(m *marks) (mask uint64) {
-	if m.expires != 0 {
-		mask |= hasExpires
-	}
-	if m.parent != 0 {
-		mask |= hasParent
-	}
-	if len(m.children) > 0 {
-		mask |= hasChildren
-	}
-	if len(m.pending) > 0 {
-		mask |= hasPending
-	}
-	if r.run != nil {
-		mask |= hasRun
-	}
-	return mask
+func (r *recorded) parts(m *marks) uint64 {
+	return is(m.expires != 0, hasExpires) | is(m.parent != 0, hasParent) | is(len(m.children) > 0, hasChildren) |
+		is(len(m.pending) > 0, hasPending) | is(r.run != nil, hasRun)
 }
 
 func (r *run) fields(c *codec) {

@@ -11,6 +11,7 @@ type schedule struct {
 	Schedule
 	declared         bool
 	next, last, runs int64
+	parsed           *cron.Schedule // no state; nil until it is needed
 }
 
 // minEvery is the shortest interval of a schedule, in ms.
@@ -53,11 +54,30 @@ func (s *Schedule) after(last, now int64) int64 {
 	if err != nil {
 		return 0
 	}
+	return behind(c, now)
+}
+
+func behind(c *cron.Schedule, now int64) int64 {
 	next, err := c.Next(now)
 	if err != nil {
 		return 0
 	}
 	return next
+}
+
+// following is the first run behind now of a schedule that is due.
+func (s *schedule) following(now int64) int64 {
+	if s.Every > 0 {
+		return s.after(s.next, now)
+	}
+	if s.parsed == nil {
+		c, err := cron.Parse(s.Cron, s.TimeZone)
+		if err != nil {
+			return 0
+		}
+		s.parsed = c
+	}
+	return behind(s.parsed, now)
 }
 
 // Check implements Op.

@@ -17,7 +17,7 @@ func (q *Queues) Tick(now int64) *Tick {
 			return false
 		}
 		if s, ok := q.schedules.Get(a.name); ok && a.kind == alarmSchedule {
-			op.Runs = append(op.Runs, Run{s.Name, s.after(s.next, now)})
+			op.Runs = append(op.Runs, Run{s.Name, s.following(now)})
 		}
 		return true
 	})
