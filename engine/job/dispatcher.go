@@ -77,7 +77,7 @@ func (d *Dispatcher) Denied() int64 { return d.denied.Load() }
 // Carry carries the calls out in their order, and returns when each of them has
 // its answer or waits. The error is the executor's: all have an answer then, too.
 func (d *Dispatcher) Carry(calls []*Call) error {
-	var items []machine.Item
+	items := make([]machine.Item, 0, len(calls))
 	for {
 		pending := make([]*Call, 0, len(calls))
 		items = items[:0]

@@ -254,7 +254,7 @@ const fetchAhead = 128
 // fetch has the keys of the commands from the ith on fetched, when it is their
 // turn. A key is nearly always the first argument; what is none does no harm.
 func (m *Machine) fetch(i, n int, argv func(i int) [][]byte) {
-	if i%fetchAhead != 0 || i+1 == n {
+	if i%fetchAhead != 0 || i+1 == n || m.store.Len() == 0 { // as where there are jobs alone
 		return
 	}
 	for ; i < n && len(m.keys) < fetchAhead; i++ {
