@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -140,7 +141,8 @@ func (c *conn) take(id uint64) chan *answer {
 	return answered
 }
 
-// write sends what there is in as few records as it can.
+// write sends what there is in as few records as it can: the server carries out
+// together what arrives together.
 func (c *conn) write() error {
 	w := bufio.NewWriterSize(c.net, bufferSize)
 	for {
@@ -150,16 +152,26 @@ func (c *conn) write() error {
 		case line := <-c.out:
 			_, _ = w.Write(line) // Flush has its error
 		}
+		// Callers whose answers came together are about to ask again together.
 		for more := true; more; {
-			select {
-			case line := <-c.out:
-				_, _ = w.Write(line)
-			default:
-				more = false
-			}
+			runtime.Gosched()
+			more = c.drain(w)
 		}
 		if err := w.Flush(); err != nil {
 			return err
+		}
+	}
+}
+
+// drain takes the requests that wait, and tells whether there were any.
+func (c *conn) drain(w *bufio.Writer) (any bool) {
+	for {
+		select {
+		case line := <-c.out:
+			_, _ = w.Write(line)
+			any = true
+		default:
+			return any
 		}
 	}
 }
