@@ -248,8 +248,12 @@ func (m *Machine) Run(l *Logged) {
 }
 
 // fetchAhead is for how many commands at a time the keyspace fetches what they
-// are about to look up.
-const fetchAhead = 128
+// are about to look up, and fetchKey how long a key is at most that is worth it:
+// what operations on jobs carry is longer.
+const (
+	fetchAhead = 128
+	fetchKey   = 64
+)
 
 // fetch has the keys of the commands from the ith on fetched, when it is their
 // turn. A key is nearly always the first argument; what is none does no harm.
@@ -258,7 +262,7 @@ func (m *Machine) fetch(i, n int, argv func(i int) [][]byte) {
 		return
 	}
 	for ; i < n && len(m.keys) < fetchAhead; i++ {
-		if args := argv(i); len(args) > 1 {
+		if args := argv(i); len(args) > 1 && len(args[1]) <= fetchKey {
 			m.keys = append(m.keys, args[1])
 		}
 	}

@@ -26,9 +26,14 @@ async function push() {
 }
 
 async function pushBatches() {
-  for (let done = 0; done < jobs; done += 1000) {
-    await queue.addBulk(Array.from({ length: Math.min(1000, jobs - done) }, () => ({ name: 'job', data, opts: options })));
-  }
+  let next = 0;
+  const one = async () => {
+    for (; next < jobs; ) {
+      next += 1000;
+      await queue.addBulk(Array.from({ length: 1000 }, () => ({ name: 'job', data, opts: options })));
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, one));
 }
 
 function work() {

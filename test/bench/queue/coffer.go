@@ -78,13 +78,10 @@ func (c loads) batch(count, bytes int) (time.Duration, error) {
 	for i := range all {
 		all[i].Data = data
 	}
-	begin := time.Now()
-	for done := 0; done < count; done += batch {
-		if _, err := c.PushBatch(context.Background(), queueName, all[:min(batch, count-done)]); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(begin), nil
+	return inParallel(batchers, (count+batch-1)/batch, func() error {
+		_, err := c.PushBatch(context.Background(), queueName, all)
+		return err
+	})
 }
 
 func (c loads) process(count, _ int) (time.Duration, error) {

@@ -141,7 +141,7 @@ func startBullMQ(dir, port string) (*contender, error) {
 	}
 	run := program(node[0], "test/bench/queue/bullmq.mjs", packages, port)
 	c.load = map[string]func(int, int) (time.Duration, error){
-		"push": run("push", pushers), "batch": run("batch", 1), "fill": run("fill", 1), "process": run("process", workers)}
+		"push": run("push", pushers), "batch": run("batch", batchers), "fill": run("fill", batchers), "process": run("process", workers)}
 	return c, nil
 }
 
@@ -153,7 +153,7 @@ func startJetStream(o options, dir, port string) (*contender, error) {
 	}
 	run := program(binary, "load", port)
 	c.load = map[string]func(int, int) (time.Duration, error){
-		"push": run("push", pushers), "batch": run("batch", 1), "fill": run("fill", 1), "process": run("process", workers)}
+		"push": run("push", pushers), "batch": run("batch", batchers), "fill": run("fill", batchers), "process": run("process", workers)}
 	return c, nil
 }
 

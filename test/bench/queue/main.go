@@ -9,7 +9,7 @@
 // clients take is not the servers'. A load is
 //
 //	push     single pushes, 50 on their way at a time
-//	batch    pushes of 1000
+//	batch    pushes of 1000, 4 on their way at a time
 //	process  jobs that are there already, pulled and acknowledged by 10 workers
 //	large    push, of jobs of 10 KB
 //	deep     push and process with a million jobs waiting, ours alone; and the memory that those take
@@ -43,11 +43,12 @@ type options struct {
 }
 
 const (
-	small   = 200 // bytes of a job
-	large   = 10_000
-	batch   = 1000
-	pushers = 50
-	workers = 10
+	small    = 200 // bytes of a job
+	large    = 10_000
+	batch    = 1000
+	pushers  = 50
+	batchers = 4
+	workers  = 10
 )
 
 func main() {

@@ -12,7 +12,7 @@ const introduction = "`coffer` speaks TLS 1.3 and encrypts its log; the others s
 
 var titles = map[string]string{
 	"push":    fmt.Sprintf("Single pushes of %d bytes, %d on their way", small, pushers),
-	"batch":   fmt.Sprintf("Pushes of %d jobs of %d bytes", batch, small),
+	"batch":   fmt.Sprintf("Pushes of %d jobs of %d bytes, %d on their way", batch, small, batchers),
 	"process": fmt.Sprintf("Pulled and acknowledged by %d workers", workers),
 	"large":   fmt.Sprintf("Single pushes of %d bytes, %d on their way", large, pushers),
 }

@@ -75,7 +75,7 @@ func load(port, what string, args []string) error {
 		return err
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(batch))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(n[2]*batch))
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func load(port, what string, args []string) error {
 	case "push":
 		err = push(ctx, js, payload, n[0], n[2])
 	case "batch", "fill":
-		err = pushBatches(js, payload, n[0])
+		err = pushBatches(js, payload, n[0], n[2])
 	case "process":
 		err = process(ctx, stream, n[0], n[2])
 	default:
@@ -120,23 +120,41 @@ func push(ctx context.Context, js jetstream.JetStream, payload []byte, jobs, wor
 	return <-failed
 }
 
-// pushBatches sends a thousand at a time and waits for their answers.
-func pushBatches(js jetstream.JetStream, payload []byte, jobs int) error {
-	for done := 0; done < jobs; done += batch {
-		futures := make([]jetstream.PubAckFuture, 0, batch)
-		for range min(batch, jobs-done) {
-			f, err := js.PublishAsync("jobs", payload)
-			if err != nil {
-				return err
+// pushBatches has so many workers that each send a thousand at a time and wait
+// for their answers.
+func pushBatches(js jetstream.JetStream, payload []byte, jobs, workers int) error {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	failed := make(chan error, workers)
+	for range workers {
+		group.Go(func() {
+			for next.Add(batch) <= int64(jobs) {
+				if err := pushBatch(js, payload); err != nil {
+					failed <- err
+					return
+				}
 			}
-			futures = append(futures, f)
+		})
+	}
+	group.Wait()
+	close(failed)
+	return <-failed
+}
+
+func pushBatch(js jetstream.JetStream, payload []byte) error {
+	futures := make([]jetstream.PubAckFuture, batch)
+	for i := range futures {
+		f, err := js.PublishAsync("jobs", payload)
+		if err != nil {
+			return err
 		}
-		for _, f := range futures {
-			select {
-			case <-f.Ok():
-			case err := <-f.Err():
-				return err
-			}
+		futures[i] = f
+	}
+	for _, f := range futures {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			return err
 		}
 	}
 	return nil
