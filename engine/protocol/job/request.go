@@ -217,6 +217,21 @@ func (s *scanner) field(req *Request, key []byte) {
 	case "token":
 		req.Set.add(FieldToken)
 		req.Token = s.string("token")
+	case "lease":
+		s.lease(req)
+	case "leases":
+		req.Leases = s.strings("leases")
+	case "results":
+		req.Results = nil
+		s.array("results", func() { req.Results = append(req.Results, s.raw(2)) })
+	default:
+		s.rareField(req, key)
+	}
+}
+
+// rareField reads one of crons or of erasing, or skips it.
+func (s *scanner) rareField(req *Request, key []byte) {
+	switch string(key) {
 	case "path":
 		req.Path = s.string("path")
 	case "value":
@@ -232,13 +247,6 @@ func (s *scanner) field(req *Request, key []byte) {
 		req.TimeZone = s.string("timezone")
 	case "repeat_every":
 		req.RepeatEvery = s.integer("repeat_every")
-	case "lease":
-		s.lease(req)
-	case "leases":
-		req.Leases = s.strings("leases")
-	case "results":
-		req.Results = nil
-		s.array("results", func() { req.Results = append(req.Results, s.raw(2)) })
 	default:
 		s.skip(1)
 	}
