@@ -14,7 +14,7 @@ var portForJobs = []safeguard{
 	{name: "permission on the queue that a request names", file: "engine/job/command.go", in: jobTests, test: "TestPermissions",
 		old: "return c.allow(c.command.operation, c.Queue)", new: "return nil"},
 	{name: "permission on the queue that a job is in", file: "engine/job/job.go", in: jobTests, test: "TestPermissions",
-		old: "changed := c.judge(tx.Queues)", new: "changed := false"},
+		old: "changed := c.judge(tx.Queues, tx.Now)", new: "changed := false"},
 	{name: "permission on every queue of a flow", file: "engine/job/work.go", in: jobTests, test: "TestFlowsNeedEveryQueue",
 		old: "err = c.allow(acl.JobPush, child.Queue)", new: ""},
 	{name: "that jobs of others are as if they were not there", file: jobPermission, in: jobTests, test: "TestNoOracle",
