@@ -13,11 +13,18 @@ type window struct {
 
 type part struct{ end, n int64 }
 
+// maxParts bounds the parts of a window whose length has been changed: those of
+// the one before are finer, or end later, than it needs.
+const maxParts = 2 * windowParts
+
 // take notes n pulls.
 func (w *window) take(now, n, per int64) {
-	size := max(per/windowParts, 1)
-	end := (now + size - 1) / size * size
+	end := partEnd(now, per)
 	w.used += n
+	for len(w.parts) >= maxParts { // two become one, which leaves with the later
+		w.parts[1].n += w.parts[0].n
+		w.parts = w.parts[1:]
+	}
 	if last := len(w.parts) - 1; last >= 0 && w.parts[last].end == end {
 		w.parts[last].n += n
 		return
@@ -25,8 +32,17 @@ func (w *window) take(now, n, per int64) {
 	w.parts = append(w.parts, part{end, n})
 }
 
+// partEnd is the end of the part of a window that a time is in.
+func partEnd(now, per int64) int64 {
+	size := max(per/windowParts, 1)
+	return (now + size - 1) / size * size
+}
+
 // expire forgets the pulls that are not of the window any more.
 func (w *window) expire(now, per int64) {
+	for i, end := len(w.parts)-1, partEnd(now, per); i >= 0 && w.parts[i].end > end; i-- {
+		w.parts[i].end = end // it was a part of a longer window
+	}
 	n := 0
 	for n < len(w.parts) && w.parts[n].end+per <= now {
 		w.used -= w.parts[n].n

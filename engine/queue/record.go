@@ -23,6 +23,7 @@ func (q *Queues) fields(c *codec) {
 			s := &schedule{}
 			s.fields(c)
 			q.schedules.Set(s.Name, s)
+			q.bytes += s.size()
 		}
 	} else {
 		q.schedules.Scan(func(_ string, s *schedule) bool { s.fields(c); return true })
