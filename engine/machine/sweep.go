@@ -52,11 +52,11 @@ func (t tick) Apply(tx *Tx) reply.Reply {
 }
 
 // Tick is the item that the leader proposes to do what is due of jobs at that
-// time. With more than limit bytes of data, 0 for no limit, schedules make no
-// jobs. Its reply is how much was done.
+// time. Schedules make no jobs that would take the data beyond limit bytes, 0
+// for no limit. Its reply is how much was done.
 func (m *Machine) Tick(now, limit int64) Item {
 	op := m.queues.Tick(max(now, m.lastNow))
-	op.Full = limit > 0 && m.Bytes() > limit
+	op.Full = limit > 0 && m.Bytes()+op.Adds(m.queues) > limit
 	return Item{Op: tick{op}, Argv: [][]byte{[]byte(tickName), op.Append(nil)}, Write: true}
 }
 

@@ -11,19 +11,21 @@ const (
 	MaxSchedules = 10_000   // per instance
 	MaxChildren  = 1000     // of a flow
 	MaxDepends   = 1000     // depends_on of one job
-	MaxKey       = 512      // unique_key, debounce_id, job_id, group_id
-	MaxTags      = 32
-	MaxTag       = 128
-	MaxText      = 4096 // an error, a progress or log message; longer ones are cut
-	MaxLogs      = 100  // kept of one job, the latest
-	MaxPartials  = 1000 // of one job
-	MaxName      = 256  // of a schedule
-	MaxCronText  = 256
-	MaxListed    = 10_000              // jobs listed at once
-	MaxStep      = 10_000              // jobs that one Drain, Clean, Purge, … touches; More tells that there is more to do
-	MaxDuration  = 10 * 365 * 86400000 // ms: delays, ttl, timeouts, leases, ages
-	MaxRate      = 1_000_000           // jobs per window
-	MaxSettings  = 1 << 20             // bytes of Settings as JSON
+	// MaxDependsAll is for the jobs together that are pushed at once.
+	MaxDependsAll = 10_000
+	MaxKey        = 512 // unique_key, debounce_id, job_id, group_id
+	MaxTags       = 32
+	MaxTag        = 128
+	MaxText       = 4096 // an error, a progress or log message; longer ones are cut
+	MaxLogs       = 100  // kept of one job, the latest
+	MaxPartials   = 1000 // of one job
+	MaxName       = 256  // of a schedule
+	MaxCronText   = 256
+	MaxListed     = 10_000              // jobs listed at once
+	MaxStep       = 10_000              // jobs that one Drain, Clean, Purge, … touches; More tells that there is more to do
+	MaxDuration   = 10 * 365 * 86400000 // ms: delays, ttl, timeouts, leases, ages
+	MaxRate       = 1_000_000           // jobs per window
+	MaxSettings   = 1 << 20             // bytes of Settings as JSON
 )
 
 // Defaults, where neither job nor queue says.

@@ -18,6 +18,8 @@ func (x *play) compare() {
 			size += j.size()
 		}
 	}
+	x.q.debounces.Scan(func(key string, _ debounce) bool { size += debounceOverhead + int64(len(key)); return true })
+	x.q.schedules.Scan(func(_ string, s *schedule) bool { size += s.size(); return true })
 	if size != x.q.bytes {
 		x.t.Errorf("%d bytes counted, %d there", x.q.bytes, size)
 	}

@@ -14,7 +14,11 @@ func (op *Push) Check(int64) *Error {
 }
 
 func checkJobs(field string, jobs []NewJob) *Error {
+	depends := 0
 	for i := range jobs {
+		if depends += len(jobs[i].DependsOn); depends > MaxDependsAll {
+			return invalid(field, "depend on more than %d jobs together: push fewer at once", MaxDependsAll)
+		}
 		if err := jobs[i].check(); err != nil {
 			if len(jobs) > 1 || field != "jobs" {
 				err.Field = fmt.Sprintf("%s[%d].%s", field, i, err.Field)
@@ -172,12 +176,7 @@ func (q *Queues) create(n *NewJob, qu *queue, now int64) *job {
 		if ttl == 0 {
 			ttl = defaultDebounceWindow
 		}
-		key := qu.debounceKey(n.DebounceID)
-		if before, ok := q.debounces.Get(key); ok {
-			q.alarms.Delete(alarm{before.until, alarmDebounce, key})
-		}
-		q.debounces.Set(key, debounce{j.id, now + ttl})
-		q.alarms.Set(alarm{now + ttl, alarmDebounce, key})
+		q.setDebounce(qu.debounceKey(n.DebounceID), debounce{j.id, now + ttl})
 	}
 	return j
 }

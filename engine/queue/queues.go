@@ -112,9 +112,38 @@ func (q *Queues) Len() int { return q.jobs.count }
 // queueOverhead approximates what a queue takes in memory beside its jobs.
 const queueOverhead = 1200
 
+// What a schedule and a debounce take in memory beside their texts, about.
+const (
+	scheduleOverhead = 400
+	debounceOverhead = 200
+)
+
+func (s *schedule) size() int64 {
+	return scheduleOverhead + int64(len(s.Name)+len(s.Queue)+len(s.Cron)+len(s.TimeZone)+len(s.Data))
+}
+
+// setDebounce has others of a push be duplicates for a while, in place of what
+// was set before.
+func (q *Queues) setDebounce(key string, d debounce) {
+	q.dropDebounce(key)
+	q.debounces.Set(key, d)
+	q.alarms.Set(alarm{d.until, alarmDebounce, key})
+	q.bytes += debounceOverhead + int64(len(key))
+}
+
+func (q *Queues) dropDebounce(key string) {
+	d, ok := q.debounces.Get(key)
+	if !ok {
+		return
+	}
+	q.alarms.Delete(alarm{d.until, alarmDebounce, key})
+	q.debounces.Delete(key)
+	q.bytes -= debounceOverhead + int64(len(key))
+}
+
 // Bytes approximates the memory that jobs and queues take.
 func (q *Queues) Bytes() int64 {
-	return q.bytes + int64(q.queues.Len())*queueOverhead + int64(q.debounces.Len()+q.schedules.Len())*200 + int64(len(q.declared))*3
+	return q.bytes + int64(q.queues.Len())*queueOverhead + int64(len(q.declared))*3
 }
 
 // queue finds a queue, or makes it.

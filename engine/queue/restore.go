@@ -135,8 +135,7 @@ func (q *Queues) readDebounces(r Reader) error {
 			break
 		}
 		if until, err = binary.ReadVarint(r); err == nil {
-			q.debounces.Set(string(key), debounce{id, until})
-			q.alarms.Set(alarm{until, alarmDebounce, string(key)})
+			q.setDebounce(string(key), debounce{id, until})
 		}
 	}
 	return err

@@ -112,9 +112,10 @@ func (q *Queues) schedule(given Schedule, declared bool, next int64) {
 	s := &schedule{Schedule: given, declared: declared}
 	if before, ok := q.schedules.Get(given.Name); ok {
 		s.runs, s.last = before.runs, before.last
-		q.reschedule(before, 0)
+		q.unschedule(before)
 	}
 	q.schedules.Set(s.Name, s)
+	q.bytes += s.size()
 	q.reschedule(s, next)
 }
 
@@ -134,6 +135,7 @@ func (q *Queues) reschedule(s *schedule, next int64) {
 func (q *Queues) unschedule(s *schedule) {
 	q.reschedule(s, 0)
 	q.schedules.Delete(s.Name)
+	q.bytes -= s.size()
 }
 
 // Check implements Op.

@@ -24,6 +24,16 @@ func (q *Queues) Tick(now int64) *Tick {
 	return op
 }
 
+// Adds is how many bytes the jobs of its runs take, about.
+func (op *Tick) Adds(q *Queues) (bytes int64) {
+	for _, r := range op.Runs {
+		if s, ok := q.schedules.Get(r.Name); ok {
+			bytes += jobOverhead + int64(len(s.Data))
+		}
+	}
+	return bytes
+}
+
 // Check implements Op.
 func (op *Tick) Check(int64) *Error { return nil }
 
@@ -81,8 +91,7 @@ func (q *Queues) ring(now int64) int {
 	})
 	for _, a := range due {
 		if a.kind == alarmDebounce {
-			q.alarms.Delete(a)
-			q.debounces.Delete(a.name)
+			q.dropDebounce(a.name)
 			continue
 		}
 		qu := q.named[a.name]

@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // Pull takes up to Count jobs that are ready, best first, and leases them.
 // Fewer, or none, is no error: the queue is empty, paused, or at a limit.
 type Pull struct {
@@ -41,6 +43,15 @@ type Ack struct {
 	ResultErrs []*Error
 }
 
+// smallText is how many bytes of a result, an error or a message are taken even
+// where there is no memory for more: work that is done makes room.
+const smallText = 256
+
+// Grows implements Op.
+func (op *Ack) Grows() bool {
+	return slices.ContainsFunc(op.Jobs, func(f Finished) bool { return len(f.Result) > smallText })
+}
+
 // Append implements Op.
 func (op *Ack) Append(dst []byte) []byte { return appendOp(dst, codeAck, op) }
 
@@ -62,6 +73,9 @@ type Fail struct {
 	ResultState State // Delayed, Waiting or Failed; 0: it was removed
 	ResultRunAt int64 // of the next attempt
 }
+
+// Grows implements Op.
+func (op *Fail) Grows() bool { return len(op.Error) > smallText }
 
 // Append implements Op.
 func (op *Fail) Append(dst []byte) []byte { return appendOp(dst, codeFail, op) }
@@ -119,6 +133,9 @@ type Progress struct {
 	Progress int32 // 0 to 100
 	Message  string
 }
+
+// Grows implements Op.
+func (op *Progress) Grows() bool { return len(op.Message) > smallText }
 
 // Append implements Op.
 func (op *Progress) Append(dst []byte) []byte { return appendOp(dst, codeProgress, op) }
