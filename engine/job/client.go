@@ -19,6 +19,9 @@ import (
 const (
 	// MaxWaiting is how many of its requests may wait at a time.
 	MaxWaiting = 1000
+	// MaxHeld is how many jobs may be leased to its connection: those have to be
+	// renewed, and given back when it is gone.
+	MaxHeld = 10_000
 	// MaxSubscriptions is how many it may have.
 	MaxSubscriptions = 100
 )

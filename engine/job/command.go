@@ -98,13 +98,22 @@ func (c *Call) permit() *queue.Error {
 	if !c.command.byQueue {
 		return nil
 	}
+	return c.permitQueue(c.command.operation)
+}
+
+// permitQueue looks at the queue that the request names.
+func (c *Call) permitQueue(op acl.Operation) *queue.Error {
 	switch {
 	case c.Queue == "":
 		return missing("queue")
 	case !queue.ValidQueue(c.Queue):
-		return invalid("queue", "%.64q, must have 1 to %d letters, digits, '_', '.', ':' or '-'", c.Queue, queue.MaxQueueName)
+		return invalidQueue(c.Queue)
 	}
-	return c.allow(c.command.operation, c.Queue)
+	return c.allow(op, c.Queue)
+}
+
+func invalidQueue(name string) *queue.Error {
+	return invalid("queue", "%.64q, must have 1 to %d letters, digits, '_', '.', ':' or '-'", name, queue.MaxQueueName)
 }
 
 // allow asks whether the user may do something with a queue.

@@ -46,7 +46,7 @@ type Dispatcher struct {
 func New() *Dispatcher {
 	d := &Dispatcher{stop: make(chan struct{})}
 	d.pulls = pulls{d: d, lines: map[string]*line{}}
-	d.events = events{d: d, watches: map[uint64][]*watch{}, subscriptions: map[*subscription]struct{}{}, queue: make(chan queue.Event, maxEvents)}
+	d.events = events{d: d, watches: map[uint64]map[*watch]struct{}{}, subscriptions: map[*subscription]struct{}{}, queue: make(chan queue.Event, maxEvents)}
 	d.leases = leases{d: d, holders: map[*Client]struct{}{}, wake: make(chan struct{}, 1)}
 	return d
 }

@@ -49,8 +49,11 @@ type events struct {
 	lost      atomic.Int64 // events that queue had no room for
 	queue     chan queue.Event
 
+	// Telling subscribers takes long, and those who wait are told under the group's
+	// lock: neither waits for the other.
+	watchMu       sync.Mutex
+	watches       map[uint64]map[*watch]struct{} // by job
 	mu            sync.Mutex
-	watches       map[uint64][]*watch // by job
 	subscriptions map[*subscription]struct{}
 }
 
@@ -226,7 +229,7 @@ type watch struct {
 	id     uint64
 	wait   int64 // ms
 
-	// e.mu's:
+	// e.watchMu's:
 	timer *time.Timer
 	armed bool
 	ended *queue.Event // how the job did
@@ -240,18 +243,21 @@ func (e *events) watch(c *Call, wait int64) (*watch, *queue.Error) {
 	if err := c.client.enter(w); err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.watches[w.id] = append(e.watches[w.id], w)
+	e.watchMu.Lock()
+	defer e.watchMu.Unlock()
+	if e.watches[w.id] == nil {
+		e.watches[w.id] = map[*watch]struct{}{}
+	}
+	e.watches[w.id][w] = struct{}{}
 	e.watching.Add(1)
 	return w, nil
 }
 
 // end tells those who wait for a job, under the group's lock.
 func (e *events) end(event queue.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, w := range e.watches[event.ID] {
+	e.watchMu.Lock()
+	defer e.watchMu.Unlock()
+	for w := range e.watches[event.ID] {
 		if w.ended == nil {
 			w.ended = &event
 			if w.armed {
@@ -264,12 +270,12 @@ func (e *events) end(event queue.Event) {
 // stop ends a watch whose call is answered at once; false: it has been told of
 // the end meanwhile.
 func (w *watch) stop() bool {
-	w.e.mu.Lock()
+	w.e.watchMu.Lock()
 	ended := w.ended != nil
 	if !ended {
 		w.remove()
 	}
-	w.e.mu.Unlock()
+	w.e.watchMu.Unlock()
 	if !ended {
 		w.client.leave(w)
 	}
@@ -278,8 +284,8 @@ func (w *watch) stop() bool {
 
 // arm has the watch answered from now on.
 func (w *watch) arm() bool {
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
+	w.e.watchMu.Lock()
+	defer w.e.watchMu.Unlock()
 	w.armed = true
 	if w.ended != nil {
 		go w.finish()
@@ -289,15 +295,15 @@ func (w *watch) arm() bool {
 	return true
 }
 
-// remove forgets the watch; e.mu is held.
+// remove forgets the watch; e.watchMu is held.
 func (w *watch) remove() {
 	if w.done {
 		return
 	}
 	w.done = true
 	w.e.watching.Add(-1)
-	rest := slices.DeleteFunc(w.e.watches[w.id], func(o *watch) bool { return o == w })
-	if w.e.watches[w.id] = rest; len(rest) == 0 {
+	others := w.e.watches[w.id]
+	if delete(others, w); len(others) == 0 {
 		delete(w.e.watches, w.id)
 	}
 	if w.timer != nil {
@@ -306,17 +312,17 @@ func (w *watch) remove() {
 }
 
 func (w *watch) cancel() {
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
+	w.e.watchMu.Lock()
+	defer w.e.watchMu.Unlock()
 	w.remove()
 }
 
 // finish answers: with the end, or because the time is up.
 func (w *watch) finish() {
-	w.e.mu.Lock()
+	w.e.watchMu.Lock()
 	over := w.done
 	w.remove()
-	w.e.mu.Unlock()
+	w.e.watchMu.Unlock()
 	if over {
 		return
 	}

@@ -4,7 +4,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/queue"
+	"github.com/coffer-dev/coffer/engine/reply"
 )
 
 // Leases that are bound to a connection are renewed, without anybody asking,
@@ -18,12 +20,51 @@ type leases struct {
 	gone    []uint64             // owners whose jobs are to be given back
 }
 
-// renewals is how often a lease is renewed while it lasts, and minRenewal the
-// shortest time between two of one client.
+// renewals is how often a lease is renewed while it lasts. Between two renewals
+// of one client there is minRenewal at least, and eachRenewal for each job that
+// it has. An entry of the log renews about maxRenewed.
 const (
-	renewals   = 3
-	minRenewal = 20 * time.Millisecond
+	renewals    = 3
+	minRenewal  = 20 * time.Millisecond
+	eachRenewal = 200 * time.Microsecond
+	maxRenewed  = 1000
 )
+
+// renewAfter is when the client's leases are renewed next; leases' lock is held.
+func (c *Client) renewAfter(now time.Time) time.Time {
+	return now.Add(max(c.lease/renewals, minRenewal, time.Duration(c.held)*eachRenewal))
+}
+
+// mayHold refuses a pull of a client that has too many jobs of its connection's.
+func (c *Client) mayHold() *queue.Error {
+	l := &c.d.leases
+	l.mu.Lock()
+	held := c.held
+	l.mu.Unlock()
+	if held < MaxHeld {
+		return nil
+	}
+	count := &heldBy{owner: c.owner} // some may have been lost meanwhile, which nobody has counted
+	if err := c.d.opts.Executor.Read([]machine.Item{{Op: count}}); err != nil || count.n < MaxHeld {
+		l.mu.Lock()
+		c.held -= held - count.n
+		l.mu.Unlock()
+		return nil
+	}
+	return &queue.Error{Code: CodeBusy, Text: "this connection has " + itoa(MaxHeld) + " jobs: acknowledge some, or pull with lease"}
+}
+
+// heldBy counts what an owner has.
+type heldBy struct {
+	owner uint64
+	n     int
+}
+
+// Apply implements machine.Op.
+func (h *heldBy) Apply(tx *machine.Tx) reply.Reply {
+	h.n = tx.Queues.Held(h.owner, MaxHeld)
+	return reply.OK
+}
 
 // took notes leases that are the connection's.
 func (c *Client) took(op *queue.Pull) {
@@ -41,7 +82,7 @@ func (c *Client) took(op *queue.Pull) {
 	sooner := c.held == 0 || shortest < c.lease
 	if c.held += len(op.Result); sooner {
 		c.lease = shortest
-		c.renewAt = now.Add(max(shortest/renewals, minRenewal))
+		c.renewAt = c.renewAfter(now)
 		l.holders[c] = struct{}{}
 	}
 	l.mu.Unlock()
@@ -125,12 +166,14 @@ func (l *leases) release() {
 func (l *leases) renew() time.Duration {
 	next := time.Hour
 	var owners []uint64
+	renewed := 0
 	l.mu.Lock()
 	now := time.Now()
 	for c := range l.holders {
-		if !c.renewAt.After(now) && len(owners) < queue.MaxOwners {
+		if !c.renewAt.After(now) && renewed < maxRenewed {
 			owners = append(owners, c.owner)
-			c.renewAt = now.Add(max(c.lease/renewals, minRenewal))
+			renewed += max(c.held, 1)
+			c.renewAt = c.renewAfter(now)
 		}
 		next = min(next, c.renewAt.Sub(now))
 	}

@@ -25,7 +25,10 @@ func (c *Call) judge(q *queue.Queues, now int64) (changed bool) {
 	case *queue.Push:
 		c.judgeDependencies(q, op.Jobs)
 	case *queue.Flow:
-		c.judgeDependencies(q, op.Children)
+		c.judgeDependencies(q, []queue.NewJob{op.Parent})
+		if c.failure == nil {
+			c.judgeDependencies(q, op.Children)
+		}
 	case *queue.Retry:
 		if op.ID != 0 {
 			c.failure = c.judgeJob(q, op.ID)

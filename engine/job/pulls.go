@@ -49,6 +49,7 @@ type waiter struct {
 	trying bool          // a pull of it is on its way
 	over   bool          // its time is
 	denied *acl.Denied
+	busy   *queue.Error
 }
 
 // lined tells whether somebody waits for the queue's jobs.
@@ -160,7 +161,7 @@ func (p *pulls) take(l *line, jobs int) (tries []*waiter) {
 
 // Decide implements machine.Decider.
 func (w *waiter) Decide(tx *machine.Tx, argv [][]byte) ([][]byte, bool) {
-	return argv, w.denied == nil && tx.Queues.Ready(w.op.Queue, tx.Now, 1) > 0
+	return argv, w.denied == nil && w.busy == nil && tx.Queues.Ready(w.op.Queue, tx.Now, 1) > 0
 }
 
 // Apply implements machine.Op.
@@ -174,6 +175,9 @@ func (p *pulls) try(tries []*waiter) (served int) {
 	items := make([]machine.Item, len(tries))
 	for i, w := range tries {
 		w.denied = w.client.Identity().AllowsJob(acl.JobPull, w.op.Queue)
+		if w.op.Owner != 0 {
+			w.busy = w.client.mayHold()
+		}
 		items[i] = machine.Item{Op: w, Argv: [][]byte{[]byte(Name), w.op.Append(nil)}, Write: true}
 	}
 	err := p.d.execute(items)
@@ -184,6 +188,8 @@ func (p *pulls) try(tries []*waiter) (served int) {
 			refusal = &queue.Error{Code: CodeUnavailable, Text: "the engine is stopping"}
 		case w.denied != nil:
 			refusal = &queue.Error{Code: CodeDenied, Text: w.denied.Error()}
+		case w.busy != nil:
+			refusal = w.busy
 		case items[i].Reply.Kind == reply.KindError:
 			refusal = &queue.Error{Code: CodeUnavailable, Text: string(items[i].Reply.Str)}
 		}

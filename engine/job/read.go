@@ -225,7 +225,7 @@ func makeList(c *Call) (queue.Op, *queue.Error) {
 	if c.Queue == "" {
 		return &queue.ListQueues{Limit: queue.MaxListed}, nil
 	}
-	if err := c.allow(acl.JobRead, c.Queue); err != nil {
+	if err := c.permitQueue(acl.JobRead); err != nil {
 		return nil, err
 	}
 	return &queue.Count{Queue: c.Queue}, nil

@@ -85,6 +85,9 @@ func makeFlow(c *Call) (queue.Op, *queue.Error) {
 		if err == nil && child.Queue == "" {
 			err = missing("queue")
 		}
+		if err == nil && !queue.ValidQueue(child.Queue) {
+			err = invalidQueue(child.Queue)
+		}
 		if err == nil {
 			err = c.allow(acl.JobPush, child.Queue)
 		}
@@ -169,6 +172,9 @@ func makePull(c *Call) (queue.Op, *queue.Error) {
 	op := &queue.Pull{Queue: c.Queue, Count: int(min(max(count, 0), queue.MaxBatch+1)), Lease: c.LeaseFor}
 	if !c.WantsLease && !c.client.opts.TokensOnly {
 		op.Owner = c.client.owner
+		if err := c.client.mayHold(); err != nil {
+			return nil, err
+		}
 	}
 	c.state = &pull{wait: wait}
 	if wait > 0 && c.client.d.pulls.lined(c.Queue) { // others came before
@@ -218,7 +224,7 @@ func (c *Call) holder(id uint64, lease string) (h queue.Holder, _ *queue.Error) 
 	if len(lease) != 2*len(h.Token) {
 		return h, invalid("lease", "must be the %d digits that the pull answered with", 2*len(h.Token))
 	}
-	if _, err := hex.Decode(h.Token[:], []byte(lease)); err != nil {
+	if _, err := hex.Decode(h.Token[:], []byte(lease)); err != nil || h.Token == (queue.Token{}) {
 		return h, invalid("lease", "must be the %d digits that the pull answered with", 2*len(h.Token))
 	}
 	return h, nil

@@ -77,6 +77,17 @@ func (q *Queues) heldBy(owner uint64) (id uint64, ok bool) {
 	return id, ok
 }
 
+// Held is how many jobs are leased to an owner, at most limit.
+func (q *Queues) Held(owner uint64, limit int) (n int) {
+	q.held.Ascend(hold{owner: owner}, func(h hold) bool {
+		if h.owner == owner {
+			n++
+		}
+		return h.owner == owner && n < limit
+	})
+	return n
+}
+
 // lost gives an active job back whose worker is: an attempt is counted, and it
 // is at once where it was in the line.
 func (q *Queues) lost(j *job, why string, now int64) {
