@@ -224,8 +224,11 @@ func (c *Call) holder(id uint64, lease string) (h queue.Holder, _ *queue.Error) 
 	if len(lease) != 2*len(h.Token) {
 		return h, invalid("lease", "must be the %d digits that the pull answered with", 2*len(h.Token))
 	}
-	if _, err := hex.Decode(h.Token[:], []byte(lease)); err != nil || h.Token == (queue.Token{}) {
+	if _, err := hex.Decode(h.Token[:], []byte(lease)); err != nil {
 		return h, invalid("lease", "must be the %d digits that the pull answered with", 2*len(h.Token))
+	}
+	if h.Token == (queue.Token{}) {
+		h.Token[len(h.Token)-1] = 1 // zero is who names none; no lease has this either
 	}
 	return h, nil
 }

@@ -29,7 +29,7 @@ func TestNoLeaseIsNone(t *testing.T) {
 	m.users(t, admin, user("worker", []string{"q"}, acl.JobWorker))
 	id := m.login(t, "admin").push("q", 1)
 	c := m.login(t, "worker")
-	c.refused(object{"cmd": "MOVETODELAYED", "id": id, "delay": 1000, "lease": strings.Repeat("0", 32)}, "INVALID")
+	c.refused(object{"cmd": "MOVETODELAYED", "id": id, "delay": 1000, "lease": strings.Repeat("0", 32)}, "LEASE")
 	c.refused(object{"cmd": "MOVETODELAYED", "id": id, "delay": 1000, "lease": strings.Repeat("1", 32)}, "LEASE")
 }
 
