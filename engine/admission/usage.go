@@ -22,6 +22,8 @@ type Usage struct {
 	sessions int          // Usages' lock
 	next     atomic.Int64 // when the quota has room for another request, Unix ns
 
+	Bodies atomic.Int64 // bytes of the large requests of HTTP that are on their way
+
 	Denied    atomic.Int64 // commands, for want of permission
 	Held      atomic.Int64 // requests that waited for quota.requestsPerSecond
 	Throttled atomic.Int64 // requests that it refused

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/job"
@@ -14,6 +15,8 @@ const (
 	// maxUnsent is how many events wait for a client that takes them slowly;
 	// those beyond are missed, and it is told how many.
 	maxUnsent = 256
+	// maxUnsentBytes is how many bytes they have at most, but for the last one.
+	maxUnsentBytes = 1 << 20
 	// beat is how often a stream is looked at: may it go on?
 	beat = time.Second
 	// keepAlive is how often something is sent where nothing happens.
@@ -23,17 +26,10 @@ const (
 // stream tells what happens to jobs, as server-sent events, until the client
 // goes or its credential is not accepted any more.
 func (j *Jobs) stream(w http.ResponseWriter, req *http.Request, r *route) {
-	unsent := make(chan []byte, maxUnsent)
+	unsent := &events{queue: make(chan []byte, maxUnsent)}
 	client := j.client(req, job.ClientOptions{
 		Deliver: func(_, _ []byte) bool { return false },
-		Offer: func(_, event []byte) bool {
-			select {
-			case unsent <- event:
-				return true
-			default:
-				return false
-			}
-		},
+		Offer:   func(_, event []byte) bool { return unsent.offer(event) },
 	})
 	defer client.Close()
 	call := client.NewCall()
@@ -60,7 +56,7 @@ func (j *Jobs) stream(w http.ResponseWriter, req *http.Request, r *route) {
 }
 
 // tell sends events for as long as the stream may go on.
-func (j *Jobs) tell(req *http.Request, client *job.Client, s *stream, unsent chan []byte) {
+func (j *Jobs) tell(req *http.Request, client *job.Client, s *stream, unsent *events) {
 	u := req.Context().Value(userKey{}).(*user)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -72,7 +68,8 @@ func (j *Jobs) tell(req *http.Request, client *job.Client, s *stream, unsent cha
 			return
 		case <-j.stop:
 			return
-		case event := <-unsent:
+		case event := <-unsent.queue:
+			unsent.bytes.Add(-int64(len(event)))
 			text, quiet = sse(event), 0
 		case now := <-ticker.C:
 			if !j.mayGoOn(u, client, now) {
@@ -86,6 +83,26 @@ func (j *Jobs) tell(req *http.Request, client *job.Client, s *stream, unsent cha
 		if s.send(text) != nil {
 			return
 		}
+	}
+}
+
+// events are those that wait for a client to take them.
+type events struct {
+	queue chan []byte
+	bytes atomic.Int64
+}
+
+// offer takes one if there is room for it.
+func (e *events) offer(event []byte) bool {
+	if e.bytes.Load() >= maxUnsentBytes {
+		return false
+	}
+	select {
+	case e.queue <- event:
+		e.bytes.Add(int64(len(event)))
+		return true
+	default:
+		return false
 	}
 }
 

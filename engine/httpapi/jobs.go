@@ -194,14 +194,14 @@ func (j *Jobs) withinQuota(ctx context.Context, v *visitor, u *user) *refused {
 
 // carry has a command carried out and answers with what it says.
 func (j *Jobs) carry(w http.ResponseWriter, req *http.Request, r *route) {
-	body, release, refusal := j.body(req)
+	body, release, refusal := j.body(req, req.Context().Value(userKey{}).(*user))
 	if refusal != nil {
 		refusal.write(w)
 		return
 	}
 	defer release()
 	delivered := make(chan []byte, 1)
-	client := j.client(req, job.ClientOptions{Deliver: func(_, answer []byte) bool { return deliver(req.Context(), delivered, answer) }})
+	client := j.client(req, job.ClientOptions{Deliver: func(_, answer []byte) bool { return j.deliver(req.Context(), delivered, answer) }})
 	defer client.Close()
 	call := client.NewCall()
 	if err := r.parse(req, body, &call.Request); err != nil {
@@ -213,12 +213,8 @@ func (j *Jobs) carry(w http.ResponseWriter, req *http.Request, r *route) {
 	answer := call.Answer()
 	if call.Waits() {
 		mayTakeLong(w)
-		select {
-		case answer = <-delivered:
-		case <-req.Context().Done():
-			return
-		case <-j.stop:
-			(&refused{http.StatusServiceUnavailable, job.CodeUnavailable, "the engine is stopping"}).write(w)
+		if answer, refusal = j.await(req, client, delivered); refusal != nil {
+			refusal.write(w)
 			return
 		}
 	}
@@ -232,10 +228,33 @@ func (j *Jobs) carry(w http.ResponseWriter, req *http.Request, r *route) {
 // it looks again.
 const auditPause = 5 * time.Millisecond
 
-// deliver hands an answer to a request that is still there; what it does not
-// take, the dispatcher gives to others.
-func deliver(ctx context.Context, to chan []byte, answer []byte) bool {
-	if ctx.Err() != nil {
+// await waits for the answer to a call, for as long as its client is there and
+// its credential is accepted.
+func (j *Jobs) await(req *http.Request, client *job.Client, delivered <-chan []byte) ([]byte, *refused) {
+	u := req.Context().Value(userKey{}).(*user)
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case answer := <-delivered:
+			return answer, nil
+		case <-req.Context().Done():
+			return nil, &refused{http.StatusServiceUnavailable, job.CodeUnavailable, "the client is gone"}
+		case <-j.stop:
+			return nil, &refused{http.StatusServiceUnavailable, job.CodeUnavailable, "the engine is stopping"}
+		case now := <-ticker.C:
+			if !j.mayGoOn(u, client, now) {
+				return nil, &refused{http.StatusUnauthorized, job.CodeDenied, "Invalid token"}
+			}
+		}
+	}
+}
+
+// deliver hands an answer to a request that is still there, and whose credential
+// is accepted still; what it does not take, the dispatcher gives to others.
+func (j *Jobs) deliver(ctx context.Context, to chan []byte, answer []byte) bool {
+	u := ctx.Value(userKey{}).(*user)
+	if ctx.Err() != nil || !j.opts.Credentials().Users.Accepts(u.credential, time.Now()) {
 		return false
 	}
 	select {
@@ -256,7 +275,7 @@ func (j *Jobs) client(req *http.Request, opts job.ClientOptions) *job.Client {
 }
 
 // body reads a request's. A large one waits until there is memory for it.
-func (j *Jobs) body(req *http.Request) (body []byte, release func(), _ *refused) {
+func (j *Jobs) body(req *http.Request, u *user) (body []byte, release func(), refusal *refused) {
 	n := req.ContentLength
 	switch {
 	case n < 0:
@@ -264,12 +283,8 @@ func (j *Jobs) body(req *http.Request) (body []byte, release func(), _ *refused)
 	case n > MaxBody:
 		return nil, nil, &refused{http.StatusRequestEntityTooLarge, queue.CodeInvalid, "the body has more than " + itoa(MaxBody) + " bytes"}
 	}
-	release = func() {}
-	if n > smallBody {
-		if err := j.bodies.Acquire(req.Context(), n); err != nil {
-			return nil, nil, &refused{http.StatusServiceUnavailable, job.CodeBusy, "there is no memory for the body now"}
-		}
-		release = func() { j.bodies.Release(n) }
+	if release, refusal = j.room(req.Context(), u, n); refusal != nil {
+		return nil, nil, refusal
 	}
 	body, err := readAll(req.Body, int(n))
 	if err != nil {
@@ -277,6 +292,25 @@ func (j *Jobs) body(req *http.Request) (body []byte, release func(), _ *refused)
 		return nil, nil, &refused{http.StatusBadRequest, queue.CodeInvalid, "the body is shorter than its Content-Length, or took too long"}
 	}
 	return body, release, nil
+}
+
+// room takes the memory of a body of n bytes, and waits for it where others have
+// it: one user, however slow, has half of it at most.
+func (j *Jobs) room(ctx context.Context, u *user, n int64) (release func(), refusal *refused) {
+	if n <= smallBody {
+		return func() {}, nil
+	}
+	const most = MaxBodies / 2
+	leave := func() { u.usage.Bodies.Add(-n) }
+	if u.usage.Bodies.Add(n) > most {
+		leave()
+		return nil, &refused{http.StatusTooManyRequests, job.CodeBusy, "too many large bodies of this user at once: they may have " + itoa(most) + " bytes together"}
+	}
+	if err := j.bodies.Acquire(ctx, n); err != nil {
+		leave()
+		return nil, &refused{http.StatusServiceUnavailable, job.CodeBusy, "there is no memory for the body now"}
+	}
+	return func() { j.bodies.Release(n); leave() }, nil
 }
 
 // mayTakeLong lets a request wait without its client being taken for gone.

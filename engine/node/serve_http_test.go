@@ -234,6 +234,63 @@ func TestEventsOverHTTP(t *testing.T) {
 	}
 }
 
+// TestARevokedPullTakesNothing: one that waits ends with its credential.
+func TestARevokedPullTakesNothing(t *testing.T) {
+	m := jobsMember(t, noQueues)
+	answered := make(chan answer, 1)
+	go func() { answered <- m.ask(t, "worker", "GET", "/queues/emails/jobs?timeout=15000", "") }()
+	m.waitStatus(t, "a session", func(s adminapi.Status) bool { return s.Jobs != nil })
+	time.Sleep(300 * time.Millisecond) // until it waits
+	writeJobUsers(t, m.config.Files.Users, "without", "worker")
+	m.waitStatus(t, "users", func(s adminapi.Status) bool { return s.Credentials.Revision == "without" })
+	job := must[struct{ ID uint64 }](t, m, "producer", "POST", "/queues/emails/jobs", `{"data":1}`)
+	select {
+	case a := <-answered:
+		if a.Status != http.StatusUnauthorized {
+			t.Errorf("%+v", a)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits still")
+	}
+	waiting := func() bool {
+		return must[string](t, m, "producer", "GET", fmt.Sprintf("/jobs/%d/state", job.ID), "") == "waiting"
+	}
+	for end := time.Now().Add(5 * time.Second); !waiting(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the job is not given back")
+		}
+	}
+}
+
+// TestSlowBodiesAreTheirUsersOwn: one user does not take the memory of all.
+func TestSlowBodiesAreTheirUsersOwn(t *testing.T) {
+	m := jobsMember(t, noQueues)
+	statuses := make(chan string, 8)
+	for range 8 {
+		conn, err := tls.Dial("tcp", m.Addresses().JobsHTTP.String(), m.tls())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /queues/emails/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n{", jobToken("producer"), httpapi.MaxBody)
+		go func() {
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			statuses <- line
+		}()
+	}
+	for range 6 {
+		select {
+		case line := <-statuses:
+			if !strings.Contains(line, "429") {
+				t.Error(line)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("more than two of them are waited for")
+		}
+	}
+	must[any](t, m, "admin", "POST", "/queues/emails/jobs", `{"data":"`+strings.Repeat("x", 1<<20)+`"}`)
+}
+
 // TestHTTPQuota counts with the other port's.
 func TestHTTPQuota(t *testing.T) {
 	m := jobsMember(t, noQueues)
