@@ -60,6 +60,9 @@ func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]b
 	if (len(r.fields) > 0 || len(was) > 0) && !json.Valid(orNull(data)) {
 		return nil, invalid(field, "is no JSON")
 	}
+	if err := once(field, data, r.fields, was); err != nil {
+		return nil, err
+	}
 	pieces := rules.kept(data, stored, was)
 	if r.schema != nil {
 		clear := splice(data, pieces, func(p piece) []byte { return p.plain })
@@ -84,6 +87,30 @@ func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]b
 		return nil, invalid(field, "%d bytes once its fields are encrypted, must be at most %d", len(out), queue.MaxData)
 	}
 	return out, nil
+}
+
+// maxPlaces is how many places of one text a path may lead to: more than one are
+// there only where an object has a name twice.
+const maxPlaces = 16
+
+// once refuses data in which the paths of encrypted fields lead to many places.
+func once(field string, data []byte, fields []string, was []found) *queue.Error {
+	text := string(data)
+	many := func(path string) bool {
+		spans, _ := queue.Spans(text, path)
+		return len(spans) > maxPlaces
+	}
+	for _, path := range fields {
+		if many(path) {
+			return invalid(field, "%s is there more than %d times: write each name once", path, maxPlaces)
+		}
+	}
+	for _, w := range was {
+		if many(w.Path) {
+			return invalid(field, "%s is there more than %d times: write each name once", w.Path, maxPlaces)
+		}
+	}
+	return nil
 }
 
 // toSeal is a field that is to be encrypted.

@@ -101,6 +101,20 @@ func TestFieldsAreSealedAndOpen(t *testing.T) {
 	}
 }
 
+// TestANameThatIsThereOften is refused before its work grows with the square.
+func TestANameThatIsThereOften(t *testing.T) {
+	r := ring(t, "a")
+	g, _ := inForce(t, &r, declared, nil)
+	stored, _ := g.Seal("people", "data", []byte(`{"ssn":"secret"}`))
+	data := []byte("{" + strings.Repeat(`"ssn":1,`, 200_000) + `"ssn":2}`)
+	if _, err := g.Seal("people", "data", data); err == nil || !strings.Contains(err.Error(), "write each name once") {
+		t.Error(err)
+	}
+	if _, err := g.Update("plain", "data", data, string(stored)); err == nil || !strings.Contains(err.Error(), "write each name once") {
+		t.Error(err)
+	}
+}
+
 func TestSchemaSeesTheClearData(t *testing.T) {
 	r := ring(t, "a")
 	g, _ := inForce(t, &r, declared, nil)

@@ -470,3 +470,19 @@ func TestListsThatComeTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestMessagePackThatGrows: as JSON it is bounded, too.
+func TestMessagePackThatGrows(t *testing.T) {
+	controls := strings.Repeat("\x01", 1<<20)
+	for name, data := range map[string]any{
+		"one text": strings.Repeat(controls, 3), "many texts": []any{controls, controls, controls},
+		"fits": strings.Repeat("x", 15<<20),
+	} {
+		message := frame(t, map[string]any{"cmd": "PUSH", "data": data, "reqId": "r"})[lengthSize:]
+		var req Request
+		err := Parse(Frames, message, &req)
+		if fits := name == "fits"; fits != (err == nil) || string(req.ReqID) != `"r"` && fits {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
-// transcoder writes MessagePack as JSON. What it writes is bounded by what it
-// reads: a byte becomes six at most.
+// transcoder writes MessagePack as JSON, MaxFrame bytes of it at most, about:
+// what it reads may be six times as long then.
 type transcoder struct {
 	src []byte
 	pos int
@@ -55,6 +55,9 @@ func (t *transcoder) unsigned(size int) (uint64, error) {
 
 // value appends the next value, which is depth levels deep.
 func (t *transcoder) value(dst []byte, depth int) ([]byte, error) {
+	if len(dst) > MaxFrame {
+		return nil, errTooLong
+	}
 	head, err := t.take(1)
 	if err != nil {
 		return nil, err
@@ -148,7 +151,26 @@ func (t *transcoder) text(dst []byte, n uint64) ([]byte, error) {
 	if !utf8.Valid(text) {
 		return nil, wrong("", "invalid UTF-8: write text as UTF-8, and bytes as base64 in a string")
 	}
+	if len(dst)+6*len(text) > MaxFrame && len(dst)+escaped(text) > MaxFrame {
+		return nil, errTooLong
+	}
 	return AppendString(dst, text), nil
+}
+
+var errTooLong = wrong("", "as JSON the request has more than %d bytes", MaxFrame)
+
+// escaped is how many bytes a text has as JSON, at most.
+func escaped(text []byte) int {
+	n := len(text)
+	for _, c := range text {
+		switch {
+		case c < ' ':
+			n += 5
+		case c == '"', c == '\\':
+			n++
+		}
+	}
+	return n
 }
 
 // fits tells whether n values, of which each has a byte at least, may follow.
