@@ -82,7 +82,8 @@ func TestJobOptionsAreDocumented(t *testing.T) {
 func TestJobLimitsAreDocumented(t *testing.T) {
 	limits := map[string]int{
 		"a message before AUTH": wire.EarlyFrame, "a message after it": wire.MaxFrame, "nesting of objects and arrays, the request included": wire.MaxDepth,
-		"reqId": wire.MaxReqID, "a job's data, its result, a partial result": queue.MaxData, "jobs, ids, children, dependencies of one request": queue.MaxBatch,
+		"reqId": wire.MaxReqID, "a job's data, its result, a partial result": queue.MaxData, "jobs, ids, children of one request; dependencies of one job": queue.MaxBatch,
+		"dependencies of all jobs of one request": queue.MaxDependsAll, "jobs leased to one connection, pulled without `lease`": job.MaxHeld,
 		"jobs listed at once": queue.MaxListed, "a queue's name: letters, digits, `_`, `.`, `:`, `-`": queue.MaxQueueName,
 		"unique_key, debounce_id, job_id, group_id": queue.MaxKey, "tags of a job": queue.MaxTags, "a tag": queue.MaxTag, "log lines kept of a job": queue.MaxLogs,
 		"partial results of a job": queue.MaxPartials, "a wait: timeout of PULL, PULLB and WAITJOB": job.MaxWait, "a PULL's wait that says no timeout": job.DefaultWait,
