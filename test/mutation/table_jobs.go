@@ -36,7 +36,7 @@ var jobs = []safeguard{
 	{name: "the rate limit", file: queueLimit, test: "TestRateLimitOfAnyWindow",
 		old: "n = int(min(int64(n), qu.window.room(now, limit)))", new: "_ = limit"},
 	{name: "that a pull stays in the window for its length", file: queueLimit, test: "TestRateLimitOfAnyWindow",
-		old: "end := (now + size - 1) / size * size", new: "end := now / size * size"},
+		old: "return (now + size - 1) / size * size", new: "return now / size * size"},
 	{name: "the concurrency limit", file: queueLimit, test: "TestConcurrencyLimit",
 		old: "n = int(min(int64(n), max(limit-int64(qu.active.Len()), 0)))", new: "_ = limit"},
 	{name: "the bound of a queue", file: queuePush, test: "TestBoundedQueue",

@@ -12,7 +12,7 @@ const (
 // portForJobs are the safeguards of the port for jobs.
 var portForJobs = []safeguard{
 	{name: "permission on the queue that a request names", file: "engine/job/command.go", in: jobTests, test: "TestPermissions",
-		old: "return c.allow(c.command.operation, c.Queue)", new: "return nil"},
+		old: "return c.allow(op, c.Queue)", new: "return nil"},
 	{name: "permission on the queue that a job is in", file: "engine/job/job.go", in: jobTests, test: "TestPermissions",
 		old: "changed := c.judge(tx.Queues, tx.Now)", new: "changed := false"},
 	{name: "permission on every queue of a flow", file: "engine/job/work.go", in: jobTests, test: "TestFlowsNeedEveryQueue",
