@@ -45,7 +45,10 @@ func (c *Client) mayHold() *queue.Error {
 		return nil
 	}
 	count := &heldBy{owner: c.owner} // some may have been lost meanwhile, which nobody has counted
-	if err := c.d.opts.Executor.Read([]machine.Item{{Op: count}}); err != nil || count.n < MaxHeld {
+	if err := c.d.opts.Executor.Read([]machine.Item{{Op: count}}); err != nil {
+		return &queue.Error{Code: CodeUnavailable, Text: "the engine is stopping"}
+	}
+	if count.n < MaxHeld {
 		l.mu.Lock()
 		c.held -= held - count.n
 		l.mu.Unlock()
