@@ -84,7 +84,7 @@ func TestErasedIsGoneFromEveryFile(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if len(found(volume(t, fs, "data"), []string{"secret-42"})) < 2 {
+				if len(found(volume(t, fs), []string{"secret-42"})) < 2 {
 					t.Fatal("what is to be erased is not in several files")
 				}
 				erase(t, g)
@@ -98,7 +98,7 @@ func TestErasedIsGoneFromEveryFile(t *testing.T) {
 					g = startGroup(t, options)
 				}
 				for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-					files := found(volume(t, fs, "data"), []string{"secret-42"})
+					files := found(volume(t, fs), []string{"secret-42"})
 					if len(files) == 0 {
 						break
 					}
@@ -106,7 +106,7 @@ func TestErasedIsGoneFromEveryFile(t *testing.T) {
 						t.Fatalf("it is still in %s", files)
 					}
 				}
-				if len(found(volume(t, fs, "data"), []string{"secret-43"})) == 0 {
+				if len(found(volume(t, fs), []string{"secret-43"})) == 0 {
 					t.Error("others are gone, too")
 				}
 				if err := g.Stop(); err != nil {

@@ -27,8 +27,14 @@ func under(keys *vault.Ring) func(*GroupOptions) {
 	return func(o *GroupOptions) { o.Keys = keys }
 }
 
-// volume is the content of every file in the data directory, by path.
-func volume(t testing.TB, fs *vfs.MemFS, dir string) map[string][]byte {
+// volume is the content of every file in the data directory, by path: of a copy,
+// since who writes them may go on.
+func volume(t testing.TB, fs *vfs.MemFS) map[string][]byte {
+	t.Helper()
+	return below(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))}), "data")
+}
+
+func below(t testing.TB, fs *vfs.MemFS, dir string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	names, err := fs.List(dir)
@@ -42,7 +48,7 @@ func volume(t testing.TB, fs *vfs.MemFS, dir string) map[string][]byte {
 			continue // removed meanwhile
 		}
 		if info.IsDir() {
-			for path, data := range volume(t, fs, path) {
+			for path, data := range below(t, fs, path) {
 				files[path] = data
 			}
 			continue
@@ -104,14 +110,14 @@ func TestVolumeHoldsNothingThatWasWritten(t *testing.T) {
 				}
 			}
 			for deadline := time.Now().Add(time.Minute); (!seen[".snap"] || !seen[".spare"] || !seen[".tmp"]) && time.Now().Before(deadline); {
-				look(volume(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))}), "data"))
+				look(volume(t, fs))
 			}
 			close(stop)
 			wg.Wait()
 			if err := g.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			look(volume(t, fs, "data"))
+			look(volume(t, fs))
 			if !seen[".wal"] || !seen[".snap"] || !seen[".spare"] {
 				t.Fatalf("looked into %v only", seen)
 			}
@@ -329,7 +335,7 @@ func TestVolumeOfVersion1(t *testing.T) {
 			if err := g.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			if at := found(volume(t, fs, "data"), []string{"key-", "value-"}); keys != nil && len(at) > 0 {
+			if at := found(volume(t, fs), []string{"key-", "value-"}); keys != nil && len(at) > 0 {
 				t.Fatalf("plain text in %v", at)
 			}
 			g = startGroup(t, groupOptions(fs, under(keys)))

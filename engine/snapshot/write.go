@@ -47,6 +47,11 @@ func (d Dir) publish(temp, name string) error {
 	if err := d.FS.Rename(temp, d.join(name)); err != nil {
 		return err
 	}
+	return d.sync()
+}
+
+// sync makes the directory's names durable.
+func (d Dir) sync() error {
 	dir, err := d.FS.OpenDir(d.Path)
 	if err != nil {
 		return err
@@ -139,8 +144,8 @@ func footerCheck(headerCheck uint32, chunks uint64, b []byte) uint32 {
 }
 
 // Prune removes the snapshots before the one at index, which is durable, and
-// what an interrupted Write left. Should a crash undo it, the next one removes
-// them again.
+// what an interrupted Write left, durably: what was erased is not to come back
+// with one of them.
 func (d Dir) Prune(index uint64) error {
 	names := []string{tempName}
 	indexes, err := d.list()
@@ -152,6 +157,7 @@ func (d Dir) Prune(index uint64) error {
 			names = append(names, fileName(i))
 		}
 	}
+	removed := false
 	for _, name := range names {
 		path := d.join(name)
 		if _, err := d.FS.Stat(path); err != nil && name == tempName {
@@ -160,6 +166,13 @@ func (d Dir) Prune(index uint64) error {
 		if err := d.FS.Remove(path); err != nil {
 			return fmt.Errorf("remove old snapshot: %w", err)
 		}
+		removed = true
+	}
+	if !removed {
+		return nil
+	}
+	if err := d.sync(); err != nil {
+		return fmt.Errorf("remove old snapshot: %w", err)
 	}
 	return nil
 }
