@@ -25,7 +25,7 @@ const worker = new Worker(
     await new Promise((resolve) => setTimeout(resolve, 2));
     done.set(job.data, (done.get(job.data) ?? 0) + 1);
   },
-  { concurrency: 8, lease: 3000 }, // after which jobs come again whose pull was not answered
+  { concurrency: 8, lease: 10000 }, // longer than an outage; after it jobs come again whose pull was not answered
 );
 worker.on('failed', (job, err) => complain(`job ${job.data}: ${err.stack}`));
 
