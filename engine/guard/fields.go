@@ -37,36 +37,41 @@ type piece struct {
 	plain []byte // in clear, of one that stays encrypted
 }
 
+// dataField is what errors call the data.
+const dataField = "data"
+
 // Seal validates the data of a job that is pushed to a queue, and encrypts its
-// fields. field is how the request calls the data. What is returned may be the
-// data itself.
-func (g *Guard) Seal(queueName, field string, data []byte) ([]byte, *queue.Error) {
-	return g.Update(queueName, field, data, "")
+// fields. What is returned may be the data itself.
+func (g *Guard) Seal(queueName string, data []byte) ([]byte, *queue.Error) {
+	return g.Update(queueName, data, "")
 }
 
 // Update is Seal for data that replaces what is stored. A field that comes back
 // as it was handed out to who may not decrypt stays as it is, and what was
 // encrypted is again, whatever queue the job has come to.
-func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]byte, *queue.Error) {
+func (g *Guard) Update(queueName string, data []byte, stored string) ([]byte, *queue.Error) {
 	if g == nil {
 		return data, nil
 	}
 	rules := g.rules.Load()
 	r := rules.queues[queueName]
+	was := rules.allSealed(stored)
+	if r == nil && len(was) == 0 { // nearly all: no more than a look, and no copy
+		return data, foreign(data, nil)
+	}
 	if r == nil {
 		r = noRule
 	}
-	was := rules.allSealed(stored)
 	if (len(r.fields) > 0 || len(was) > 0) && !json.Valid(orNull(data)) {
-		return nil, invalid(field, "is no JSON")
+		return nil, invalid(dataField, "is no JSON")
 	}
-	if err := once(field, data, r.fields, was); err != nil {
+	if err := once(data, r.fields, was); err != nil {
 		return nil, err
 	}
 	pieces := rules.kept(data, stored, was)
 	if r.schema != nil {
 		clear := splice(data, pieces, func(p piece) []byte { return p.plain })
-		if err := r.validate(field, orNull(clear)); err != nil {
+		if err := r.validate(dataField, orNull(clear)); err != nil {
 			return nil, err
 		}
 	}
@@ -75,16 +80,16 @@ func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]b
 		for _, s := range spans {
 			var err error
 			if pieces, err = f.seal(data, s, pieces); err != nil {
-				return nil, invalid(field, "%s: %s", f.path, err)
+				return nil, invalid(dataField, "%s: %s", f.path, err)
 			}
 		}
 	}
-	if err := foreign(field, data, pieces); err != nil {
+	if err := foreign(data, pieces); err != nil {
 		return nil, err
 	}
 	out := splice(data, pieces, func(p piece) []byte { return p.text })
 	if len(out) > queue.MaxData {
-		return nil, invalid(field, "%d bytes once its fields are encrypted, must be at most %d", len(out), queue.MaxData)
+		return nil, invalid(dataField, "%d bytes once its fields are encrypted, must be at most %d", len(out), queue.MaxData)
 	}
 	return out, nil
 }
@@ -94,7 +99,7 @@ func (g *Guard) Update(queueName, field string, data []byte, stored string) ([]b
 const maxPlaces = 16
 
 // once refuses data in which the paths of encrypted fields lead to many places.
-func once(field string, data []byte, fields []string, was []found) *queue.Error {
+func once(data []byte, fields []string, was []found) *queue.Error {
 	text := string(data)
 	many := func(path string) bool {
 		spans, _ := queue.Spans(text, path)
@@ -102,12 +107,12 @@ func once(field string, data []byte, fields []string, was []found) *queue.Error 
 	}
 	for _, path := range fields {
 		if many(path) {
-			return invalid(field, "%s is there more than %d times: write each name once", path, maxPlaces)
+			return invalid(dataField, "%s is there more than %d times: write each name once", path, maxPlaces)
 		}
 	}
 	for _, w := range was {
 		if many(w.Path) {
-			return invalid(field, "%s is there more than %d times: write each name once", w.Path, maxPlaces)
+			return invalid(dataField, "%s is there more than %d times: write each name once", w.Path, maxPlaces)
 		}
 	}
 	return nil
@@ -199,7 +204,7 @@ func (r *rules) kept(data []byte, stored string, was []found) (pieces []piece) {
 
 // foreign refuses encrypted fields outside of pieces: who may not decrypt could
 // have who may decrypt open them elsewhere.
-func foreign(field string, data []byte, pieces []piece) *queue.Error {
+func foreign(data []byte, pieces []piece) *queue.Error {
 	for from := 0; ; {
 		at := bytes.Index(data[from:], []byte(mark))
 		if at < 0 {
@@ -207,7 +212,7 @@ func foreign(field string, data []byte, pieces []piece) *queue.Error {
 		}
 		from += at
 		if !slices.ContainsFunc(pieces, func(p piece) bool { return p.From <= from && from < p.To }) {
-			return invalid(field, `must not have an object that begins with "$encrypted": only who may Decrypt the field can push what is in it`)
+			return invalid(dataField, `must not have an object that begins with "$encrypted": only who may Decrypt the field can push what is in it`)
 		}
 		from += len(mark)
 	}

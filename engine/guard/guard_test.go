@@ -64,7 +64,7 @@ func TestFieldsAreSealedAndOpen(t *testing.T) {
 	if len(keys) != 2 {
 		t.Fatalf("%d keys, want one for each queue that encrypts", len(keys))
 	}
-	out, err := g.Seal("payments", "data", []byte(payment))
+	out, err := g.Seal("payments", []byte(payment))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,21 +82,21 @@ func TestFieldsAreSealedAndOpen(t *testing.T) {
 	if got := g.Open(string(out), nobody); got != string(out) {
 		t.Errorf("opened for nobody: %s", got)
 	}
-	if again, _ := g.Seal("payments", "data", []byte(payment)); string(again) == string(out) {
+	if again, _ := g.Seal("payments", []byte(payment)); string(again) == string(out) {
 		t.Error("the same data is sealed alike twice")
 	}
 	for _, data := range []string{`{"card":{"name":"Jane"}}`, `null`, `[1]`, `{"card":7}`} {
-		if out, err := g.Seal("payments", "data", []byte(data)); err != nil || string(out) != data {
+		if out, err := g.Seal("payments", []byte(data)); err != nil || string(out) != data {
 			t.Errorf("%s: %s, %v", data, out, err)
 		}
 	}
-	if out, err := g.Seal("plain", "data", []byte(payment)); err != nil || string(out) != payment {
+	if out, err := g.Seal("plain", []byte(payment)); err != nil || string(out) != payment {
 		t.Errorf("%s, %v", out, err)
 	}
-	if out, _ := g.Seal("people", "data", []byte(`{"ssn":"secret1","s\u0073n":"secret2"}`)); strings.Contains(string(out), "secret") {
+	if out, _ := g.Seal("people", []byte(`{"ssn":"secret1","s\u0073n":"secret2"}`)); strings.Contains(string(out), "secret") {
 		t.Errorf("a name that is there twice: %s", out)
 	}
-	if _, err := g.Seal("people", "data", []byte(`{"ssn":"secret"`)); err == nil {
+	if _, err := g.Seal("people", []byte(`{"ssn":"secret"`)); err == nil {
 		t.Error("what is no JSON goes through in clear")
 	}
 }
@@ -105,12 +105,12 @@ func TestFieldsAreSealedAndOpen(t *testing.T) {
 func TestANameThatIsThereOften(t *testing.T) {
 	r := ring(t, "a")
 	g, _ := inForce(t, &r, declared, nil)
-	stored, _ := g.Seal("people", "data", []byte(`{"ssn":"secret"}`))
+	stored, _ := g.Seal("people", []byte(`{"ssn":"secret"}`))
 	data := []byte("{" + strings.Repeat(`"ssn":1,`, 200_000) + `"ssn":2}`)
-	if _, err := g.Seal("people", "data", data); err == nil || !strings.Contains(err.Error(), "write each name once") {
+	if _, err := g.Seal("people", data); err == nil || !strings.Contains(err.Error(), "write each name once") {
 		t.Error(err)
 	}
-	if _, err := g.Update("plain", "data", data, string(stored)); err == nil || !strings.Contains(err.Error(), "write each name once") {
+	if _, err := g.Update("plain", data, string(stored)); err == nil || !strings.Contains(err.Error(), "write each name once") {
 		t.Error(err)
 	}
 }
@@ -118,11 +118,11 @@ func TestANameThatIsThereOften(t *testing.T) {
 func TestSchemaSeesTheClearData(t *testing.T) {
 	r := ring(t, "a")
 	g, _ := inForce(t, &r, declared, nil)
-	_, err := g.Seal("payments", "jobs[3].data", []byte(`{"card":{"number":"SECRET"}}`))
-	if err == nil || err.Error() != `jobs[3].data.card.number: must match the pattern ^[0-9]+$, as the queue's schema says` {
+	_, err := g.Seal("payments", []byte(`{"card":{"number":"SECRET"}}`))
+	if err == nil || err.Error() != `data.card.number: must match the pattern ^[0-9]+$, as the queue's schema says` {
 		t.Errorf("%v", err)
 	}
-	if _, err := g.Seal("plain", "data", []byte(`{"card":{"number":"SECRET"}}`)); err != nil {
+	if _, err := g.Seal("plain", []byte(`{"card":{"number":"SECRET"}}`)); err != nil {
 		t.Errorf("another queue: %v", err)
 	}
 }
@@ -130,14 +130,14 @@ func TestSchemaSeesTheClearData(t *testing.T) {
 func TestUpdateKeepsWhatComesBack(t *testing.T) {
 	r := ring(t, "a")
 	g, _ := inForce(t, &r, declared, nil)
-	stored, _ := g.Seal("payments", "data", []byte(payment))
+	stored, _ := g.Seal("payments", []byte(payment))
 	var v map[string]any
 	if err := json.Unmarshal(stored, &v); err != nil {
 		t.Fatal(err)
 	}
 	v["notes"] = []any{"other", "second"}
 	back, _ := json.MarshalIndent(v, "", "  ") // as a client would write it
-	out, err := g.Update("payments", "data", back, string(stored))
+	out, err := g.Update("payments", back, string(stored))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,14 +152,14 @@ func TestUpdateKeepsWhatComesBack(t *testing.T) {
 		t.Errorf("in clear: %s", out)
 	}
 	// The job has come to a queue that encrypts nothing.
-	out, err = g.Update("plain", "data", []byte(payment), string(stored))
+	out, err = g.Update("plain", []byte(payment), string(stored))
 	if err != nil || strings.Contains(string(out), "4111") || g.Open(string(out), everyone) != payment {
 		t.Errorf("in another queue: %s, %v", out, err)
 	}
 	// What was encrypted in part is as a whole.
 	wider, _ := inForce(t, &r, strings.Replace(declared, `"card.number"`, `"card"`, 1), nil)
 	wider.rules.Load().keys = merge(wider.rules.Load().keys, g.rules.Load().keys)
-	out, err = wider.Update("payments", "data", stored, string(stored))
+	out, err = wider.Update("payments", stored, string(stored))
 	if err != nil || strings.Contains(string(out), "Jane") || wider.Open(string(out), everyone) != payment {
 		t.Errorf("wider: %s, %v", out, err)
 	}
@@ -177,16 +177,16 @@ func merge(a, b map[string]*key) map[string]*key {
 func TestNobodyOpensElsewhere(t *testing.T) {
 	r := ring(t, "a")
 	g, _ := inForce(t, &r, declared, nil)
-	stored, _ := g.Seal("people", "data", []byte(`{"ssn":"secret"}`))
+	stored, _ := g.Seal("people", []byte(`{"ssn":"secret"}`))
 	field := string(stored[len(`{"ssn":`) : len(stored)-1])
 	for _, queueName := range []string{"plain", "payments", "unknown"} {
 		for _, data := range []string{`{"ssn":` + field + `}`, `{"other":` + field + `}`} {
-			if out, err := g.Seal(queueName, "data", []byte(data)); err == nil || strings.Contains(err.Error(), "sealed") {
+			if out, err := g.Seal(queueName, []byte(data)); err == nil || strings.Contains(err.Error(), "sealed") {
 				t.Errorf("pushed to %s: %s, %v", queueName, out, err)
 			}
 		}
 	}
-	out, err := g.Seal("people", "data", []byte(`{"ssn":`+field+`}`))
+	out, err := g.Seal("people", []byte(`{"ssn":`+field+`}`))
 	if err != nil || strings.Contains(g.Open(string(out), everyone), "secret") {
 		t.Errorf("pushed again: %s, %v", g.Open(string(out), everyone), err)
 	}
@@ -202,7 +202,7 @@ func TestNobodyOpensElsewhere(t *testing.T) {
 			t.Errorf("altered at %d, it opens", i)
 		}
 	}
-	if _, err := g.Update("people", "data", []byte(`{"a":`+field+`,"ssn":`+field+`}`), string(stored)); err == nil {
+	if _, err := g.Update("people", []byte(`{"a":`+field+`,"ssn":`+field+`}`), string(stored)); err == nil {
 		t.Error("an update copies a field")
 	}
 }
@@ -210,7 +210,7 @@ func TestNobodyOpensElsewhere(t *testing.T) {
 func TestKeysAreWrappedAgain(t *testing.T) {
 	r := ring(t, "a")
 	g, keys := inForce(t, &r, declared, nil)
-	stored, _ := g.Seal("people", "data", []byte(`{"ssn":"secret"}`))
+	stored, _ := g.Seal("people", []byte(`{"ssn":"secret"}`))
 	r = ring(t, "b")
 	ops, err := Rewrap(r, keys)
 	if err != nil || len(ops) != 2 {
@@ -274,7 +274,7 @@ func TestRefusedSettingsChangeNothing(t *testing.T) {
 	if err := g.Load(bad, keys); err == nil {
 		t.Error("loaded")
 	}
-	if out, err := g.Seal("people", "data", []byte(`{"ssn":"secret"}`)); err != nil || strings.Contains(string(out), "secret") {
+	if out, err := g.Seal("people", []byte(`{"ssn":"secret"}`)); err != nil || strings.Contains(string(out), "secret") {
 		t.Errorf("%s, %v", out, err)
 	}
 }
@@ -297,7 +297,7 @@ func FuzzSeal(f *testing.F) {
 		f.Fatal(refused)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
-		out, err := g.Seal("q", "data", []byte(data))
+		out, err := g.Seal("q", []byte(data))
 		if err != nil {
 			return
 		}
@@ -307,7 +307,7 @@ func FuzzSeal(f *testing.F) {
 		if got := g.Open(string(out), everyone); got != data {
 			t.Errorf("%q came back as %q", data, got)
 		}
-		if back, err := g.Update("q", "data", out, string(out)); err != nil || string(back) != string(out) {
+		if back, err := g.Update("q", out, string(out)); err != nil || string(back) != string(out) {
 			t.Errorf("%q sent back became %q, %v", out, back, err)
 		}
 	})

@@ -14,26 +14,26 @@ func (c *Call) seal(op queue.Op) (err *queue.Error) {
 	switch op := op.(type) {
 	case *queue.Push:
 		for i := range op.Jobs {
-			field := "data"
-			if c.Cmd == "PUSHB" {
-				field = fmt.Sprintf("jobs[%d].data", i)
-			}
-			if op.Jobs[i].Data, err = guard.Seal(op.Jobs[i].Queue, field, op.Jobs[i].Data); err != nil {
+			if op.Jobs[i].Data, err = guard.Seal(op.Jobs[i].Queue, op.Jobs[i].Data); err != nil {
+				if c.Cmd == "PUSHB" {
+					err.Field = fmt.Sprintf("jobs[%d].%s", i, err.Field)
+				}
 				return err
 			}
 		}
 	case *queue.Flow:
-		if op.Parent.Data, err = guard.Seal(op.Parent.Queue, "data", op.Parent.Data); err != nil {
+		if op.Parent.Data, err = guard.Seal(op.Parent.Queue, op.Parent.Data); err != nil {
 			return err
 		}
 		for i := range op.Children {
 			child := &op.Children[i]
-			if child.Data, err = guard.Seal(child.Queue, fmt.Sprintf("children[%d].data", i), child.Data); err != nil {
+			if child.Data, err = guard.Seal(child.Queue, child.Data); err != nil {
+				err.Field = fmt.Sprintf("children[%d].%s", i, err.Field)
 				return err
 			}
 		}
 	case *queue.SetSchedule:
-		op.Data, err = guard.Seal(op.Queue, "data", op.Data)
+		op.Data, err = guard.Seal(op.Queue, op.Data)
 	}
 	return err
 }
@@ -59,7 +59,7 @@ func thenUpdate(c *Call) (queue.Op, *queue.Error) {
 	if err := c.judgeIn(j.Queue, c.ID); err != nil {
 		return nil, err
 	}
-	data, err := c.client.d.opts.Guard.Update(j.Queue, "data", c.Data, j.Payload)
+	data, err := c.client.d.opts.Guard.Update(j.Queue, c.Data, j.Payload)
 	return &queue.Update{ID: c.ID, Data: data}, err
 }
 

@@ -34,7 +34,7 @@ func TestQueueKeysFollowThePrimaryKey(t *testing.T) {
 	if refused := guarded.Load(settings, g.queueKeys()); refused != nil {
 		t.Fatal(refused)
 	}
-	sealed, refused := guarded.Seal("people", "data", []byte(`{"ssn":"secret"}`))
+	sealed, refused := guarded.Seal("people", []byte(`{"ssn":"secret"}`))
 	if refused != nil {
 		t.Fatal(refused)
 	}

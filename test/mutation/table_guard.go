@@ -15,7 +15,7 @@ var guards = []safeguard{
 	{name: "an encrypted field opens at its place alone", file: "engine/guard/fields.go", test: "TestNobodyOpensElsewhere",
 		old: "if slices.Contains(spans, queue.Span{From: begin, To: from}) { // else it belongs elsewhere", new: "if len(spans) >= 0 {"},
 	{name: "encrypted fields are pushed by nobody who copied them", file: "engine/guard/fields.go", test: "TestNobodyOpensElsewhere",
-		old: "	if err := foreign(field, data, pieces); err != nil {\n		return nil, err\n	}\n", new: ""},
+		old: "if !slices.ContainsFunc(pieces, func(p piece) bool { return p.From <= from && from < p.To }) {", new: "if len(pieces) < 0 {"},
 	{name: "keys that queues' keys are under count as in use", file: "engine/node/group_keys.go", test: "TestAQueueKeyThatCannotBeWrappedAgainIsInUse",
 		old: "		usage.Need(id)\n", new: "		_ = id\n"},
 	{name: "a queue's key is durable under the new key before the old one is not needed", file: "engine/node/group_keys.go", test: "TestQueueKeysFollowThePrimaryKey",
