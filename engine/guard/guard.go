@@ -32,13 +32,6 @@ import (
 // MaxFields bounds encryptFields of a queue.
 const MaxFields = 32
 
-// Check says what is wrong with schemas and encrypted fields in settings that
-// are valid otherwise; keys says whether the instance has a key ring.
-func Check(s *queue.Settings, keys bool) *queue.Error {
-	_, err := compile(s, keys, nil)
-	return err
-}
-
 // Guard holds what is in force. Its methods may be called concurrently; a nil one
 // lets everything through.
 type Guard struct {
@@ -76,8 +69,9 @@ type key struct {
 	id, queue string
 }
 
-// compile makes rules of settings. Schemas are taken over from rules before
-// where they are the same.
+// compile makes rules of settings that are valid otherwise, or says what is wrong
+// with schemas and encrypted fields in them; keys says whether the instance has a
+// key ring. Schemas are taken over from rules before where they are the same.
 func compile(s *queue.Settings, keys bool, before *rules) (*rules, *queue.Error) {
 	r := &rules{queues: map[string]*rule{}, keys: map[string]*key{}}
 	if s == nil {

@@ -249,16 +249,16 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{`{"queues":[{"name":"b","encryptFields":["a"]}],"schedules":[{"name":"s","queue":"b","data":{"a":"SECRET"}}]}`, `schedules[0].data: must not have a, which queue b encrypts`},
 		{`{"queues":[{"name":"b","schema":{"type":"object"}}],"schedules":[{"name":"s","queue":"b"}]}`, `schedules[0].data: is of type null, must be object`},
 	} {
-		err := Check(settings(t, tt.settings), true)
+		_, err := compile(settings(t, tt.settings), true, nil)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%v, want %q", err, tt.want)
 		}
 	}
-	err := Check(settings(t, `{"queues":[{"name":"b","encryptFields":["a"]}]}`), false)
+	_, err := compile(settings(t, `{"queues":[{"name":"b","encryptFields":["a"]}]}`), false, nil)
 	if err == nil || !strings.Contains(err.Error(), "needs the encryption of the instance") {
 		t.Errorf("without keys: %v", err)
 	}
-	if err := Check(settings(t, declared), true); err != nil {
+	if _, err := compile(settings(t, declared), true, nil); err != nil {
 		t.Error(err)
 	}
 }

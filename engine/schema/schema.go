@@ -30,12 +30,6 @@ const (
 	maxSteps        = 1_000_000 // subschemas and patterns that are asked for one data, beside one for each of its bytes
 )
 
-// Check says why something is no schema that Compile takes; nil when it is one.
-func Check(raw []byte) error {
-	_, err := Compile(raw)
-	return err
-}
-
 // Schema is ready to validate. It may be used concurrently: one data at a time
 // is looked at.
 type Schema struct {

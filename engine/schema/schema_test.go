@@ -146,7 +146,7 @@ func TestNoSchema(t *testing.T) {
 		{`{"enum":[` + strings.Repeat("0,", MaxValues) + `1]}`, `has more than 4096 values`},
 	}
 	for _, tt := range tests {
-		err := Check([]byte(tt.schema))
+		_, err := Compile([]byte(tt.schema))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.100s: %v, want %q", tt.schema, err, tt.want)
 		}
