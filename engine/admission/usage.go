@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,16 @@ func (u *Usages) Stats() map[string]Refused {
 		stats[name] = Refused{Denied: usage.Denied.Load(), Held: usage.Held.Load(), Throttled: usage.Throttled.Load()}
 	}
 	return stats
+}
+
+// OverQuota says to a user that it is over a field of its quota, and what gave
+// it that.
+func OverQuota(id *acl.Identity, text, field string, limit int) string {
+	text = fmt.Sprintf("%s (quota.%s: %d)", text, field, limit)
+	if source := id.Source(); source != "" {
+		text += ": see " + source
+	}
+	return text
 }
 
 // Take asks for a request's place. Places are given in the order in which they

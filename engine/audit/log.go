@@ -180,6 +180,14 @@ func (l *Log) Count(e Entry) {
 	l.counts[e]++
 }
 
+// Refused counts what is refused, if refusals are recorded.
+func (l *Log) Refused(e Entry) {
+	if l.Wants(Refusal) {
+		e.Denied = true
+		l.Count(e)
+	}
+}
+
 // Full reports whether so much waits to be written that who would add to it has
 // to wait.
 func (l *Log) Full() bool {

@@ -1,13 +1,14 @@
 package httpapi
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/job"
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
 	"github.com/coffer-dev/coffer/engine/queue"
@@ -56,12 +57,8 @@ func statusOf(code string) int {
 	return http.StatusBadRequest
 }
 
-func overQuota(text, field string, limit int, source string) *refused {
-	text = fmt.Sprintf("%s (quota.%s: %d)", text, field, limit)
-	if source != "" {
-		text += ": see " + source
-	}
-	return &refused{http.StatusTooManyRequests, job.CodeBusy, text}
+func overQuota(id *acl.Identity, text, field string, limit int) *refused {
+	return &refused{http.StatusTooManyRequests, job.CodeBusy, admission.OverQuota(id, text, field, limit)}
 }
 
 // readAll reads exactly n bytes. What it allocates follows what has arrived.

@@ -174,13 +174,11 @@ func (j *Jobs) withinQuota(ctx context.Context, v *visitor, u *user) *refused {
 	wait, ok := u.usage.Take(time.Now(), limit)
 	if !ok {
 		u.usage.Throttled.Add(1)
-		if j.opts.Audit.Wants(audit.Refusal) {
-			j.opts.Audit.Count(audit.Entry{
-				Time: time.Now(), Identity: u.credential.User, Generation: u.credential.Generation(), Source: v.Host,
-				Operation: audit.Request, Denied: true, Reason: "quota.requestsPerSecond",
-			})
-		}
-		return overQuota("too many requests of this user", "requestsPerSecond", limit, u.identity.Source())
+		j.opts.Audit.Refused(audit.Entry{
+			Identity: u.credential.User, Generation: u.credential.Generation(), Source: v.Host,
+			Operation: audit.Request, Reason: "quota.requestsPerSecond",
+		})
+		return overQuota(u.identity, "too many requests of this user", "requestsPerSecond", limit)
 	}
 	if wait > 0 {
 		u.usage.Held.Add(1)

@@ -55,9 +55,7 @@ func (g *gated) Accept() (net.Conn, error) {
 }
 
 func (g *gated) rejected(host, reason string) {
-	if log := g.jobs.opts.Audit; log.Wants(audit.Refusal) {
-		log.Count(audit.Entry{Source: host, Operation: audit.Connect, Denied: true, Reason: reason})
-	}
+	g.jobs.opts.Audit.Refused(audit.Entry{Source: host, Operation: audit.Connect, Reason: reason})
 }
 
 // visiting is a visitor's connection, which is counted out once.
@@ -102,7 +100,7 @@ func (v *visitor) enter(j *Jobs, u *user) *refused {
 	limit := u.identity.Quota().Connections
 	usage := j.opts.Bounds.Usages.Move(v.user, u.identity.Name(), limit)
 	if usage == nil {
-		return overQuota("too many connections of this user", "connections", limit, u.identity.Source())
+		return overQuota(u.identity, "too many connections of this user", "connections", limit)
 	}
 	v.user, u.usage = u.identity.Name(), usage
 	if !v.known {

@@ -1,9 +1,9 @@
 package jobserver
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/job"
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
@@ -39,7 +39,7 @@ func (c *session) authenticate(call *job.Call) (held bool) {
 	usage := c.srv.usages.Move(c.credential.User, id.Name(), limit)
 	if usage == nil {
 		c.recordLogin("quota.connections", false)
-		call.Fail(job.CodeBusy, overQuota("too many connections of this user", "connections", limit, id.Source()))
+		call.Fail(job.CodeBusy, admission.OverQuota(id, "too many connections of this user", "connections", limit))
 		return false
 	}
 	first := c.identity == nil
@@ -57,14 +57,6 @@ func (c *session) authenticate(call *job.Call) (held bool) {
 	return false
 }
 
-func overQuota(text, field string, limit int, source string) string {
-	text = fmt.Sprintf("%s (quota.%s: %d)", text, field, limit)
-	if source != "" {
-		text += ": see " + source
-	}
-	return text
-}
-
 // withinQuota holds the session back if its user asks for more than it may, or
 // refuses the call.
 func (c *session) withinQuota(call *job.Call) (held, ok bool) {
@@ -75,13 +67,11 @@ func (c *session) withinQuota(call *job.Call) (held, ok bool) {
 	wait, ok := c.usage.Take(time.Now(), limit)
 	if !ok {
 		c.usage.Throttled.Add(1)
-		call.Fail(job.CodeBusy, overQuota("too many requests of this user", "requestsPerSecond", limit, c.identity.Source()))
-		if c.srv.opts.Audit.Wants(audit.Refusal) {
-			c.srv.opts.Audit.Count(audit.Entry{
-				Time: time.Now(), Identity: c.credential.User, Generation: c.credential.Generation(), Source: c.Host,
-				Operation: audit.Request, Denied: true, Reason: "quota.requestsPerSecond",
-			})
-		}
+		call.Fail(job.CodeBusy, admission.OverQuota(c.identity, "too many requests of this user", "requestsPerSecond", limit))
+		c.srv.opts.Audit.Refused(audit.Entry{
+			Identity: c.credential.User, Generation: c.credential.Generation(), Source: c.Host,
+			Operation: audit.Request, Reason: "quota.requestsPerSecond",
+		})
 		return false, false
 	}
 	if wait > 0 {

@@ -150,9 +150,7 @@ func (s *Server) left(c *session) {
 
 // recordRejected counts a connection that is refused.
 func (s *Server) recordRejected(host, reason string) {
-	if s.opts.Audit.Wants(audit.Refusal) {
-		s.opts.Audit.Count(audit.Entry{Source: host, Operation: audit.Connect, Denied: true, Reason: reason})
-	}
+	s.opts.Audit.Refused(audit.Entry{Source: host, Operation: audit.Connect, Reason: reason})
 }
 
 // Shutdown refuses new connections, lets every connection finish the requests

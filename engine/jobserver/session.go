@@ -334,10 +334,7 @@ func (c *session) newCall() *job.Call {
 func (c *session) drop(reason string) {
 	user := c.bound().User
 	c.srv.opts.Log.Warn("closing a connection", "conn", c.id, "host", c.Host, "user", user, "bytes", c.size(), "reason", reason)
-	if c.srv.opts.Audit.Wants(audit.Refusal) {
-		e := audit.Entry{Time: time.Now(), Identity: user, Source: c.Host, Operation: audit.Connect, Denied: true, Reason: reason}
-		c.srv.opts.Audit.Count(e)
-	}
+	c.srv.opts.Audit.Refused(audit.Entry{Identity: user, Source: c.Host, Operation: audit.Connect, Reason: reason})
 	_ = c.raw.Close()
 }
 

@@ -108,7 +108,5 @@ func (c *session) recordLogin(user string, reason string, often bool) {
 
 // recordRejected counts a connection that is refused.
 func (s *Server) recordRejected(host, reason string) {
-	if s.opts.Audit.Wants(audit.Refusal) {
-		s.opts.Audit.Count(audit.Entry{Source: host, Operation: audit.Connect, Denied: true, Reason: reason})
-	}
+	s.opts.Audit.Refused(audit.Entry{Source: host, Operation: audit.Connect, Reason: reason})
 }

@@ -2,10 +2,9 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
 )
 
@@ -23,12 +22,10 @@ func (c *session) withinQuota() error {
 	wait, ok := c.usage.Take(c.loop.now, limit)
 	if !ok {
 		c.usage.Throttled.Add(1)
-		err := overQuota(c.identity, "ERR too many requests for this user", "requestsPerSecond", limit)
-		if c.srv.opts.Audit.Wants(audit.Refusal) {
-			e := c.entry(audit.Request)
-			e.Source, e.Denied, e.Reason = c.Host, true, "quota.requestsPerSecond"
-			c.srv.opts.Audit.Count(e)
-		}
+		err := errors.New(admission.OverQuota(c.identity, "ERR too many requests for this user", "requestsPerSecond", limit))
+		e := c.entry(audit.Request)
+		e.Source, e.Reason = c.Host, "quota.requestsPerSecond"
+		c.srv.opts.Audit.Refused(e)
 		return err
 	}
 	if wait > 0 {
@@ -36,13 +33,4 @@ func (c *session) withinQuota() error {
 		c.hold(max(wait, minHold))
 	}
 	return nil
-}
-
-// overQuota is the reply to who is over its quota.
-func overQuota(id *acl.Identity, text, field string, limit int) error {
-	text = fmt.Sprintf("%s (quota.%s: %d)", text, field, limit)
-	if source := id.Source(); source != "" {
-		text += ": see " + source
-	}
-	return errors.New(text)
 }

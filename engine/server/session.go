@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -281,7 +282,7 @@ func (c *session) Authenticate(user, password string) error {
 	usage := c.srv.usages.Move(c.credential.User, user, limit)
 	if usage == nil {
 		c.recordLogin(user, "quota.connections", false)
-		return overQuota(id, "ERR max number of clients reached for this user", "connections", limit)
+		return errors.New(admission.OverQuota(id, "ERR max number of clients reached for this user", "connections", limit))
 	}
 	c.snapshot, c.identity, c.usage = snapshot, id, usage
 	c.bind(proved)
