@@ -83,6 +83,25 @@ func (g *Gate) Enter(c *Guest) (evicted *Guest, reached string, ok bool) {
 	return evicted, reached, true
 }
 
+// Admit is Enter for a connection that was accepted: whoever loses a place is
+// closed, refused is told of it, and it is counted. The caller closes a connection
+// that is not admitted.
+func (g *Gate) Admit(c *Guest, counters *Counters, refused func(host, reached string)) bool {
+	evicted, reached, ok := g.Enter(c)
+	if !ok {
+		counters.Rejected.Add(1)
+		refused(c.Host, reached)
+		return false
+	}
+	if evicted != nil {
+		counters.Evicted.Add(1)
+		refused(evicted.Host, reached)
+		evicted.Evict()
+	}
+	counters.Accepted.Add(1)
+	return true
+}
+
 // Leave counts a connection out that is closed.
 func (g *Gate) Leave(c *Guest) {
 	g.mu.Lock()
@@ -177,4 +196,5 @@ type Bounds struct {
 	Gate     *Gate
 	Throttle *Throttle
 	Usages   *Usages
+	Counters *Counters
 }

@@ -1,5 +1,42 @@
 package admission
 
+import (
+	"sync/atomic"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+)
+
+// Counters are what a port counts; they only grow.
+type Counters struct {
+	Accepted, Rejected, HandshakeFailures, AuthFailures atomic.Int64
+	ProtocolErrors, Denied, Commands, OutputExceeded    atomic.Int64
+	Shed, Slow, Evicted                                 atomic.Int64
+	BytesIn, BytesOut                                   atomic.Int64
+}
+
+// Stats are the counters as they are, and nothing of what there is now.
+func (c *Counters) Stats() Stats {
+	return Stats{
+		Sessions: map[SessionKey]int64{}, Users: map[string]Refused{},
+		Accepted: c.Accepted.Load(), Rejected: c.Rejected.Load(),
+		HandshakeFailures: c.HandshakeFailures.Load(), AuthFailures: c.AuthFailures.Load(),
+		ProtocolErrors: c.ProtocolErrors.Load(), Denied: c.Denied.Load(),
+		Commands: c.Commands.Load(), OutputExceeded: c.OutputExceeded.Load(),
+		Shed: c.Shed.Load(), Slow: c.Slow.Load(), Evicted: c.Evicted.Load(),
+		BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(),
+	}
+}
+
+// Count adds a connection of who has that credential; a zero one is nobody's.
+func (s *Stats) Count(c acl.Credential) {
+	s.Connections++
+	if c.User == "" {
+		s.Unauthenticated++
+		return
+	}
+	s.Sessions[SessionKey{c.User, c.Generation()}]++
+}
+
 // SessionKey is a user's credential.
 type SessionKey struct {
 	User       string

@@ -148,6 +148,7 @@ func (j *Jobs) authenticate(v *visitor, req *http.Request) (*user, *refused) {
 	var why acl.Refusal
 	u.identity, u.credential, why = u.snapshot.Users.VerifyBearer(token, now)
 	if why != "" {
+		j.opts.Bounds.Counters.AuthFailures.Add(1)
 		delay := j.opts.Bounds.Throttle.Failed(v.Host, now)
 		if j.opts.Audit.Wants(audit.Refusal) {
 			e := audit.Entry{Time: now, Source: v.address, Operation: audit.Login, Denied: true, Reason: string(why)}

@@ -66,7 +66,7 @@ func port(t testing.TB) *Jobs {
 	t.Cleanup(d.Close)
 	return NewJobs(JobsOptions{
 		Credentials: func() *credential.Snapshot { return snapshot }, Dispatcher: d, Log: slog.New(slog.DiscardHandler),
-		Bounds: admission.Bounds{Gate: admission.NewGate(10, 10, 10), Throttle: admission.NewThrottle(), Usages: admission.NewUsages()},
+		Bounds: admission.Bounds{Gate: admission.NewGate(10, 10, 10), Throttle: admission.NewThrottle(), Usages: admission.NewUsages(), Counters: &admission.Counters{}},
 	})
 }
 
@@ -106,6 +106,9 @@ func TestEveryRouteIsACommand(t *testing.T) {
 		if w := j.try(r.method, target, secret, "{}"); w.Code == http.StatusUnauthorized || strings.Contains(w.Body.String(), "there is no "+r.method) {
 			t.Errorf("%s %s with a token: %d %s", r.method, r.path, w.Code, w.Body)
 		}
+	}
+	if failed := j.opts.Bounds.Counters.AuthFailures.Load(); failed != int64(len(routes)) {
+		t.Errorf("%d failed logins are counted, of %d", failed, len(routes))
 	}
 	if len(Routes()) != len(routes) || Routes()[0] != "GET /queues LISTQUEUES" {
 		t.Errorf("%v", Routes())

@@ -40,15 +40,9 @@ func (g *gated) Accept() (net.Conn, error) {
 		}
 		v := &visitor{address: conn.RemoteAddr().String()}
 		v.Host, v.Evict = admission.SourceOf(conn.RemoteAddr()), func() { _ = conn.Close() }
-		evicted, reached, ok := g.jobs.opts.Bounds.Gate.Enter(&v.Guest)
-		if !ok {
-			g.rejected(v.Host, reached)
+		if bounds := g.jobs.opts.Bounds; !bounds.Gate.Admit(&v.Guest, bounds.Counters, g.rejected) {
 			_ = conn.Close()
 			continue
-		}
-		if evicted != nil {
-			g.rejected(evicted.Host, reached)
-			evicted.Evict()
 		}
 		return &visiting{Conn: conn, visitor: v, jobs: g.jobs}, nil
 	}

@@ -26,7 +26,7 @@ func (c *session) authenticate(call *job.Call) (held bool) {
 	id, proved, refusal := snapshot.Users.VerifyBearer(call.Token, now)
 	call.Token = ""
 	if refusal != "" {
-		c.srv.counters.authFailures.Add(1)
+		c.srv.counters.AuthFailures.Add(1)
 		delay := c.srv.throttle.Failed(c.Host, now)
 		c.recordLogin(string(refusal), delay > 0)
 		if delay > 0 {

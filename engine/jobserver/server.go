@@ -11,14 +11,13 @@ package jobserver
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/config"
@@ -43,7 +42,7 @@ type Server struct {
 	throttle  *admission.Throttle
 	usages    *admission.Usages
 	nextID    atomic.Int64
-	counters  counters
+	counters  admission.Counters
 	draining  atomic.Bool
 	buffered  atomic.Int64 // bytes of all sessions' buffers
 
@@ -52,15 +51,7 @@ type Server struct {
 	listener net.Listener
 	wg       sync.WaitGroup // one for each connection
 
-	usersChanged chan struct{} // watchExpiry's
-}
-
-// counters only ever grow.
-type counters struct {
-	accepted, rejected, handshakeFailures, authFailures atomic.Int64
-	protocolErrors, commands, outputExceeded            atomic.Int64
-	shed, slow, evicted                                 atomic.Int64
-	bytesIn, bytesOut                                   atomic.Int64
+	usersChanged chan struct{} // WatchExpiry's
 }
 
 // New makes a Server; Serve starts it.
@@ -78,7 +69,7 @@ func New(opts Options) *Server {
 
 // Bounds are those of its clients, which other ports for jobs count by, too.
 func (s *Server) Bounds() admission.Bounds {
-	return admission.Bounds{Gate: s.admission, Throttle: s.throttle, Usages: s.usages}
+	return admission.Bounds{Gate: s.admission, Throttle: s.throttle, Usages: s.usages, Counters: &s.counters}
 }
 
 // Serve accepts connections until Shutdown; it then returns nil.
@@ -92,39 +83,20 @@ func (s *Server) Serve(l net.Listener) error {
 	s.mu.Unlock()
 	done := make(chan struct{})
 	defer close(done)
-	go s.watchExpiry(done)
-	for {
-		conn, err := l.Accept()
-		var ne net.Error
-		switch {
-		case err == nil:
-			s.admit(conn)
-		case s.draining.Load():
-			return nil
-		case errors.As(err, &ne) && !errors.Is(err, net.ErrClosed): // the want of descriptors, which passes
-			s.opts.Log.Warn("accepting connections", "error", err)
-			time.Sleep(50 * time.Millisecond)
-		default:
-			return fmt.Errorf("accept on the port for jobs: %w", err)
-		}
+	go admission.WatchExpiry(done, s.usersChanged, s.users, s.wake)
+	err := admission.Accept(l, s.opts.Log, s.admit)
+	if s.draining.Load() {
+		return nil
 	}
+	return fmt.Errorf("accept on the port for jobs: %w", err)
 }
 
 func (s *Server) admit(conn net.Conn) {
 	c := newSession(s, conn)
-	evicted, reached, ok := s.admission.Enter(&c.Guest)
-	if !ok {
-		s.counters.rejected.Add(1)
-		s.recordRejected(c.Host, reached)
+	if !s.admission.Admit(&c.Guest, &s.counters, s.recordRejected) {
 		conn.Close()
 		return
 	}
-	if evicted != nil {
-		s.counters.evicted.Add(1)
-		s.recordRejected(evicted.Host, reached)
-		evicted.Evict()
-	}
-	s.counters.accepted.Add(1)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -183,35 +155,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("closed %d connections that did not drain: %w", n, ctx.Err())
 }
 
-// clockStep bounds the wait for a user's end, so that a clock that was set is
-// noticed.
-const clockStep = 10 * time.Second
-
-// watchExpiry wakes the sessions of users that come to the end of their life,
-// so that they close, until done.
-func (s *Server) watchExpiry(done <-chan struct{}) {
-	for {
-		wait := clockStep
-		if next := s.opts.Credentials().Users.NextExpiry(time.Now()); !next.IsZero() {
-			wait = min(wait, time.Until(next))
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-done:
-			timer.Stop()
-			return
-		case <-s.usersChanged:
-			timer.Stop()
-		case <-timer.C:
-			s.wake(s.opts.Credentials())
-		}
-	}
-}
+func (s *Server) users() *acl.Users { return s.opts.Credentials().Users }
 
 // CredentialsChanged wakes the sessions whose credential is no longer accepted
 // so that they close, and has the others take up their permissions.
 func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
-	s.wake(snapshot)
+	s.wake()
 	s.usages.Forget(snapshot.Users)
 	select {
 	case s.usersChanged <- struct{}{}:
@@ -219,7 +168,8 @@ func (s *Server) CredentialsChanged(snapshot *credential.Snapshot) {
 	}
 }
 
-func (s *Server) wake(*credential.Snapshot) {
+// wake has all sessions look whether they may go on.
+func (s *Server) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
@@ -229,26 +179,13 @@ func (s *Server) wake(*credential.Snapshot) {
 
 // Stats counts.
 func (s *Server) Stats() admission.Stats {
-	st := admission.Stats{
-		Sessions: map[admission.SessionKey]int64{},
-		Accepted: s.counters.accepted.Load(), Rejected: s.counters.rejected.Load(),
-		HandshakeFailures: s.counters.handshakeFailures.Load(), AuthFailures: s.counters.authFailures.Load(),
-		ProtocolErrors: s.counters.protocolErrors.Load(), Denied: s.opts.Dispatcher.Denied(),
-		Commands: s.counters.commands.Load(), OutputExceeded: s.counters.outputExceeded.Load(),
-		BytesIn: s.counters.bytesIn.Load(), BytesOut: s.counters.bytesOut.Load(),
-		Buffered: s.buffered.Load(), Shed: s.counters.shed.Load(), Slow: s.counters.slow.Load(),
-		Evicted: s.counters.evicted.Load(), Users: s.usages.Stats(),
-	}
+	st := s.counters.Stats()
+	st.Denied = s.opts.Dispatcher.Denied()
+	st.Buffered, st.Users = s.buffered.Load(), s.usages.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
-		st.Connections++
-		credential := c.bound()
-		if credential.User == "" {
-			st.Unauthenticated++
-			continue
-		}
-		st.Sessions[admission.SessionKey{User: credential.User, Generation: credential.Generation()}]++
+		st.Count(c.bound())
 	}
 	return st
 }

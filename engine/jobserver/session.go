@@ -93,7 +93,7 @@ func (c *session) run() {
 	cancel()
 	if err != nil {
 		if !c.Evicted() {
-			c.srv.counters.handshakeFailures.Add(1)
+			c.srv.counters.HandshakeFailures.Add(1)
 			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.Host, "error", err)
 		}
 		return
@@ -188,7 +188,7 @@ func (c *session) fill() bool {
 	_ = c.raw.SetReadDeadline(c.deadline())
 	c.mu.Unlock()
 	n, err := c.reader.Fill(c.conn)
-	c.srv.counters.bytesIn.Add(int64(n))
+	c.srv.counters.BytesIn.Add(int64(n))
 	if c.chunk += n; c.chunk >= progressBytes {
 		c.begun, c.chunk = time.Now(), 0
 	}
@@ -217,7 +217,7 @@ func (c *session) overdue() (interrupted bool) {
 	c.interrupted = false
 	c.mu.Unlock()
 	if !interrupted && c.identity != nil {
-		c.srv.counters.slow.Add(1)
+		c.srv.counters.Slow.Add(1)
 		c.drop("a request took too long to arrive")
 	}
 	return interrupted
@@ -230,7 +230,7 @@ func (c *session) serve() (more bool, err error) {
 	for weight < maxTurn && !held {
 		message, ok, nextErr := c.reader.Next()
 		if nextErr != nil {
-			c.srv.counters.protocolErrors.Add(1)
+			c.srv.counters.ProtocolErrors.Add(1)
 			call := c.newCall()
 			call.Fail(queue.CodeInvalid, nextErr.Error())
 			c.calls, err = append(c.calls, call), nextErr
@@ -248,7 +248,7 @@ func (c *session) serve() (more bool, err error) {
 	if len(c.calls) == 0 {
 		return false, nil
 	}
-	c.srv.counters.commands.Add(int64(len(c.calls)))
+	c.srv.counters.Commands.Add(int64(len(c.calls)))
 	if stopped := c.srv.opts.Dispatcher.Carry(c.calls); stopped != nil && err == nil {
 		err = stopped
 	}
@@ -371,7 +371,7 @@ func (s *Server) shed() {
 	}
 	s.mu.Unlock()
 	if largest != nil {
-		s.counters.shed.Add(1)
+		s.counters.Shed.Add(1)
 		largest.drop("limits.maxClientBufferBytes")
 	}
 }

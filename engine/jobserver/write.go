@@ -32,7 +32,7 @@ func (c *session) append(add func(dst []byte) []byte) bool {
 	c.out = add(c.out)
 	c.countOut()
 	if int64(len(c.out)) > c.srv.opts.Limits.MaxOutputBytes+wire.MaxFrame {
-		c.srv.counters.outputExceeded.Add(1)
+		c.srv.counters.OutputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose answers exceed limits.maxOutputBytes", "conn", c.id, "bytes", len(c.out))
 		c.closed = true
 		_ = c.raw.Close()
@@ -135,7 +135,7 @@ func (c *session) send(buf []byte) error {
 			c.srv.opts.Log.Debug("writing answers", "conn", c.id, "error", err)
 			return err
 		}
-		c.srv.counters.bytesOut.Add(int64(n))
+		c.srv.counters.BytesOut.Add(int64(n))
 		buf = buf[n:]
 	}
 	return nil

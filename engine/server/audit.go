@@ -31,7 +31,7 @@ func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
 	class := audit.Read
 	switch {
 	case denied != nil:
-		c.srv.counters.denied.Add(1)
+		c.srv.counters.Denied.Add(1)
 		c.usage.Denied.Add(1)
 		class = audit.Refusal
 	case c.multi != nil && cmd.Queued():

@@ -72,7 +72,7 @@ func (s *Server) shed(limit int64) {
 			largest.count(bytes)
 			continue
 		}
-		s.counters.shed.Add(1)
+		s.counters.Shed.Add(1)
 		largest.drop("limits.maxClientBufferBytes")
 	}
 }
@@ -114,7 +114,7 @@ func (c *session) checkRequest() {
 		c.watching = c.loop.after(left, c.checkRequest)
 		return
 	}
-	c.srv.counters.slow.Add(1)
+	c.srv.counters.Slow.Add(1)
 	c.drop("a request took too long to arrive")
 }
 

@@ -91,7 +91,7 @@ func (f *fixture) flood(t *testing.T, c net.Conn, r *bufio.Reader, times int) *s
 	}
 	out, same := int64(-1), 0
 	f.until(t, "full", func() bool {
-		if now := s.srv.counters.bytesOut.Load(); now != out || !s.blocked || !s.wire.full {
+		if now := s.srv.counters.BytesOut.Load(); now != out || !s.blocked || !s.wire.full {
 			out, same = now, 0
 			return false
 		}
@@ -170,7 +170,7 @@ func TestALongPipelineLetsOthersIn(t *testing.T) {
 	exchange(t, long, longReader, strings.Repeat("PING\r\n", count), "")
 	exchange(t, short, shortReader, "PING\r\n", "")
 	served := make(chan int64, 1)
-	f.loop.post(func() { served <- f.counters.commands.Load() - before }) // behind one turn
+	f.loop.post(func() { served <- f.counters.Commands.Load() - before }) // behind one turn
 	goOn()
 	if n := <-served; n > maxTurn+1 {
 		t.Errorf("%d commands were served in one turn", n)

@@ -114,7 +114,7 @@ func (r countingReader) Read(p []byte) (int, error) {
 	n, err := r.c.conn.Read(p)
 	r.c.input += n
 	r.c.progress(n)
-	r.c.srv.counters.bytesIn.Add(int64(n))
+	r.c.srv.counters.BytesIn.Add(int64(n))
 	return n, err
 }
 
@@ -144,7 +144,7 @@ func (c *session) gather() (served int) {
 		bytes += sizeOf(argv)
 	}
 	c.loop.forgetKeys()
-	c.srv.counters.commands.Add(int64(served))
+	c.srv.counters.Commands.Add(int64(served))
 	c.execute(from, bytes, writes)
 	return served
 }
@@ -330,7 +330,7 @@ func (c *session) takeReplies() []machine.Item {
 // that the connection is to be closed instead.
 func (c *session) write(r reply.Reply) bool {
 	if size := r.Size(); size > c.srv.opts.Limits.MaxOutputBytes {
-		c.srv.counters.outputExceeded.Add(1)
+		c.srv.counters.OutputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose reply exceeds limits.maxOutputBytes", "conn", c.id, "command", c.last, "bytes", size)
 		c.barrier, c.closing = nil, true
 		return false
@@ -347,7 +347,7 @@ func (c *session) write(r reply.Reply) bool {
 
 // protocolError answers as redis does; the connection is then closed.
 func (c *session) protocolError(err error) {
-	c.srv.counters.protocolErrors.Add(1)
+	c.srv.counters.ProtocolErrors.Add(1)
 	c.srv.opts.Log.Debug("protocol error", "conn", c.id, "host", c.Host, "error", err)
 	c.write(reply.Error("ERR " + err.Error()))
 	c.closing = true
@@ -358,7 +358,7 @@ func (c *session) protocolError(err error) {
 func (c *session) flush() bool {
 	for total := 0; !c.ended; {
 		n, err := c.wire.send()
-		c.srv.counters.bytesOut.Add(int64(n))
+		c.srv.counters.BytesOut.Add(int64(n))
 		total += n
 		c.taken += n
 		switch {

@@ -192,7 +192,7 @@ func (c *session) push(m *message) {
 	}
 	text := m.bytes(c.proto)
 	if waiting := len(c.out) - c.flushed + len(c.wire.out) + len(text); int64(waiting) > c.srv.opts.Limits.MaxOutputBytes {
-		c.srv.counters.outputExceeded.Add(1)
+		c.srv.counters.OutputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection that does not take its messages: they exceed limits.maxOutputBytes", "conn", c.id, "bytes", waiting)
 		// In a turn of its own: the publisher is going through the listeners.
 		c.barrier, c.closing = nil, true

@@ -44,7 +44,7 @@ func (c *session) follow(op machine.Op) {
 	}
 	for _, call := range trace.Calls {
 		if call.Denied != nil {
-			c.srv.counters.denied.Add(1)
+			c.srv.counters.Denied.Add(1)
 			c.usage.Denied.Add(1)
 			if !c.srv.opts.Audit.Wants(audit.Refusal) {
 				continue

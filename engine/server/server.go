@@ -6,7 +6,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -51,7 +50,7 @@ type Server struct {
 	usages    *admission.Usages
 	started   time.Time
 	nextID    atomic.Int64
-	counters  counters
+	counters  admission.Counters
 	draining  atomic.Bool
 	buffered  atomic.Int64 // bytes of all sessions' buffers
 	parked    atomic.Int64 // sessions that wait for data
@@ -66,15 +65,7 @@ type Server struct {
 	listener net.Listener
 	wg       sync.WaitGroup // one for each connection
 
-	usersChanged chan struct{} // watchExpiry's
-}
-
-// counters only ever grow.
-type counters struct {
-	accepted, rejected, handshakeFailures, authFailures atomic.Int64
-	protocolErrors, denied, commands, outputExceeded    atomic.Int64
-	shed, slow, evicted                                 atomic.Int64
-	bytesIn, bytesOut                                   atomic.Int64
+	usersChanged chan struct{} // WatchExpiry's
 }
 
 // New makes a Server; Serve starts it.
@@ -101,22 +92,13 @@ func (s *Server) Serve(l net.Listener) error {
 	done := make(chan struct{})
 	defer close(done)
 	if !s.draining.Load() {
-		go s.watchExpiry(done)
+		go admission.WatchExpiry(done, s.usersChanged, s.users, func() { s.wakeRefused(s.opts.Credentials()) })
 	}
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			s.admit(conn)
-		case s.draining.Load():
-			return nil
-		case isTemporary(err):
-			s.opts.Log.Warn("accepting connections", "error", err)
-			time.Sleep(50 * time.Millisecond)
-		default:
-			return fmt.Errorf("accept on the key port: %w", err)
-		}
+	err := admission.Accept(l, s.opts.Log, s.admit)
+	if s.draining.Load() {
+		return nil
 	}
+	return fmt.Errorf("accept on the key port: %w", err)
 }
 
 // start starts the loop, unless Shutdown came first.
@@ -139,27 +121,12 @@ func (s *Server) start(l net.Listener) (err error) {
 	return nil
 }
 
-// isTemporary finds the want of descriptors, which passes.
-func isTemporary(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && !errors.Is(err, net.ErrClosed)
-}
-
 func (s *Server) admit(conn net.Conn) {
 	c := newSession(s, conn, admission.SourceOf(conn.RemoteAddr()))
-	evicted, reached, ok := s.admission.Enter(&c.Guest)
-	if !ok {
-		s.counters.rejected.Add(1)
-		s.recordRejected(c.Host, reached)
+	if !s.admission.Admit(&c.Guest, &s.counters, s.recordRejected) {
 		conn.Close()
 		return
 	}
-	if evicted != nil {
-		s.counters.evicted.Add(1)
-		s.recordRejected(evicted.Host, reached)
-		evicted.Evict()
-	}
-	s.counters.accepted.Add(1)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -229,27 +196,12 @@ func (s *Server) closeAll() int {
 
 // Stats counts.
 func (s *Server) Stats() admission.Stats {
-	st := admission.Stats{
-		Sessions: map[admission.SessionKey]int64{},
-		Accepted: s.counters.accepted.Load(), Rejected: s.counters.rejected.Load(),
-		HandshakeFailures: s.counters.handshakeFailures.Load(), AuthFailures: s.counters.authFailures.Load(),
-		ProtocolErrors: s.counters.protocolErrors.Load(), Denied: s.counters.denied.Load(),
-		Commands: s.counters.commands.Load(), OutputExceeded: s.counters.outputExceeded.Load(),
-		BytesIn: s.counters.bytesIn.Load(), BytesOut: s.counters.bytesOut.Load(),
-		Buffered: s.buffered.Load(), Shed: s.counters.shed.Load(), Slow: s.counters.slow.Load(),
-		Evicted: s.counters.evicted.Load(),
-	}
+	st := s.counters.Stats()
+	st.Buffered, st.Users = s.buffered.Load(), s.usages.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
-		st.Connections++
-		credential := c.bound()
-		if credential.User == "" {
-			st.Unauthenticated++
-			continue
-		}
-		st.Sessions[admission.SessionKey{User: credential.User, Generation: credential.Generation()}]++
+		st.Count(c.bound())
 	}
-	st.Users = s.usages.Stats()
 	return st
 }

@@ -111,7 +111,7 @@ func (c *session) handshake(ctx context.Context) {
 	defer c.abandon()
 	if err := c.conn.HandshakeContext(ctx); err != nil {
 		if !c.Evicted() {
-			c.srv.counters.handshakeFailures.Add(1)
+			c.srv.counters.HandshakeFailures.Add(1)
 			c.srv.opts.Log.Debug("TLS handshake failed", "conn", c.id, "host", c.Host, "error", err)
 		}
 		c.depart()
@@ -270,7 +270,7 @@ func (c *session) Authenticate(user, password string) error {
 	snapshot := c.srv.opts.Credentials()
 	id, proved, refusal := snapshot.Users.Verify(user, password, time.Now())
 	if refusal != "" {
-		c.srv.counters.authFailures.Add(1)
+		c.srv.counters.AuthFailures.Add(1)
 		delay := c.srv.throttle.Failed(c.Host, time.Now())
 		if delay > 0 {
 			c.hold(delay)
