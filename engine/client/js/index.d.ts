@@ -220,6 +220,7 @@ export class Worker<T = any, R = unknown> extends EventEmitter {
   /** Resolves once all that was begun is finished. */
   close(): Promise<void>;
 
+  /** The server has acknowledged the job. One whose acknowledgement was lost on its way has no event. */
   on(event: 'completed', listener: (job: Job<T>, result: R) => void): this;
   on(event: 'failed', listener: (job: Job<T>, error: Error) => void): this;
   on(event: 'error', listener: (error: Error) => void): this;

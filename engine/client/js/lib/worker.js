@@ -129,7 +129,7 @@ export class Worker extends EventEmitter {
         await tell();
         return true;
       } catch (err) {
-        if (backoff > minBackoff && err instanceof JobQueueError && err.lostLease) return true; // it was heard before
+        if (backoff > minBackoff && err instanceof JobQueueError && err.lostLease) return false; // heard before, or too late: nobody knows
         if (!(err instanceof DisconnectedError) || held.signal.aborted) {
           this.#report(err);
           return false;
