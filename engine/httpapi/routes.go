@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"strings"
 
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
@@ -112,14 +113,14 @@ func (r *route) message(body []byte, values map[string]string) ([]byte, *wire.Er
 
 // members are what is between an object's braces.
 func members(body []byte) (inner []byte, ok bool) {
-	text := strings.TrimSpace(string(body))
-	if text == "" {
+	text := bytes.TrimSpace(body)
+	if len(text) == 0 {
 		return nil, true
 	}
 	if len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' {
 		return nil, false
 	}
-	return []byte(strings.TrimSpace(text[1 : len(text)-1])), true
+	return bytes.TrimSpace(text[1 : len(text)-1]), true
 }
 
 // isNumber is for numbers without sign, fraction or exponent: a path and a query
