@@ -283,7 +283,7 @@ func (w *watch) stop() bool {
 }
 
 // arm has the watch answered from now on.
-func (w *watch) arm() bool {
+func (w *watch) arm() {
 	w.e.watchMu.Lock()
 	defer w.e.watchMu.Unlock()
 	w.armed = true
@@ -292,7 +292,6 @@ func (w *watch) arm() bool {
 	} else if !w.done {
 		w.timer = time.AfterFunc(time.Duration(w.wait)*time.Millisecond, w.finish)
 	}
-	return true
 }
 
 // remove forgets the watch; e.watchMu is held.

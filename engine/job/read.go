@@ -334,7 +334,8 @@ func thenWaitJob(c *Call) (queue.Op, *queue.Error) {
 			return nil, nil
 		}
 	}
-	c.waits = w.arm()
+	c.waits = true
+	w.arm()
 	return nil, nil
 }
 

@@ -352,7 +352,7 @@ func escapeLength(src []byte) int {
 	return 0
 }
 
-// hex4 reads \uXXXX.
+// hex4 reads an escape of four hexadecimal digits.
 func hex4(src []byte) (r rune, ok bool) {
 	if len(src) < 6 || src[0] != '\\' || src[1] != 'u' {
 		return 0, false
