@@ -14,13 +14,7 @@ var fsyncName = map[config.Durability]string{config.Always: "appendfsync always"
 
 func speedTable(durability config.Durability, depth int, rounds map[string][]round, discarded int, redisSyncs float64) string {
 	rows := [][]string{{"", "requests/s", "ratio", "p50 ms", "p99 ms", "server CPU µs/command", "ratio", "fsyncs/write", "steal %"}}
-	pick := func(name string, of func(round) float64) harness.Spread {
-		var values []float64
-		for _, r := range rounds[name] {
-			values = append(values, of(r))
-		}
-		return harness.SpreadOf(values)
-	}
+	pick := func(name string, of func(round) float64) harness.Spread { return harness.SpreadBy(rounds[name], of) }
 	rate := func(r round) float64 { return r.rate }
 	cpu := func(r round) float64 { return r.cpu }
 	for _, name := range contenders {

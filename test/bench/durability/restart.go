@@ -196,13 +196,7 @@ func (s *server) settle() error {
 
 func restartTable(shape shape, rewritten bool, times map[string][]restarted) string {
 	rows := [][]string{{"", "seconds to the first answer", "ratio", "CPU seconds", "peak memory MiB"}}
-	pick := func(name string, of func(restarted) float64) harness.Spread {
-		var values []float64
-		for _, t := range times[name] {
-			values = append(values, of(t))
-		}
-		return harness.SpreadOf(values)
-	}
+	pick := func(name string, of func(restarted) float64) harness.Spread { return harness.SpreadBy(times[name], of) }
 	took := func(r restarted) float64 { return r.took }
 	for _, name := range contenders {
 		rows = append(rows, []string{

@@ -112,6 +112,15 @@ func SpreadOf(values []float64) Spread {
 	return Spread{values[len(values)/2], values[0], values[len(values)-1]}
 }
 
+// SpreadBy sums up one figure of rounds.
+func SpreadBy[T any](rounds []T, of func(T) float64) Spread {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = of(r)
+	}
+	return SpreadOf(values)
+}
+
 // Text is the median and, in parentheses, the smallest and the largest.
 func (s Spread) Text(format string) string {
 	return fmt.Sprintf(format+" ("+format+"–"+format+")", s.Median, s.Low, s.High)

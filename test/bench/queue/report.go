@@ -20,13 +20,7 @@ var titles = map[string]string{
 // table compares each with ours that promises the same.
 func table(load string, o options, rounds map[string][]round, discarded int) string {
 	rows := [][]string{{"", "jobs/s", "ours is", "server CPU µs/job", "ours is"}}
-	pick := func(name string, of func(round) float64) harness.Spread {
-		var values []float64
-		for _, r := range rounds[name] {
-			values = append(values, of(r))
-		}
-		return harness.SpreadOf(values)
-	}
+	pick := func(name string, of func(round) float64) harness.Spread { return harness.SpreadBy(rounds[name], of) }
 	rate := func(r round) float64 { return r.rate }
 	cpu := func(r round) float64 { return r.cpu }
 	for _, name := range names {

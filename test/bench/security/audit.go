@@ -111,13 +111,7 @@ func (e *engine) audited(o options, l *load, level acl.Level) (r round, err erro
 func auditTable(o options, refusedOf int, rounds map[acl.Level][]round) string {
 	rows := [][]string{{"audit.level", "requests/s", "ratio", "p50 ms", "p99 ms", "engine CPU µs/request", "ratio", "steal %"}}
 	for _, level := range levels {
-		pick := func(of func(round) float64) harness.Spread {
-			var values []float64
-			for _, r := range rounds[level] {
-				values = append(values, of(r))
-			}
-			return harness.SpreadOf(values)
-		}
+		pick := func(of func(round) float64) harness.Spread { return harness.SpreadBy(rounds[level], of) }
 		rows = append(rows, []string{
 			string(level), pick(rateOf).Text("%.0f"), toNone(rounds, level, rateOf).Text("%.3f"), pick(func(r round) float64 { return r.p50 }).Text("%.2f"),
 			pick(func(r round) float64 { return r.p99 }).Text("%.2f"), pick(cpuOf).Text("%.1f"), toNone(rounds, level, cpuOf).Text("%.3f"),

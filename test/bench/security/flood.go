@@ -171,13 +171,7 @@ func siegeTable(o options, c crowd, sieges []*siege, held harness.Spread, arriva
 	rows := [][]string{{"load", "strangers", "requests/s", "p50 ms", "p99 ms", "p99 ratio", "engine CPU µs/request", "logins", "login p50 ms", "login p99 ms", "turned away", "steal %"}}
 	for _, s := range sieges {
 		for side, rounds := range [][]round{s.without, s.with} {
-			pick := func(of func(round) float64) harness.Spread {
-				var values []float64
-				for _, r := range rounds {
-					values = append(values, of(r))
-				}
-				return harness.SpreadOf(values)
-			}
+			pick := func(of func(round) float64) harness.Spread { return harness.SpreadBy(rounds, of) }
 			logins := s.logins[side]
 			slices.Sort(logins)
 			ratio := ""
