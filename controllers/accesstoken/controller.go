@@ -85,13 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.apply,
 		s.prune,
 	)
-	if err := s.report(ctx, outcome); err != nil {
-		return apply.Result(err)
-	}
-	if outcome != nil {
-		return apply.Result(outcome)
-	}
-	return ctrl.Result{RequeueAfter: s.rest()}, nil
+	return apply.End(s.report(ctx, outcome), outcome, s.rest)
 }
 
 // Indexes: of AccessTokens, and of the grants among the Secrets.

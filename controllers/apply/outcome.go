@@ -68,6 +68,18 @@ func Result(outcome error) (reconcile.Result, error) {
 	return reconcile.Result{}, outcome
 }
 
+// End is the result of a pass: what went wrong with its report, then with the
+// pass itself; else the object is looked at again after rest.
+func End(report, outcome error, rest func() time.Duration) (reconcile.Result, error) {
+	if report != nil {
+		return Result(report)
+	}
+	if outcome != nil {
+		return Result(outcome)
+	}
+	return reconcile.Result{RequeueAfter: rest()}, nil
+}
+
 // Status writes the object's status when it differs from before.
 func Status(ctx context.Context, c client.Client, before, after client.Object) error {
 	if equality.Semantic.DeepEqual(before, after) {

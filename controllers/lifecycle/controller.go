@@ -155,13 +155,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.roll,
 		s.grow,
 	)
-	if err := s.report(ctx, outcome); err != nil {
-		return apply.Result(err)
-	}
-	if outcome != nil {
-		return apply.Result(outcome)
-	}
-	return ctrl.Result{RequeueAfter: s.rest()}, nil
+	return apply.End(s.report(ctx, outcome), outcome, s.rest)
 }
 
 // Indexes of instances.
