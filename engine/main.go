@@ -111,7 +111,7 @@ func serveDev(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	line, err := dev.Announce(f.dir, n.Addresses().Keys, n.Addresses().Jobs)
+	line, err := dev.Announce(f.dir, n.Addresses().Keys, n.Addresses().Jobs, n.Addresses().JobsHTTP)
 	if err != nil {
 		return fmt.Errorf("%w; stopping: %w", err, n.Stop())
 	}

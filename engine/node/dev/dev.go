@@ -97,8 +97,8 @@ func Prepare(dir string, ports Ports) (config.Config, error) {
 
 // Announce writes the address of the database to uri and returns what to tell
 // the user: a redis-cli line that reads the password from its file, and where
-// jobs are and their token.
-func Announce(dir string, addr, jobs net.Addr) (string, error) {
+// jobs are, by their protocol and over HTTPS, and their token and authority.
+func Announce(dir string, addr, jobs, jobsHTTP net.Addr) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -115,8 +115,9 @@ func Announce(dir string, addr, jobs net.Addr) (string, error) {
 	if err := write(filepath.Join(dir, "uri"), []byte(uri+"\n"), 0o600); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("REDISCLI_AUTH=\"$(cat %s)\" redis-cli --tls --cacert %s -h %s -p %s\njobs: %s, token in %s",
-		quote(filepath.Join(dir, "password")), quote(filepath.Join(dir, "ca.crt")), host, port, jobs, quote(filepath.Join(dir, "token"))), nil
+	return fmt.Sprintf("REDISCLI_AUTH=\"$(cat %s)\" redis-cli --tls --cacert %s -h %s -p %s\njobs: %s and https://%s, token in %s, authority in %s",
+		quote(filepath.Join(dir, "password")), quote(filepath.Join(dir, "ca.crt")), host, port,
+		jobs, jobsHTTP, quote(filepath.Join(dir, "token")), quote(filepath.Join(dir, "ca.crt"))), nil
 }
 
 // quote makes a path one word of a shell.

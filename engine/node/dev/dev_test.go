@@ -46,7 +46,7 @@ func TestAnnounceDoesNotShowThePassword(t *testing.T) {
 	if _, err := Prepare(dir, Ports{}); err != nil {
 		t.Fatal(err)
 	}
-	line, err := Announce(dir, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6379}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6789})
+	line, err := Announce(dir, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6379}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6789}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6790})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestAnnounceDoesNotShowThePassword(t *testing.T) {
 		t.Errorf("line: %s", line)
 	}
 	token, err := os.ReadFile(filepath.Join(dir, "token"))
-	if err != nil || string(token) != string(password) || !strings.Contains(line, "\njobs: 127.0.0.1:6789, token in '") {
+	if err != nil || string(token) != string(password) || !strings.Contains(line, "\njobs: 127.0.0.1:6789 and https://127.0.0.1:6790, token in '") {
 		t.Errorf("token: %v, line: %s", err, line)
 	}
 	uri, err := os.ReadFile(filepath.Join(dir, "uri"))
