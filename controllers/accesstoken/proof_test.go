@@ -17,7 +17,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 )
 
-const password = "a-password-of-43-characters-xxxxxxxxxxxxxxx"
+const password = "a-password-of-43-characters-012345678901234"
 
 // granted is a pass over a token that is granted: its secret, its grant, the
 // target's users file and its one member agree.

@@ -29,9 +29,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 const (
-	oldPassword = "old-password-of-43-characters-xxxxxxxxxxxxx"
-	newPassword = "new+password/of:43@characters=%xxxxxxxxxxxx"
-	token       = "metrics-token-of-43-characters-xxxxxxxxxxxx"
+	oldPassword = "old-password-of-43-characters-0123456789012"
+	newPassword = "new+password/of:43@characters=%012345678901"
+	token       = "metrics-token-of-43-characters-012345678901"
 	// encryptionKey is known to nobody else, because nothing uses it.
 	encryptionKey = "00000000000000000000000000000000000000000000000000000000000000a1"
 	caPEM         = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
