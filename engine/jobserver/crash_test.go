@@ -49,7 +49,7 @@ func (p *program) start() {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if rest, ok := strings.CutPrefix(lines.Text(), "jobs: "); ok {
-			addr, _, _ := strings.Cut(rest, ",")
+			addr, _, _ := strings.Cut(rest, " ")
 			p.addr.Store(addr)
 			return
 		}
@@ -80,6 +80,16 @@ func (p *program) dial(frames bool) *client {
 		}
 	}
 	return nil
+}
+
+// boss is dial for the test itself, which cannot go on without.
+func (p *program) boss(frames bool) *client {
+	p.t.Helper()
+	c := p.dial(frames)
+	if c == nil {
+		p.t.Fatalf("no login to the engine at %q", p.addr.Load())
+	}
+	return c
 }
 
 func (p *program) token() string {
@@ -118,7 +128,7 @@ func TestCrashLoop(t *testing.T) {
 	}
 	p.start()
 	t.Cleanup(p.kill)
-	boss := p.dial(false)
+	boss := p.boss(false)
 	boss.ok(object{"cmd": "SETCONCURRENCY", "queue": "q", "limit": *crashMen})
 	l := &ledger{pushed: map[int64]bool{}, ran: map[int64]bool{}, acked: map[int64]bool{}}
 	produce, work := make(chan struct{}), make(chan struct{})
@@ -168,7 +178,7 @@ func TestCrashLoop(t *testing.T) {
 // and with unique keys that were in use.
 func (p *program) nothingLeaked(t *testing.T) {
 	t.Helper()
-	boss := p.dial(true)
+	boss := p.boss(true)
 	// What a push that nobody was told of left, or an acknowledgement.
 	wait(t, "the queue is empty", func() bool {
 		counts := boss.ok(object{"cmd": "GETJOBCOUNTS", "queue": "q"})

@@ -38,9 +38,11 @@ func (m *member) audited(t *testing.T, level acl.Level) {
 // member runs, and the records outlive it.
 func TestAuditIsReadByIndex(t *testing.T) {
 	m := newMember(t)
-	m.wire(t).auth(t, 1).send(t, "SET before 1\r\n")
-	m.audited(t, acl.AuditWrites)
 	w := m.wire(t).auth(t, 1)
+	w.send(t, "SET before 1\r\n")
+	w.line(t)
+	m.audited(t, acl.AuditWrites)
+	w = m.wire(t).auth(t, 1)
 	w.send(t, "SET shop:1 a\r\n")
 	w.line(t)
 	m.audited(t, acl.AuditDenied)
