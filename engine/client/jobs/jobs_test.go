@@ -121,6 +121,33 @@ func TestOneJobThroughItsLife(t *testing.T) {
 	}
 }
 
+// TestErase: who is to be forgotten is, in every queue, and nobody else.
+func TestErase(t *testing.T) {
+	_, c := start(t)
+	ctx := t.Context()
+	person := func(id string) map[string]any { return map[string]any{"user": id, "name": "Ada"} }
+	var kept uint64
+	for _, queue := range []string{"mail", "bills"} {
+		for _, user := range []string{"u1", "u2"} {
+			id, err := c.Push(ctx, queue, person(user), jobs.PushOptions{})
+			ok(t, err)
+			kept = id
+		}
+	}
+	if n, err := c.Erase(ctx, "*", "user", "u1"); err != nil || n != 2 {
+		t.Errorf("erased %d, %v", n, err)
+	}
+	if n, err := c.Erase(ctx, "bills", "user", "u2", "name"); err != nil || n != 1 {
+		t.Errorf("redacted %d, %v", n, err)
+	}
+	job, err := c.GetJob(ctx, kept)
+	if err != nil || job == nil || strings.Contains(string(job.Data), "Ada") || !strings.Contains(string(job.Data), "u2") {
+		t.Errorf("what is kept: %+v, %v", job, err)
+	}
+	_, err = c.Erase(ctx, "*", "user", []string{"u2"})
+	refused(t, err, jobs.CodeInvalid)
+}
+
 // TestQueuesAreManaged goes through the commands on queues.
 func TestQueuesAreManaged(t *testing.T) {
 	_, c := start(t)

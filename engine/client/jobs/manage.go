@@ -97,6 +97,17 @@ func (c *Client) Clean(ctx context.Context, queues string, grace time.Duration, 
 	return c.counted(ctx, "CLEAN", args)
 }
 
+// Erase removes the jobs, of any state, whose data or result has a value at a
+// path, from all queues that match a pattern, and returns how many. With redact,
+// the paths of what is personal, the jobs stay and lose that.
+func (c *Client) Erase(ctx context.Context, queues, path string, value any, redact ...string) (int, error) {
+	args := fields{"queue": queues, "path": path, "value": value}
+	if len(redact) > 0 {
+		args["redact"] = redact
+	}
+	return c.counted(ctx, "ERASE", args)
+}
+
 // SetRateLimit has at most limit jobs of a queue pulled in any such time.
 func (c *Client) SetRateLimit(ctx context.Context, queue string, limit int, per time.Duration) error {
 	return c.onQueue(ctx, "RATELIMIT", fields{"queue": queue, "limit": fields{"max": limit, "duration": per.Milliseconds()}})

@@ -187,6 +187,12 @@ export class FlashQ extends EventEmitter {
   obliterate(queue: string): Promise<number>;
   /** The queue may be a pattern, as '*'. Resolves to how many jobs were removed. */
   clean(queue: string, grace: Milliseconds, state: JobState, limit?: number): Promise<number>;
+  /**
+   * Removes the jobs, of any state, whose data or result has that value at that path, such as
+   * 'user.id'; the queue may be a pattern. With redact, a list of paths, they stay and lose what is
+   * there. Resolves to how many there were.
+   */
+  erase(queue: string, path: string, value: string | number | boolean | null, redact?: string[]): Promise<number>;
   /** A number is jobs per second. */
   setRateLimit(queue: string, limit: { max: number; duration: Milliseconds } | number): Promise<void>;
   clearRateLimit(queue: string): Promise<void>;

@@ -2,9 +2,10 @@
 // alone changed, in the two forms in which an application connects, and checks
 // what comes of it.
 //
-//   node page.mjs DIR ADDRESS
+//   node page.mjs DIR [ADDRESS]
 //
-// DIR has the connection secret (token, ca.crt), ADDRESS is the queue's.
+// DIR has the connection secret, ADDRESS is the queue's where it is not that of
+// the secret.
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,19 +15,18 @@ import { RateLimiter } from 'limiter';
 import { z } from 'zod';
 
 const [dir, address] = process.argv.slice(2);
-const at = address.lastIndexOf(':');
-const host = address.slice(0, at);
-const port = Number(address.slice(at + 1));
+const mounted = (name) => readFileSync(path.join(dir, name), 'utf8').trim();
+const [, host, port] = address?.match(/(.*):(\d+)$/) ?? [];
 
 const forms = {
   'new FlashQ({host, port, token, tls})': () =>
     new FlashQ({
-      host,
-      port,
-      token: readFileSync(path.join(dir, 'token'), 'utf8').trim(),
-      tls: { ca: readFileSync(path.join(dir, 'ca.crt'), 'utf8') },
+      host: host ?? mounted('host'),
+      port: Number(port ?? mounted('port')),
+      token: mounted('token'),
+      tls: { ca: mounted('ca.crt') },
     }),
-  'new FlashQ({secretDir})': () => new FlashQ({ secretDir: dir, host, port }),
+  'new FlashQ({secretDir})': () => new FlashQ(address ? { secretDir: dir, host, port: Number(port) } : { secretDir: dir }),
 };
 
 // done resolves with the first count jobs that a worker has completed.
@@ -295,8 +295,15 @@ async function retention(flashq) {
     assert.equal(jobs.find((job) => job.data.userId === 'another').data.email, 'b@example.com');
   }
 
+  // What the page does job by job is one command, whatever state they are in.
+  assert.equal(await flashq.erase('*', 'userId', userId, ['kept']), 2);
+  const [own] = (await flashq.getJobs('exports', 'completed', 10000)).filter((job) => job.data.userId === userId);
+  assert.equal(own.data.kept, '[REDACTED]');
+  assert.equal(await flashq.erase('*', 'userId', userId), 2);
+  assert.equal((await flashq.getJobs('exports', 'completed', 10000)).length, 1);
+
   assert.equal(await flashq.clean('*', 86400000 * 30, 'completed'), 0); // 30 days: none is as old
-  assert.ok((await flashq.clean('*', 0, 'completed')) >= 4);
+  assert.ok((await flashq.clean('*', 0, 'completed')) >= 2);
   assert.deepEqual(await flashq.getJobs('profiles', 'completed', 10000), []);
 }
 

@@ -86,6 +86,11 @@ export class FlashQ extends Client {
   // be a pattern, as '*'.
   clean = (queue, grace, state, limit) => this.command('CLEAN', { queue, grace, state, limit }).then((a) => a.count);
 
+  // Removes the jobs whose data or result has that value at that path, from all
+  // queues that match a pattern; redact, the paths of what is personal, keeps the
+  // jobs without that.
+  erase = (queue, path, value, redact) => this.command('ERASE', { queue, path, value, redact }).then((a) => a.count);
+
   async getJobCounts(queue) {
     const { waiting, active, delayed, completed, failed } = await this.command('GETJOBCOUNTS', { queue });
     return { waiting, active, delayed, completed, failed };
