@@ -70,8 +70,8 @@ sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; 
 	@$(GO) run ./test/sim/run --duration $(or $(DURATION),1m) --seed $(or $(SEED),1)
 
 .PHONY: crash-jobs
-crash-jobs: ## The engine is killed every 2 s under 20 workers and up to 100,000 jobs: DURATION=2m; nothing is lost, nothing runs again
-	@$(GO) test ./engine/jobserver -run TestCrashLoop -v -timeout 1h -args -crash-for $(or $(DURATION),2m) -crash-every 2s -crash-workers 20 -crash-jobs 100000
+crash-jobs: ## The engine is killed every 2 s under 20 workers, for DURATION=2m and until JOBS=100000 are through; nothing is lost, nothing runs again
+	@$(GO) test ./engine/jobserver -run TestCrashLoop -v -timeout 1h -args -crash-for $(or $(DURATION),2m) -crash-every 2s -crash-workers 20 -crash-jobs $(or $(JOBS),100000)
 
 .PHONY: storm
 storm: assets ## Everything rotates under 50 clients while the operator is killed: DURATION=10m SEED=... (root)

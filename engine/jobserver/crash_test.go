@@ -19,7 +19,7 @@ import (
 var (
 	crashFor   = flag.Duration("crash-for", 4*time.Second, "how long TestCrashLoop kills the engine again and again")
 	crashEvery = flag.Duration("crash-every", 800*time.Millisecond, "how long it lets the engine live")
-	crashJobs  = flag.Int("crash-jobs", 1<<30, "how many jobs it pushes at most")
+	crashJobs  = flag.Int("crash-jobs", 0, "how many jobs it pushes, however long that takes; 0: as many as the time has room for")
 	crashMen   = flag.Int("crash-workers", 8, "how many workers there are")
 )
 
@@ -117,6 +117,13 @@ type ledger struct {
 	again  []int64        // that were handed out after that
 }
 
+// acknowledged is how many pushes were.
+func (l *ledger) acknowledged() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pushed)
+}
+
 // TestCrashLoop: whenever the engine is killed, every job whose push was
 // acknowledged is carried out at least once, none that was acknowledged is
 // handed out again, and no group, unique key or place of the concurrency limit
@@ -141,7 +148,7 @@ func TestCrashLoop(t *testing.T) {
 		workers.Go(func() { p.work(l, i, work) })
 	}
 	kills := 0
-	for end := time.Now().Add(*crashFor); time.Now().Before(end); kills++ {
+	for end := time.Now().Add(*crashFor); (time.Now().Before(end) || l.acknowledged() < *crashJobs) && !t.Failed(); kills++ {
 		time.Sleep(*crashEvery)
 		p.kill()
 		p.start()
@@ -196,18 +203,15 @@ func (p *program) nothingLeaked(t *testing.T) {
 	}
 }
 
-// produce pushes until it is told to stop.
+// produce pushes until it is told to stop, or all numbers are used. A push whose
+// answer was lost is sent again.
 func (p *program) produce(l *ledger, i int, numbers *atomic.Int64, stop chan struct{}) {
 	var c *client
-	for {
-		n := numbers.Add(1)
+	for n := numbers.Add(1); *crashJobs == 0 || n <= int64(*crashJobs); {
 		select {
 		case <-stop:
 			return
 		default:
-		}
-		if n > int64(*crashJobs) {
-			return
 		}
 		request := object{"cmd": "PUSH", "queue": "q", "data": n, "stall_timeout": 1500, "max_attempts": 0, "unique_key": fmt.Sprint(n)}
 		if n%10 == 0 {
@@ -215,7 +219,7 @@ func (p *program) produce(l *ledger, i int, numbers *atomic.Int64, stop chan str
 		}
 		if c == nil {
 			if c = p.dial(i%2 == 0); c == nil {
-				return
+				continue
 			}
 		}
 		answer, err := c.try(request)
@@ -231,6 +235,7 @@ func (p *program) produce(l *ledger, i int, numbers *atomic.Int64, stop chan str
 		l.mu.Lock()
 		l.pushed[number(answer["id"])] = true
 		l.mu.Unlock()
+		n = numbers.Add(1)
 	}
 }
 
@@ -249,7 +254,7 @@ func (p *program) work(l *ledger, i int, stop chan struct{}) {
 		}
 		if c == nil {
 			if c = p.dial(i%4 < 2); c == nil {
-				return
+				continue
 			}
 		}
 		if err := p.workOnce(l, c, maps.Clone(pull)); err != nil {
