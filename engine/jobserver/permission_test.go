@@ -49,7 +49,7 @@ var needs = map[string]string{"GETJOBS": "Read", "CLEAN": "Manage", "SUBSCRIBE":
 
 // TestPermissions: for every operation, a user with that one alone, on queues of
 // one pattern: each command is permitted there if it needs that one, and
-// nowhere else.
+// nowhere else. (bullmq #2809, #4757: no least-privilege rules)
 func TestPermissions(t *testing.T) {
 	m := start(t)
 	users := []acl.User{admin}
@@ -175,7 +175,7 @@ func TestRefusalsNameTheirSource(t *testing.T) {
 }
 
 // TestAuthentication: first of all, by a token that is somebody's, for as long
-// as it is.
+// as it is. (beanstalkd #41, #197, #319: no TLS or authentication)
 func TestAuthentication(t *testing.T) {
 	m := start(t)
 	for _, frames := range []bool{false, true} {

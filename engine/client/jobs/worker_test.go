@@ -223,6 +223,32 @@ func TestWorkerGoesOnAfterResets(t *testing.T) {
 	settled(t, producer)
 }
 
+// TestPullOutlastsAnOutage: https://github.com/taskforcesh/bullmq/issues/4585: a
+// server that is gone for longer than a pull waits.
+func TestPullOutlastsAnOutage(t *testing.T) {
+	e, producer := start(t)
+	p, c := behind(t, e)
+	pulled := make(chan *jobs.Job, 1)
+	go func() {
+		for t.Context().Err() == nil {
+			if job, _ := c.Pull(t.Context(), "q", 100*time.Millisecond, brief); job != nil {
+				pulled <- job
+				return
+			}
+		}
+	}()
+	p.Refuse(true)
+	p.Cut()
+	time.Sleep(time.Second)
+	push(t, producer, 0, 1)
+	p.Refuse(false)
+	select {
+	case <-pulled:
+	case <-time.After(time.Minute):
+		t.Error("nothing was pulled after the outage")
+	}
+}
+
 // TestWorkerGoesOnWhenItsPeerIsGone: https://github.com/taskforcesh/bullmq/issues/3185:
 // a connection over which nothing comes any more, and that nobody has ended.
 func TestWorkerGoesOnWhenItsPeerIsGone(t *testing.T) {
