@@ -49,6 +49,7 @@ type Log struct {
 	seed     uint32     // of the last segment
 	end      int64      // where the next frame goes
 	durable  int64      // up to where the last segment is
+	syncs    int64      // of the last segment, since it was made or opened
 	state    lastState  // of raft
 	buf      []byte
 	sealed   []byte // a frame as it is written
@@ -171,6 +172,7 @@ func (l *Log) Sync() error {
 	defer l.beside.Unlock()
 	err := l.lost
 	if err == nil {
+		l.syncs++
 		err = l.file.SyncData()
 	}
 	if err != nil {
@@ -189,6 +191,7 @@ func (l *Log) SyncBeside() (sync func() Synced) {
 	}
 	s := Synced{segment: l.segments[len(l.segments)-1].number, name: l.segments[len(l.segments)-1].name, end: l.end}
 	file := l.file
+	l.syncs++
 	l.beside.Lock() // the file stays open
 	return func() Synced {
 		defer l.beside.Unlock()

@@ -103,6 +103,53 @@ func TestASegmentTakesItsSpaceAtOnce(t *testing.T) {
 	}
 }
 
+// TestBlocksAreSetAsideWhereFsyncsAreRare: there an append must not need space
+// either, and zeros would only be written beside the data.
+func TestBlocksAreSetAsideWhereFsyncsAreRare(t *testing.T) {
+	mem, calls, fails := vfs.NewMem(), 0, error(nil)
+	newDir(t, mem)
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind != errorfs.OpFilePreallocate {
+			return nil
+		}
+		calls++
+		return fails
+	}))
+	const size = 8 * zerosPerSync
+	l, _, err := Open(Options{FS: fs, Dir: "wal", SegmentSize: size}, Mark{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fillTo(t, l, 1, 200)
+	if calls > 0 || len(l.segments) < 2 {
+		t.Fatalf("%d of %d segments without zeros under frequent fsyncs", calls, len(l.segments))
+	}
+	next := uint64(201)
+	rare := func(segments int) error {
+		for segments += len(l.segments); len(l.segments) < segments; next++ {
+			l.syncs = 0
+			if err := l.Append([]*raftpb.Entry{entry(next, 1, payload(next))}, hardState(1, next-1)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := rare(3); err != nil || calls != 3 {
+		t.Fatalf("blocks set aside for %d of 3 segments: %v", calls, err)
+	}
+	if fails = syscall.EOPNOTSUPP; rare(1) != nil || len(bytesOf(t, mem, l.segments[len(l.segments)-1].number)) != size {
+		t.Fatal("no segment on a file system that sets no blocks aside")
+	}
+	if fails = syscall.ENOSPC; !errors.Is(rare(1), ErrFull) {
+		t.Fatal("a segment without blocks")
+	}
+	fails = nil
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, mustOpen(t, mem, Mark{}), 1, next-1)
+}
+
 func TestSeedIsOfNumberAndSalt(t *testing.T) {
 	h := header{number: 7, salt: 9}
 	if h.seed() == (header{number: 8, salt: 9}).seed() || h.seed() == (header{number: 7, salt: 10}).seed() {

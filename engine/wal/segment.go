@@ -52,7 +52,7 @@ func (l *Log) next(n int64) error {
 		l.closeFile() // it is durable already
 	}
 	l.segments = append(l.segments, segment{h, fileName(h.number, segmentSuffix), size, h.prevIndex, slots})
-	l.file, l.seed, l.end, l.durable = file, h.seed(), h.start(), h.start()
+	l.file, l.seed, l.end, l.durable, l.syncs = file, h.seed(), h.start(), h.start(), 0
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (l *Log) makeSegment(number uint64, header []byte, room int64) (file vfs.Fi
 	}
 	file, err = l.opts.FS.OpenReadWrite(l.path(from), category)
 	if err == nil {
-		if err = fill(file, header, size, from == tempName); err == nil {
+		if err = l.fill(file, header, size, from == tempName); err == nil {
 			err = file.Sync()
 		}
 		if err == nil {
@@ -104,18 +104,44 @@ func (l *Log) notMade(number uint64, from string, err error) error {
 	return fmt.Errorf("%w: segment %d: %w", ErrFull, number, err)
 }
 
-// fill writes the header and, into a new file, zeros up to its size.
-func fill(file vfs.File, header []byte, size int64, zeros bool) error {
-	if zeros {
-		block := make([]byte, min(size, 1<<20))
-		for at := int64(0); at < size; at += int64(len(block)) {
-			if _, err := file.WriteAt(block[:min(int64(len(block)), size-at)], at); err != nil {
-				return err
-			}
+// fill writes the header, into a fresh file once that has its blocks and its size.
+func (l *Log) fill(file vfs.File, header []byte, size int64, fresh bool) error {
+	if fresh {
+		if err := l.allocate(file, size); err != nil {
+			return err
 		}
 	}
 	_, err := file.WriteAt(header, 0)
 	return err
+}
+
+// zerosPerSync is how many bytes of zeros an fsync is worth. Into a file that has
+// them it writes data alone; into one whose blocks are only set aside it also
+// notes which of them have been written to, which takes about as long as writing
+// that many bytes does.
+const zerosPerSync = 16 << 10
+
+// allocate gives a fresh file its blocks and its size. Zeros are written where
+// fsyncs are frequent, as in the last segment; elsewhere they would double what
+// goes to the disk.
+func (l *Log) allocate(file vfs.File, size int64) error {
+	if l.end > l.syncs*zerosPerSync {
+		err := file.Preallocate(0, size)
+		if err == nil {
+			_, err = file.WriteAt([]byte{0}, size-1)
+		}
+		if err == nil || noSpace(err) {
+			return err
+		}
+		// Not every file system can.
+	}
+	block := make([]byte, min(size, 1<<20))
+	for at := int64(0); at < size; at += int64(len(block)) {
+		if _, err := file.WriteAt(block[:min(int64(len(block)), size-at)], at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Release gives up the segments whose entries are all at or below index,

@@ -2,10 +2,10 @@
 // appended in batches, made durable by one fdatasync, replayed at start.
 //
 // A log is a directory of segments, NNNNNNNNNNNNNNNNNNNN.wal, numbered without
-// gaps. A segment is written with zeros to its full size before it is used, so
-// that an append neither allocates nor changes the file's length and fdatasync
-// writes data alone. A released one is kept as NNNNNNNNNNNNNNNNNNNN.spare and
-// becomes the next segment. All integers are little-endian; all checksums are
+// gaps. A segment has its full size and all its blocks before it is used, so that
+// an append finds room; where fsyncs are frequent it is written with zeros, so
+// that fdatasync writes data alone. A released one is kept as
+// NNNNNNNNNNNNNNNNNNNN.spare and becomes the next segment. All integers are little-endian; all checksums are
 // CRC32C (Castagnoli).
 //
 // # Segment, format version 2
