@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -27,6 +28,7 @@ type Snapshot struct {
 	dir    snapshot.Dir // under the keys of when it began
 	begun  int64        // the log's bytes then
 	memory int64        // the state's then, about
+	taken  atomic.Int64 // bytes of the state, by Write
 	size   int64        // of the file, once it is written
 }
 
@@ -38,8 +40,8 @@ const snapshotAfter = 8 << 20
 // logWanted is how much log there may be before a snapshot is due. The newest
 // snapshot and the log behind it take 1.4 times what a snapshot of the present
 // state would, so that during one, which has the new file beside them, the
-// volume holds 2.4 times as much and what is written meanwhile. Half as much
-// log would cost a snapshot twice as often. While a database is being filled
+// volume holds 2.4 times as much and what is written meanwhile, see Outrun. Half
+// as much log would cost a snapshot twice as often. While a database is being filled
 // its log holds nothing that is void, and no snapshot is due.
 //
 // How large the present state's snapshot would be is told by the newest one
@@ -55,6 +57,18 @@ func (m *Member) logWanted() int64 {
 // SnapshotDue tells whether the log takes more space, and replaying it longer,
 // than it should.
 func (m *Member) SnapshotDue() bool { return m.logBytes > m.logWanted() }
+
+// perLog is how many bytes of a snapshot are written at least for one of the log
+// that grows beside it.
+const perLog = 5
+
+// Outrun tells that the log has grown faster than it may beside the snapshot
+// that is being written. Until that has come on there should be no proposals:
+// on a busy disk the log would otherwise grow to several times the data.
+func (m *Member) Outrun() bool {
+	s := m.writing
+	return s != nil && m.logBytes-s.begun > m.opts.SnapshotAfter/8+s.taken.Load()/perLog
+}
 
 // SnapshotWanted tells that a follower lags behind the log in memory, and that
 // no snapshot leads it there: one should begin.
@@ -94,7 +108,11 @@ func (s *Snapshot) Next(limit int) (chunk []byte, done bool) { return s.source.N
 // Write writes a snapshot's file, whose bytes are what next gives: it
 // calls Next. It touches nothing of the member, so that it can run beside it.
 func (s *Snapshot) Write(next func() (chunk []byte, done bool, err error)) (err error) {
-	s.size, err = s.dir.Write(s.Meta, next)
+	s.size, err = s.dir.Write(s.Meta, func() ([]byte, bool, error) {
+		chunk, done, err := next()
+		s.taken.Add(int64(len(chunk)))
+		return chunk, done, err
+	})
 	return err
 }
 

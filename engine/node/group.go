@@ -148,12 +148,16 @@ func (g *Group) Write(items []machine.Item, done func(error)) {
 		done(ErrStopped)
 		return
 	}
-	if g.workNow() {
-		return
+	if !g.workNow() {
+		g.wakeLoop()
 	}
+}
+
+// wakeLoop has the loop look at the queue.
+func (g *Group) wakeLoop() {
 	select {
 	case g.wake <- struct{}{}:
-	default: // the loop is awake
+	default: // it is awake
 	}
 }
 

@@ -211,9 +211,15 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 	}))
 	g := startGroup(t, groupOptions(fs, under(keyring.New(t, 1))))
 	held.Store(true)
-	for i := 0; len(reached) == 0; i++ {
-		do(t, g, item("SET", fmt.Sprint("k", i%100), strings.Repeat("v", 500)))
-	}
+	var wg sync.WaitGroup
+	wg.Go(func() { // the last of these writes waits for the snapshot
+		for i := 0; held.Load(); i++ {
+			if err := g.Do([]machine.Item{item("SET", fmt.Sprint("k", i%100), strings.Repeat("v", 500))}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	<-reached
 	g.SetKeys(keyring.New(t, 2, 1))
 	old := keyring.New(t, 1).Primary().String()
 	for range 30 { // longer than a look at the files takes
@@ -224,7 +230,6 @@ func TestKeyChangesWhileASnapshotIsWritten(t *testing.T) {
 	}
 	close(release)
 	stop := make(chan struct{})
-	var wg sync.WaitGroup
 	wg.Go(func() {
 		for !isClosed(stop) {
 			if only(keyring.New(t, 2))(g.Stats().Encryption) {

@@ -141,9 +141,13 @@ func (g *Group) take() (batch []*request) {
 	return batch
 }
 
-// drain works off the queue, entry by entry.
+// drain works off the queue, entry by entry, but for what has to wait for a
+// snapshot.
 func (g *Group) drain() error {
 	for {
+		if g.holdsBack() {
+			return nil
+		}
 		batch := g.take()
 		if len(batch) == 0 {
 			return nil

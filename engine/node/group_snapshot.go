@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/member"
@@ -34,6 +35,7 @@ type snapshotting struct {
 	running  *member.Snapshot
 	notUntil time.Time
 	finished chan snapshotResult
+	holding  atomic.Bool // writes back, until more of it is written
 
 	erasing      uint64 // what was erased up to that index goes with the one that runs
 	erased       uint64 // what was erased up to that index is in no file any more
@@ -121,8 +123,20 @@ func (g *Group) snapshotChunk(s *member.Snapshot) ([]byte, bool, error) {
 	chunk, done := s.Next(snapshotStep)
 	took := time.Since(begin)
 	g.mu.Unlock()
-	time.Sleep(min(took, snapshotPause))
+	if g.snapshot.holding.Load() {
+		g.wakeLoop()
+	} else {
+		time.Sleep(min(took, snapshotPause))
+	}
 	return chunk, done, nil
+}
+
+// holdsBack tells that writes wait for the snapshot that is being written, since
+// the log would otherwise take more than its share of the volume.
+func (g *Group) holdsBack() bool {
+	holding := g.member.Outrun() && !g.full.Load() && !isClosed(g.stop)
+	g.snapshot.holding.Store(holding)
+	return holding
 }
 
 // endSnapshot lets go of what a durable snapshot replaces: older ones, and the
