@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -119,5 +120,42 @@ func first(e *jsonschema.ValidationError) *Error {
 			return found
 		}
 	}
-	return &Error{slices.Clone(e.InstanceLocation), wanted(e.ErrorKind)}
+	text := wanted(e.ErrorKind)
+	if _, ok := e.ErrorKind.(*kind.AnyOf); ok {
+		text = cmp.Or(alternatives(e), text)
+	}
+	return &Error{slices.Clone(e.InstanceLocation), text}
+}
+
+// alternatives is wanted for a choice between types and values; "" for one
+// between anything else.
+func alternatives(e *jsonschema.ValidationError) string {
+	var types []string
+	var among []any
+	for _, cause := range e.Causes {
+		for len(cause.Causes) == 1 {
+			cause = cause.Causes[0]
+		}
+		if !slices.Equal(cause.InstanceLocation, e.InstanceLocation) {
+			return ""
+		}
+		switch k := cause.ErrorKind.(type) {
+		case *kind.Type:
+			types = append(types, k.Want...)
+		case *kind.Enum:
+			among = append(among, k.Want...)
+		case *kind.Const:
+			among = append(among, k.Want)
+		default:
+			return ""
+		}
+	}
+	ofType := "of type " + strings.Join(types, " or ")
+	switch {
+	case len(among) == 0:
+		return "must be " + ofType
+	case len(types) == 0:
+		return "must be one of " + values(among...)
+	}
+	return "must be one of " + values(among...) + ", or " + ofType
 }

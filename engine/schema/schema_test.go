@@ -99,7 +99,10 @@ func TestDataThatDoesNotValidate(t *testing.T) {
 		{imageSchema, `[` + strings.Repeat(`0,`, MaxDataValues) + `0]`, `has more than 100000 values`},
 		{`{"additionalProperties":false,"properties":{"a":true}}`, `{"a":1,"b":"SECRET"}`, `must not have the property b`},
 		{`{"not":{"type":"string"}}`, `"SECRET"`, `must not validate under not`},
-		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `1`, `must validate under one of anyOf`},
+		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `1`, `must be of type string or null`},
+		{`{"anyOf":[{"const":1},{"enum":["a",null]},{"type":"array"}]}`, `"SECRET"`, `must be one of 1, "a", null, or of type array`},
+		{`{"anyOf":[{"type":"string"},{"minimum":3}]}`, `1`, `must validate under one of anyOf`},
+		{`{"anyOf":[{"properties":{"a":{"type":"string"}}},{"type":"null"}]}`, `{"a":1}`, `must validate under one of anyOf`},
 	}
 	for _, tt := range tests {
 		s, err := Compile([]byte(tt.schema))
@@ -125,7 +128,7 @@ func TestNoSchema(t *testing.T) {
 	tests := []struct{ schema, want string }{
 		{``, `is no JSON`},
 		{`"string"`, `must be a JSON object, or true or false`},
-		{`{"type":"strin"}`, `type: `},
+		{`{"type":"strin"}`, `type: must be one of "array", "boolean", "integer", "null", "number", "object", "string", or of type array`},
 		{`{"properties":{"to":{"maxLength":-1}}}`, `properties.to.maxLength: must be at least 0`},
 		{`{"properties":{"to":{"format":"emial"}}}`, `properties.to.format: must be one of date, date-time`},
 		{`{"properties":{"to":{"pattern":"(?=x)"}}}`, `properties.to.pattern: `},
