@@ -2,6 +2,7 @@ package queue
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/coffer-dev/coffer/engine/queue/cron"
 )
@@ -35,7 +36,10 @@ func (s *Schedule) Validate() *Error {
 	case s.Every != 0:
 		return checkNumbers(number{"everyMilliseconds", s.Every, minEvery, MaxDuration, " ms"})
 	}
-	if _, err := cron.Parse(s.Cron, s.TimeZone); err != nil {
+	switch _, err := cron.Parse(s.Cron, s.TimeZone); {
+	case errors.Is(err, cron.ErrZone):
+		return invalid("timeZone", "%q %s", s.TimeZone, cron.ErrZone)
+	case err != nil:
 		return invalid("cron", "%q: %s", s.Cron, err)
 	}
 	return nil

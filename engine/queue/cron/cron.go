@@ -32,11 +32,14 @@ var parser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron
 // ErrNever is returned for an expression that no date matches.
 var ErrNever = errors.New("never comes")
 
+// ErrZone is returned for a name that is no time zone's.
+var ErrZone = errors.New("is unknown: use a name of the IANA database, such as Europe/Berlin")
+
 // Parse reads an expression; zone is the name of a time zone, "" for UTC.
 func Parse(expression, zone string) (*Schedule, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return nil, fmt.Errorf("time zone %q is unknown: use a name of the IANA database, such as Europe/Berlin", zone)
+		return nil, fmt.Errorf("time zone %q %w", zone, ErrZone)
 	}
 	if strings.Contains(expression, "=") || strings.HasPrefix(strings.TrimSpace(expression), "@every") {
 		return nil, errors.New("must be 5 fields, or 6 with seconds first; time zone and interval are fields of their own")
