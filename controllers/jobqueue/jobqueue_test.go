@@ -43,7 +43,9 @@ func TestQueuesAreProven(t *testing.T) {
 		"not yet":              {email(), saying(&adminapi.Jobs{SettingsRevision: "before"}), v1alpha1.ReasonProgressing, "member work-0 has not taken up the queues yet", true},
 		"before the first":     {email(), saying(&adminapi.Jobs{}), v1alpha1.ReasonProgressing, "member work-0 has not taken up the queues yet", true},
 		"no jobs are served":   {email(), saying(nil), v1alpha1.ReasonProgressing, "does not serve jobs yet", true},
-		"refused":              {email(), saying(&adminapi.Jobs{SettingsRevision: "before", Error: "queues[0].schema: not a schema"}), v1alpha1.ReasonQueuesInvalid, "goes on by the queues as they were: queues[0].schema: not a schema", false},
+		"refused":              {email(), saying(&adminapi.Jobs{SettingsRevision: "before", Error: "queues[0].schema: not a schema"}), v1alpha1.ReasonQueuesInvalid, "goes on by the queues as they were: spec.queues[0].schema: not a schema", false},
+		"refused by name":      {email(), saying(&adminapi.Jobs{SettingsRevision: "before", Error: "settings: no", ErrorRevision: current}), v1alpha1.ReasonQueuesInvalid, "as they were: settings: no", false},
+		"mended since":         {email(), saying(&adminapi.Jobs{SettingsRevision: "before", Error: "queues[0].schema: no", ErrorRevision: "between"}), v1alpha1.ReasonProgressing, "member work-0 has not taken up the queues yet", true},
 		"more than is carried": {tooMuch, saying(&adminapi.Jobs{SettingsRevision: "before"}), v1alpha1.ReasonQueuesInvalid, "use fewer queues or shorter schemas", false},
 	} {
 		p := queues{}.Problem(c.of, c.members)

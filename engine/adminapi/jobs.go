@@ -11,6 +11,9 @@ type Jobs struct {
 	SettingsRevision string `json:"settingsRevision"`
 	// Error is why the newest file was not taken up; empty when it was.
 	Error string `json:"error,omitempty"`
+	// ErrorRevision is that of the file that Error is about; empty when the file
+	// has none.
+	ErrorRevision string `json:"errorRevision,omitempty"`
 	// Queues are the first MaxQueues: declared ones first, each part sorted by
 	// name. More is how many others there are.
 	Queues []QueueStatus `json:"queues,omitempty"`

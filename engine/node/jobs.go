@@ -32,6 +32,7 @@ type settings struct {
 
 	mu      sync.Mutex
 	problem string // why those of the file are not in force; empty if they are
+	refused string // their revision then
 }
 
 // openJobs makes what serves jobs, if the configuration has a port for them.
@@ -68,12 +69,13 @@ func (n *Node) openJobs(ctx context.Context) error {
 func (n *Node) followSettings(ctx context.Context) {
 	for {
 		var retry <-chan time.Time
-		err := n.configure(n.credentials.Current().Queues)
+		text := n.credentials.Current().Queues
+		err := n.configure(text)
 		n.settings.mu.Lock()
 		before := n.settings.problem
-		n.settings.problem = ""
+		n.settings.problem, n.settings.refused = "", ""
 		if err != nil {
-			n.settings.problem = err.Error()
+			n.settings.problem, n.settings.refused = err.Error(), revisionOf(text)
 			retry = time.After(settingsRetry)
 		}
 		if n.settings.problem != before && err != nil {
@@ -87,6 +89,15 @@ func (n *Node) followSettings(ctx context.Context) {
 		case <-retry:
 		}
 	}
+}
+
+// revisionOf is the revision that settings name, however wrong they are.
+func revisionOf(text []byte) string {
+	var s struct {
+		Revision string `json:"revision"`
+	}
+	_ = json.Unmarshal(text, &s) // what is no JSON has none
+	return s.Revision
 }
 
 // configure brings settings into the log, unless they are in force.
@@ -193,7 +204,10 @@ func (n *Node) jobsStatus(snapshot *credential.Snapshot) *adminapi.Jobs {
 		return nil
 	}
 	n.settings.mu.Lock()
-	j := &adminapi.Jobs{SettingsRevision: n.settingsRevision(), Error: cmp.Or(snapshot.QueuesError, n.settings.problem)}
+	j := &adminapi.Jobs{SettingsRevision: n.settingsRevision(), Error: snapshot.QueuesError}
+	if j.Error == "" {
+		j.Error, j.ErrorRevision = n.settings.problem, n.settings.refused
+	}
 	n.settings.mu.Unlock()
 	for _, c := range n.queueCounts() {
 		counts := adminapi.JobCounts{Waiting: c.Waiting + c.Blocked, Delayed: c.Delayed, Active: c.Active, Completed: c.Completed, Dead: c.Failed}

@@ -129,12 +129,12 @@ func TestBadSettingsKeepTheOldOnes(t *testing.T) {
 	m := jobsMember(t, guardedQueues)
 	before := m.waitStatus(t, "settings", func(s adminapi.Status) bool { return s.Jobs != nil && s.Jobs.SettingsRevision != "" })
 	for _, tt := range []struct{ settings, want string }{
-		{`{"version":1,"queues":[{"name":"new"},{"name":"emails","schema":{"type":"strin"}}]}`, "queues[1].schema: of queue emails: type"},
+		{`{"version":1,"revision":"mine","queues":[{"name":"new"},{"name":"emails","schema":{"type":"strin"}}]}`, "queues[1].schema: of queue emails: type"},
 		{`{"version":1,"queues":[{"name":"emails","encryptFields":["a","a.b"]}]}`, "queues[0].encryptFields: of queue emails"},
 	} {
 		mount(t, m.config.Files.Queues, map[string]string{"queues.json": tt.settings})
 		s := m.waitStatus(t, "the error", func(s adminapi.Status) bool { return strings.Contains(s.Jobs.Error, tt.want) })
-		if s.Jobs.SettingsRevision != before.Jobs.SettingsRevision || len(s.Jobs.Queues) != 1 {
+		if s.Jobs.SettingsRevision != before.Jobs.SettingsRevision || len(s.Jobs.Queues) != 1 || (s.Jobs.ErrorRevision == "mine") != strings.Contains(tt.settings, "mine") {
 			t.Errorf("%+v", s.Jobs)
 		}
 	}
