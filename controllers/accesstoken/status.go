@@ -173,10 +173,7 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.AccessTokenStatus {
 // line is the status column.
 func (s *scope) line(p *instance.Problem) string {
 	if p != nil {
-		if strings.HasPrefix(p.Message, "spec.") { // a field's name stays as it is
-			return instance.Brief(p.Message, instance.MaxStatus)
-		}
-		return instance.Brief(strings.ToUpper(p.Message[:1])+p.Message[1:], instance.MaxStatus)
+		return instance.Line(p.Message)
 	}
 	text := "Granted as user " + s.user()
 	if end := s.lifetime.end; !end.IsZero() {

@@ -120,3 +120,16 @@ func TestDeliveryIsAskedForOnceAndAgainOnlyWhereItHelps(t *testing.T) {
 		})
 	}
 }
+
+// TestLineIsASentence: but for one that begins with a field's name, which is
+// written as its user writes it.
+func TestLineIsASentence(t *testing.T) {
+	for message, want := range map[string]string{
+		"pod work-0 is starting":          "Pod work-0 is starting",
+		"spec.schedules[0].cron: no time": "spec.schedules[0].cron: no time",
+	} {
+		if got := Line(message); got != want {
+			t.Errorf("%s", got)
+		}
+	}
+}

@@ -25,6 +25,15 @@ func Brief(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(more)], "") + more
 }
 
+// Line is a problem's message as the status column has it: a sentence, but for
+// one that begins with a field's name.
+func Line(message string) string {
+	if !strings.HasPrefix(message, "spec.") {
+		message = strings.ToUpper(message[:1]) + message[1:]
+	}
+	return Brief(message, MaxStatus)
+}
+
 // Timestamp is a time as a status has it; nil for none.
 func Timestamp(t time.Time) *metav1.Time {
 	if t.IsZero() {

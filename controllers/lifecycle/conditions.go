@@ -54,7 +54,7 @@ func (s *scope) setSummary(set instance.Setter, line string, p *instance.Problem
 	member := s.memberProblem()
 	serves := s.seen.Connection != nil && (member == nil || s.answers() && member.Reason != v1alpha1.ReasonVolumeFull)
 	if serves {
-		set(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonServing, "clients can read and write")
+		set(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonServing, "clients are served")
 	} else {
 		set(v1alpha1.ConditionAvailable, false, reasonOr(member, reasonOr(p, v1alpha1.ReasonStarting)), messageIf(true, firstProblem(member, p)))
 	}

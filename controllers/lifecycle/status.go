@@ -264,6 +264,9 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 
 // line is the status column.
 func (s *scope) line(p *instance.Problem) string {
+	if p != nil {
+		return instance.Line(p.Message)
+	}
 	text := "Serving"
 	if leaf := instance.Leaf(s.issued[s.names.ServerTLS()]); leaf != nil {
 		text += ", TLS until " + leaf.NotAfter.UTC().Format("Jan 2")
@@ -271,10 +274,7 @@ func (s *scope) line(p *instance.Problem) string {
 	if s.waiting != "" {
 		text += "; a rollout waits for approval"
 	}
-	if p != nil {
-		text = strings.ToUpper(p.Message[:1]) + p.Message[1:]
-	}
-	return instance.Brief(text, instance.MaxStatus)
+	return text
 }
 
 func (s *scope) ready() int {
