@@ -169,7 +169,7 @@ func makePull(c *Call) (queue.Op, *queue.Error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &queue.Pull{Queue: c.Queue, Count: int(min(max(count, 0), queue.MaxBatch+1)), Lease: c.LeaseFor}
+	op := &queue.Pull{Queue: c.Queue, Count: int(min(max(count, math.MinInt32), math.MaxInt32)), Lease: c.LeaseFor}
 	if !c.WantsLease && !c.client.opts.TokensOnly {
 		op.Owner = c.client.owner
 		if err := c.client.mayHold(); err != nil {

@@ -80,6 +80,8 @@ func TestBadRequestsAreAnswered(t *testing.T) {
 			{object{"cmd": "RATELIMIT", "queue": "q", "limit": 0}, "INVALID", "limit"},
 			{object{"cmd": "CLEAN", "queue": "q", "grace": 0, "state": "lost"}, "INVALID", "state"},
 			{object{"cmd": "GETJOBS", "queue": "q", "limit": 10_001}, "INVALID", "limit: 10001, must be from 1 to 10000"},
+			{object{"cmd": "PULLB", "queue": "q", "count": 5000}, "INVALID", "count: 5000, must be from 1 to 1000"},
+			{object{"cmd": "PULLB", "queue": "q", "count": -5}, "INVALID", "count: -5, must be from 1 to 1000"},
 		} {
 			tt.request["reqId"] = "r"
 			answer := c.call(tt.request)

@@ -150,9 +150,17 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	})
 	n.phase.Store(nil)
-	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", n.addrs.Keys, "jobs", n.addrs.Jobs, "jobsHTTP", n.addrs.JobsHTTP,
-		"admin", n.addrs.Admin, "metrics", n.addrs.Metrics, "durability", string(n.opts.Config.Durability))
+	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", text(n.addrs.Keys), "jobs", text(n.addrs.Jobs), "jobsHTTP", text(n.addrs.JobsHTTP),
+		"admin", text(n.addrs.Admin), "metrics", text(n.addrs.Metrics), "durability", string(n.opts.Config.Durability))
 	return nil
+}
+
+// text is an address as people write it; "" where nothing is served.
+func text(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // loadGCPercent is how much the heap may grow between two collections while the
