@@ -2,6 +2,7 @@ package member
 
 import (
 	"errors"
+	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -26,6 +27,9 @@ type Proposal struct {
 	index uint64 // once the replica has numbered it
 }
 
+// maxBatch is the largest buffer, in bytes, kept from one proposal to the next.
+const maxBatch = 4 << 20
+
 // Propose brings a proposal into the log. On an error nothing has happened:
 // wal.ErrFull, wal.ErrTooLarge, replica.ErrNotLeader, replica.ErrDropped.
 // Otherwise the proposal is among a later Result's.
@@ -33,7 +37,10 @@ func (m *Member) Propose(p *Proposal) error {
 	if !m.replica.Leading() {
 		return replica.ErrNotLeader
 	}
-	data := machine.AppendBatch(make([]byte, 0, p.Bytes), p.Items, p.Now, p.Seed)
+	data := machine.AppendBatch(slices.Grow(m.batch[:0], int(p.Bytes)), p.Items, p.Now, p.Seed)
+	if m.batch = data; cap(data) > maxBatch {
+		m.batch = nil
+	}
 	p.Bytes = int64(len(data))
 	if err := m.log.Reserve(1, p.Bytes); err != nil {
 		return err

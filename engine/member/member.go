@@ -81,6 +81,7 @@ type Member struct {
 	sealed   vault.Usage // of the snapshots, as of the last Rewrap
 	turn     *turn       // written, not finished
 	pending  []*Proposal // in the log's order
+	batch    []byte      // the encoding of the latest, used again
 	reads    []*Read     // in the order asked
 	number   uint64      // of the last read
 	torn     *wal.DamageError

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
+	"slices"
 
 	"github.com/tidwall/btree"
 )
@@ -73,6 +74,7 @@ func (s *Snapshot) save(j *job) {
 // Next returns the stream's next bytes, at most limit of them, and whether they
 // are the last. The caller owns the chunk.
 func (s *Snapshot) Next(limit int) (chunk []byte, done bool) {
+	s.buf = slices.Grow(s.buf, max(limit+limit/4-len(s.buf), 0)) // at once, rather than by doubling
 	if len(s.buf) < limit && s.debounces != nil {
 		s.appendDebounces(limit)
 	}

@@ -132,7 +132,8 @@ func (r *Replica) Campaign() error {
 func (r *Replica) Tick() { r.node.Tick() }
 
 // Propose asks for an entry: among the next Effects' Entries, and among the
-// Committed of later ones if a majority takes it.
+// Committed of later ones if a majority takes it. raft copies the data, which
+// the caller may overwrite.
 func (r *Replica) Propose(data []byte) error {
 	if !r.Leading() {
 		return ErrNotLeader

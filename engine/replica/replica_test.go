@@ -146,6 +146,21 @@ func TestEffectsStayUntilDone(t *testing.T) {
 	}
 }
 
+// TestAProposalIsCopied: whoever proposed uses the memory again.
+func TestAProposalIsCopied(t *testing.T) {
+	r, d := start(t, Config{}), &disk{t: t}
+	d.elect(r)
+	data := []byte("first")
+	if err := r.Propose(data); err != nil {
+		t.Fatal(err)
+	}
+	copy(data, "other")
+	e, ok := r.Effects()
+	if !ok || len(e.Entries) != 1 || string(e.Entries[0].GetData()) != "first" {
+		t.Fatalf("to be written: %v", e.Entries)
+	}
+}
+
 func TestRefusesWhatDoesNotFit(t *testing.T) {
 	one, five := uint64(1), uint64(5)
 	for _, c := range []struct {

@@ -71,6 +71,7 @@ func (s *Store) BeginSnapshot() (*Snapshot, error) {
 // Next returns the stream's next bytes, at most limit of them, and whether they
 // are the last. The caller owns the chunk.
 func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
+	n.buf = slices.Grow(n.buf, max(limit+limit/4-len(n.buf), 0)) // at once, rather than by doubling
 	for len(n.buf) < limit && n.next < Slots {
 		slot := uint16(n.next)
 		n.appendRecord(slot)
