@@ -124,6 +124,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
+	n.background("collector", func() error { return n.tuneCollector(ctx) })
 	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.audit.Read, n.opts.Log)
 	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
 		return err
@@ -163,15 +164,12 @@ func text(a net.Addr) string {
 	return a.String()
 }
 
-// loadGCPercent is how much the heap may grow between two collections while the
-// state is read back. Nearly all of what is allocated then stays, so that a
-// collection finds little and looks at everything: at the usual 100 they took
-// two fifths of the processor's time. A memory limit holds all the same.
-const loadGCPercent = 400
-
-// openGroup reads the state back and lets it answer.
+// openGroup reads the state back and lets it answer. Nearly all of what is
+// allocated then stays, so that a collection finds little and looks at everything:
+// at the usual percentage they took two fifths of the processor's time. A memory
+// limit holds all the same.
 func (n *Node) openGroup() error {
-	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(mostGCPercent))
 	options := GroupOptions{
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
