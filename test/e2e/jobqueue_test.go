@@ -124,6 +124,13 @@ func jobQueueSpecs() {
 		Expect(after.UID).To(Equal(before.UID))
 		figure("%d jobs pushed and carried out in pods over two rotations, 0 failed, 0 lost, 0 doubled", pushed.Commands)
 	})
+
+	It("runs an application's code of flashQ in a pod, with its connection options alone changed", func(ctx SpecContext) {
+		patch(ctx, q, `[{"op":"replace","path":"/spec/undeclaredQueues","value":"Allow"}]`)
+		c := connect(ctx)
+		Eventually(func() error { _, err := c.Push("undeclared", nil); return err }, soon, tick).Should(Succeed())
+		pageSpec(ctx, q.Name)
+	})
 }
 
 // jobPod is an application of the job queue "work" in a pod, with a token of its own.
