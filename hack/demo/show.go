@@ -24,6 +24,7 @@ const (
 	systemNamespace = "coffer-system"
 	namespace       = "shop"
 	database        = "sessions"
+	jobQueue        = "work"
 )
 
 // demo is what the steps share: a cluster, and how images get there.
@@ -73,7 +74,7 @@ func (d *demo) show(ctx context.Context, out *progress.Printer) error {
 			return err
 		}
 	}
-	table, err := d.kube(ctx, "--namespace", namespace, "get", "kvdatabases")
+	table, err := d.kube(ctx, "--namespace", namespace, "get", "kvdatabases,jobqueues,accesstokens")
 	if err != nil {
 		return err
 	}
@@ -191,14 +192,18 @@ func (d *demo) lookFurther() string {
 	if _, err := exec.LookPath("redis-cli"); err != nil {
 		hint = "   # redis-cli is in Debian's redis-tools"
 	}
-	return strings.NewReplacer("KUBECTL", kubectl, "NS", namespace, "DB", database, "HINT", hint).Replace(`Look further
+	return strings.NewReplacer("KUBECTL", kubectl, "NS", namespace, "DB", database, "QUEUE", jobQueue, "HINT", hint).Replace(`Look further
   alias k='KUBECTL -n NS'
   k get kvdb,jobq,atok,pods,pvc,certificates,networkpolicies; k describe kvdb DB
   k annotate kvdb DB coffer.dev/rotate-credentials=$(date +%s) --overwrite; k get kvdb DB -w
-  k explain kvdatabase.spec
+  k explain kvdatabase.spec; k explain jobqueue.spec
   k get secret DB-connection -o jsonpath='{.data.ca\.crt}' | base64 -d > /tmp/ca.crt
   REDISCLI_AUTH=$(k get secret DB-connection -o jsonpath='{.data.password}' | base64 -d) \
     redis-cli --tls --cacert /tmp/ca.crt -h $(k get service DB -o jsonpath='{.spec.clusterIP}')HINT
+  k get secret QUEUE-connection -o jsonpath='{.data.ca\.crt}' | base64 -d > /tmp/jobs-ca.crt
+  printf 'Authorization: Bearer %s' $(k get secret QUEUE-connection -o jsonpath='{.data.token}' | base64 -d) |
+    curl -H @- --cacert /tmp/jobs-ca.crt --resolve QUEUE.NS:6790:$(k get service QUEUE -o jsonpath='{.spec.clusterIP}') \
+    https://QUEUE.NS:6790/queues/email/jobs -d '{"data":{"to":"user@example.com","subject":"Hello"}}'
 `)
 }
 
