@@ -143,6 +143,9 @@ func TestRefusals(t *testing.T) {
 	for message, says := range map[string]string{
 		`{"queue":"q"`: "invalid JSON: it ends where a comma or } is expected",
 		`[]`:           "a request: must be an object, is an array",
+		`null`:         "a request: must be an object, is null",
+		`not JSON`:     "invalid JSON: 'n' at byte 0 where a value is expected",
+		`false`:        "a request: must be an object, is a boolean",
 		`{"a":1}`:      "cmd: is missing",
 		`{"cmd":7}`:    "cmd: must be a string, is a number",
 		`{"cmd":"PUSH","priority":"high","reqId":"r"}`:                      "priority: must be a number, is a string",

@@ -143,11 +143,11 @@ func (s *scanner) mustBe(field, what string) {
 		kind = "an object"
 	case c == '[':
 		kind = "an array"
-	case c == 't', c == 'f':
+	case c == 't' && s.literal("true"), c == 'f' && s.literal("false"):
 		kind = "a boolean"
 	case c == '-', c >= '0' && c <= '9':
 		kind = "a number"
-	case c == 'n':
+	case s.null():
 		kind = "null"
 	default:
 		s.unexpected("a value")
