@@ -104,12 +104,14 @@ type Queue struct {
 	Name string `json:"name"`
 
 	// rateLimit is how many jobs workers get within a time, all of them together.
-	// Default: as fast as they can.
+	// One that a client sets comes before it until it is cleared. Default: as fast
+	// as they can.
 	// +optional
 	RateLimit *QueueRateLimit `json:"rateLimit,omitempty"`
 
 	// concurrency is how many jobs workers may have at one time, all of them
-	// together. From 1 to 1000000. Default: no bound.
+	// together. One that a client sets comes before it until it is cleared. From 1
+	// to 1000000. Default: no bound.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
@@ -228,7 +230,8 @@ type QueueRetries struct {
 
 // QueueRetention says how long jobs are kept once they are done with.
 type QueueRetention struct {
-	// completed jobs, with their results. Default: the latest 10000.
+	// completed jobs, with their results. Default: the latest 10000, and at most
+	// 64 MiB of them.
 	// +optional
 	Completed Keep `json:"completed,omitzero"`
 
@@ -247,7 +250,7 @@ type Keep struct {
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
 
 	// maxCount is how many of the queue are kept, the latest. From 1 to
-	// 1000000000.
+	// 1000000000. Default: no bound.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000000
