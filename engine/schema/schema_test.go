@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The schemas of flashQ's page on security, in JSON Schema.
@@ -179,13 +178,9 @@ func TestWorkIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%.200s: %v", tt[0], err)
 		}
-		begun := time.Now()
 		err = s.Validate([]byte(tt[1]))
 		if err == nil || !strings.Contains(err.Error(), "takes more than") {
 			t.Errorf("%.80s: %v", tt[0], err)
-		}
-		if took := time.Since(begun); took > 20*time.Second {
-			t.Errorf("%.80s: took %v", tt[0], took)
 		}
 	}
 }
