@@ -1,6 +1,7 @@
 // Package adminapi is the shape of what a member tells the operator over its
-// admin port (HTTPS, mutual TLS): GET /v1/status answers Status as JSON,
-// GET /v1/audit an AuditPage.
+// admin port (HTTPS, mutual TLS), and what it has members do: GET /v1/status
+// answers Status as JSON, GET /v1/audit an AuditPage, POST /v1/group takes a
+// GroupChange.
 package adminapi
 
 // Version of these shapes. A reader accepts its own and the previous one.
@@ -12,7 +13,7 @@ type Status struct {
 	EngineVersion string      `json:"engineVersion"`
 	Instance      string      `json:"instance"` // namespace/name
 	Member        string      `json:"member"`   // pod name
-	Role          string      `json:"role"`     // leader | follower | starting
+	Role          string      `json:"role"`     // leader | follower | starting | blank
 	Term          uint64      `json:"term"`
 	AppliedIndex  uint64      `json:"appliedIndex"`
 	Ready         bool        `json:"ready"`
@@ -27,6 +28,8 @@ type Status struct {
 	Audit *Audit `json:"audit,omitempty"`
 	// Jobs is nil from a member that serves none.
 	Jobs *Jobs `json:"jobs,omitempty"`
+	// Group is nil from a member that is configured to be alone.
+	Group *Group `json:"group,omitempty"`
 }
 
 // Credentials says which credential generations the member accepts, and how

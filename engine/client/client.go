@@ -3,6 +3,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -78,6 +79,38 @@ func (c *Client) Status(ctx context.Context) (s adminapi.Status, fingerprint str
 func (c *Client) Audit(ctx context.Context, after uint64, limit int) (p adminapi.AuditPage, err error) {
 	_, err = c.get(ctx, fmt.Sprintf("/v1/audit?after=%d&limit=%d", after, limit), &p, &p.Version)
 	return p, err
+}
+
+// ErrRefused is a change of the group that the member cannot make now; the
+// error says why.
+var ErrRefused = errors.New("the member refuses")
+
+// Change asks the member to change its group. It returns once the change is on
+// its way.
+func (c *Client) Change(ctx context.Context, change adminapi.GroupChange) error {
+	what := fmt.Sprintf("%s in the group", change.Operation)
+	body, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.address+"/v1/group", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	reason, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w: %s", what, ErrRefused, strings.TrimSpace(string(reason)))
 }
 
 // get reads an answer, which has a version, and returns the fingerprint of the

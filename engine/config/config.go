@@ -27,6 +27,26 @@ type Config struct {
 	Listen     Listen     `json:"listen"`
 	Files      Files      `json:"files"`
 	Limits     Limits     `json:"limits"`
+	// Peers is set for a member of a group of several. An engine of the version
+	// before refuses fields that it does not know: it is not written unless it is
+	// set.
+	Peers Peers `json:"peers,omitzero"`
+}
+
+// Ordinal stands in Peers.Address for the ordinal of a member's pod.
+const Ordinal = "{ordinal}"
+
+// Peers is how members of a group reach each other. They show each other, and
+// trust, what is in files.adminTLS.
+type Peers struct {
+	Listen string `json:"listen"` // mutual TLS, :7443
+	// Address is where a member listens, as the others reach it, for example
+	// sessions-{ordinal}.sessions-members.shop.svc:7443. Its ports for clients are
+	// at the same host.
+	Address string `json:"address"`
+	// Name is the DNS name in the members' certificates that they know each
+	// other by.
+	Name string `json:"name"`
 }
 
 // Listen holds host:port addresses; an empty host is every address. A member

@@ -16,10 +16,12 @@ func valid() Config {
 	return c
 }
 
+var peers = Peers{Listen: ":7443", Address: "kv-{ordinal}.kv-members.shop.svc:7443", Name: "peers.kv.shop.coffer.dev"}
+
 func TestMarshalLoadRoundTrip(t *testing.T) {
 	want := valid()
 	want.Limits.MaxClients = 77
-	want.Durability = EverySecond
+	want.Durability, want.Peers = EverySecond, peers
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +56,7 @@ func TestParseKeepsDefaultsOfWhatIsLeftOut(t *testing.T) {
 func TestWhatIsNotSetIsNotWritten(t *testing.T) {
 	data, err := json.Marshal(valid())
 	if err != nil || strings.Contains(string(data), "maxClientBufferBytes") || strings.Contains(string(data), "requestSeconds") ||
-		strings.Contains(string(data), "jobs") || strings.Contains(string(data), "queues") {
+		strings.Contains(string(data), "jobs") || strings.Contains(string(data), "peers") || strings.Contains(string(data), "queues") {
 		t.Errorf("%s, %v", data, err)
 	}
 }
@@ -104,6 +106,9 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Files.Users = "" }, "files.users"},
 		{func(c *Config) { c.Files.EncryptionKeys = "keys" }, `files.encryptionKeys: "keys", must be an absolute path`},
 		{func(c *Config) { c.Files.OperatorName = "*.x" }, "files.operatorName"},
+		{func(c *Config) { c.Peers.Listen = "x" }, `peers.listen: "x"`},
+		{func(c *Config) { c.Peers = peers; c.Peers.Address = "kv-0:7443" }, `peers.address: "kv-0:7443", must be host:port with one "{ordinal}" in the host`},
+		{func(c *Config) { c.Peers = peers; c.Peers.Name = "" }, "peers.name"},
 		{func(c *Config) { c.Limits.MaxClients = 0 }, "limits.maxClients: 0, must be from 1 to 100000"},
 		{func(c *Config) { c.Limits.HandshakeSeconds = 301 }, "limits.handshakeSeconds: 301, must be from 1 to 300"},
 		{func(c *Config) { c.Limits.MaxBulkBytes = 1 << 30 }, "limits.maxBulkBytes: 1073741824, must be from 1024 to 536870912"},

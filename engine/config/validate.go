@@ -28,10 +28,21 @@ func (c Config) Validate() error {
 		unlessEmpty("files.queues", c.Files.Queues),
 	}
 	problems = append(problems, c.Limits.validate()...)
+	if c.Peers != (Peers{}) {
+		problems = append(problems, c.Peers.validate())
+	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil
+}
+
+func (p Peers) validate() error {
+	problems := []error{address("peers.listen", p.Listen), dnsName("peers.name", p.Name)}
+	if err := address("peers.address", p.Address); err != nil || strings.Count(p.Address, Ordinal) != 1 {
+		problems = append(problems, fmt.Errorf("peers.address: %q, must be host:port with one %q in the host", p.Address, Ordinal))
+	}
+	return errors.Join(problems...)
 }
 
 func (l Limits) validate() []error {

@@ -1,0 +1,65 @@
+package adminapi
+
+// Group is what a member knows of its group. Members tell it that are configured
+// to have peers (config.Peers).
+type Group struct {
+	// ID is the member's number in its group, given once and never again: its
+	// lowest eight bits are the ordinal of its pod and one. 0 says that the volume
+	// holds nothing yet: the member waits to be told to begin a group, or to be
+	// added to one.
+	ID uint64 `json:"id"`
+	// Leader is the pod of who leads, as far as the member knows; empty for nobody.
+	Leader string `json:"leader,omitempty"`
+	// Members are those of the group, as of the entry applied, by ordinal.
+	Members []GroupMember `json:"members,omitempty"`
+	// Changing is set by a leader while a change of the members, or a transfer of
+	// the leadership, is on its way.
+	Changing bool `json:"changing,omitempty"`
+}
+
+// GroupMember is one member as another one knows it.
+type GroupMember struct {
+	ID    uint64 `json:"id"`
+	Name  string `json:"name"`            // its pod
+	Voter bool   `json:"voter,omitempty"` // a learner gets the log and has no vote
+	// The rest is what the leader alone knows.
+
+	// Match is up to which index the member has the log.
+	Match uint64 `json:"match,omitempty"`
+	// Active says that it was heard of within an election timeout.
+	Active bool `json:"active,omitempty"`
+	// Blank says that it answers with an empty volume, although it has had the log
+	// up to Match: what it knew is lost. It must be removed, and added anew.
+	Blank bool `json:"blank,omitempty"`
+	// Refused is why it does not take part; empty when it does.
+	Refused string `json:"refused,omitempty"`
+}
+
+// GroupOperation is what the operator has a member do about its group:
+// POST /v1/group with a GroupChange. All but GroupBegin are for the leader.
+type GroupOperation string
+
+// The operations.
+const (
+	// GroupBegin has a member with an empty volume begin a group of its own.
+	GroupBegin GroupOperation = "begin"
+	// GroupAdd adds the member of a pod, as a learner with a new number.
+	GroupAdd GroupOperation = "add"
+	// GroupPromote gives a learner that has caught up its vote.
+	GroupPromote GroupOperation = "promote"
+	// GroupRemove takes a member out for good.
+	GroupRemove GroupOperation = "remove"
+	// GroupTransfer hands the leadership to a member that has caught up.
+	GroupTransfer GroupOperation = "transfer"
+)
+
+// GroupChange is the body of POST /v1/group. The answer is 200 when the change
+// is on its way, and what came of it is seen in Group; it is 409 with the reason
+// as text when it cannot be made now. Asking again does no harm.
+type GroupChange struct {
+	Operation GroupOperation `json:"operation"`
+	// Member is the pod that GroupAdd adds.
+	Member string `json:"member,omitempty"`
+	// ID is the number of whom the others are about.
+	ID uint64 `json:"id,omitempty"`
+}
