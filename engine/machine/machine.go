@@ -29,6 +29,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/coffer-dev/coffer/engine/queue"
@@ -102,6 +103,16 @@ func (tx *Tx) Step(n uint64) Tx {
 // Parse turns a command's arguments (its name first) into an Op. It is how the
 // machine reads commands back from the log; package command provides it.
 type Parse func(argv [][]byte) (Op, error)
+
+// What an executor of items may say of them.
+var (
+	// ErrLost: the leadership was lost before they were known to be carried out.
+	// Whether they were, or will be, is unknown.
+	ErrLost = errors.New("the leadership was lost: the outcome is unknown")
+	// ErrUnproven: it cannot be said at once that the state shows all that was
+	// acknowledged.
+	ErrUnproven = errors.New("it is not proven that the state is the latest")
+)
 
 // Item is one command on its way through the machine. A write is carried by
 // the log as its Argv; a read is only evaluated at its place in apply order.

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"errors"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -10,10 +9,6 @@ import (
 	"github.com/coffer-dev/coffer/engine/replica"
 )
 
-// ErrLost is the error of a proposal whose outcome is unknown: the leadership
-// was lost before it was known to be committed.
-var ErrLost = errors.New("the leadership was lost: the outcome is unknown")
-
 // Proposal is one entry on its way through the log: the writes among the
 // items. The reads are evaluated at their place when it is applied.
 type Proposal struct {
@@ -21,7 +16,8 @@ type Proposal struct {
 	Now   int64          // the proposer's clock, ms
 	Seed  uint64
 	Bytes int64 // of the entry, about; Propose says exactly
-	Err   error // once it is among a Result's Proposals
+	// Err is machine.ErrLost or nil, once it is among a Result's Proposals.
+	Err error
 
 	term  uint64
 	index uint64 // once the replica has numbered it
@@ -83,7 +79,7 @@ func (m *Member) apply(e *raftpb.Entry, r *Result) error {
 			m.machine.Apply(p.index, p.Items, p.Now, p.Seed)
 			return nil
 		}
-		p.Err = ErrLost
+		p.Err = machine.ErrLost
 	}
 	return m.replay(e)
 }
@@ -149,7 +145,7 @@ func (m *Member) giveUp(r *Result) {
 			pending = append(pending, p)
 			continue
 		}
-		p.Err = ErrLost
+		p.Err = machine.ErrLost
 		r.Proposals = append(r.Proposals, p)
 	}
 	clear(m.pending[len(pending):])

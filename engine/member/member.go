@@ -6,11 +6,12 @@
 // Events (Propose, Read, Step, Tick …) are taken between turns. A turn is
 //
 //	Write    append to the log what the replica wants written; install a snapshot
+//	Early    messages that need not wait
 //	Sync     make it durable
 //	Finish   apply what is committed; hand out messages, answers
 //
 // and is repeated until Write says that there is nothing to do. That a turn has
-// three parts lets the caller wait for the disk where it likes: node's loop in
+// parts lets the caller wait for the disk where it likes: node's loop in
 // a system call, a simulation in virtual time, where a crash may come between
 // any two.
 //
@@ -227,6 +228,17 @@ func (m *Member) Torn() *wal.DamageError { return m.torn }
 // Term is the one that is on disk.
 func (m *Member) Term() uint64 { return m.term }
 
+// Settled tells whether the member leads the group, as far as it knows, and its
+// state has all that was acknowledged before.
+func (m *Member) Settled() bool { return m.replica.Settled() }
+
+// Transferring tells whether the member hands its leadership over: proposals are
+// dropped meanwhile.
+func (m *Member) Transferring() bool { return m.replica.Transferring() }
+
+// Active tells whether a leader has heard of a member within an election timeout.
+func (m *Member) Active(id uint64) bool { return m.replica.Active(id) }
+
 // Leading tells whether the member leads the group, as far as it knows.
 func (m *Member) Leading() bool { return m.replica.Leading() }
 
@@ -235,6 +247,9 @@ func (m *Member) Leader() uint64 { return m.replica.Leader() }
 
 // Members are those of the group, as of the entry applied.
 func (m *Member) Members() *raftpb.ConfState { return m.replica.ConfState() }
+
+// Applied is the last entry applied, and its term.
+func (m *Member) Applied() (index, term uint64) { return m.replica.Applied() }
 
 // Match is up to where the leader knows that a member has the log.
 func (m *Member) Match(id uint64) uint64 { return m.replica.Match(id) }

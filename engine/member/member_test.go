@@ -36,6 +36,7 @@ func turns(t *testing.T, m *Member) (all Result) {
 	for {
 		work, err := m.Write()
 		if err == nil && work {
+			all.Messages = append(all.Messages, m.Early()...)
 			err = m.Sync()
 		}
 		if err != nil {
@@ -309,7 +310,7 @@ func TestWhoLosesTheLeadershipSaysSo(t *testing.T) {
 		now := turns(t, m)
 		r.Proposals, r.Reads = append(r.Proposals, now.Proposals...), append(r.Reads, now.Reads...)
 	}
-	if len(r.Proposals) != 1 || !errors.Is(p.Err, ErrLost) || len(r.Reads) != 1 || !errors.Is(read.Err, replica.ErrNotLeader) {
+	if len(r.Proposals) != 1 || !errors.Is(p.Err, machine.ErrLost) || len(r.Reads) != 1 || !errors.Is(read.Err, replica.ErrNotLeader) {
 		t.Fatalf("%d proposals with %v, %d reads with %v", len(r.Proposals), p.Err, len(r.Reads), read.Err)
 	}
 }

@@ -56,7 +56,7 @@ func TestAnotherLeadersEntryIsNoAnswer(t *testing.T) {
 	if err := m.Step(message); err != nil {
 		t.Fatal(err)
 	}
-	if r := turns(t, m); len(r.Proposals) != 1 || !errors.Is(p.Err, ErrLost) {
+	if r := turns(t, m); len(r.Proposals) != 1 || !errors.Is(p.Err, machine.ErrLost) {
 		t.Fatalf("%d proposals answered, %v", len(r.Proposals), p.Err)
 	}
 	read := items(t, false, "GET", "k")

@@ -59,6 +59,10 @@ func (m *Member) Write() (bool, error) {
 	return true, nil
 }
 
+// Early are messages to other members that need not wait for Sync: they are sent
+// before it.
+func (m *Member) Early() []*raftpb.Message { return m.turn.Early }
+
 // Sync makes what Write has written durable.
 func (m *Member) Sync() error {
 	if m.turn.sync {
@@ -100,7 +104,7 @@ func (m *Member) Finish() (Result, error) {
 	return r, nil
 }
 
-// Tick tells that a tenth of an election timeout has passed.
+// Tick tells that time has passed: an election timeout has seven ticks.
 func (m *Member) Tick() { m.replica.Tick() }
 
 // Campaign makes the member stand for election at once.

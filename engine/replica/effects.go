@@ -19,6 +19,8 @@ type Effects struct {
 	Entries   []*raftpb.Entry
 	// MustSync says that they must be durable before anything else is done.
 	MustSync bool
+	// Early messages may be sent before anything else is done.
+	Early []*raftpb.Message
 	// Messages are to be sent to who their To says. They may be lost. One that
 	// carries a snapshot names it only: the caller adds the bytes.
 	Messages []*raftpb.Message
@@ -51,7 +53,15 @@ func (r *Replica) Effects() (e Effects, ok bool) {
 	}
 	e = Effects{
 		Entries: r.ready.Entries, MustSync: r.ready.MustSync,
-		Messages: r.ready.Messages, Committed: r.ready.CommittedEntries,
+		Committed: r.ready.CommittedEntries,
+	}
+	leads := r.Leading()
+	for _, m := range r.ready.Messages {
+		if t := m.GetType(); leads && (t == raftpb.MsgApp || t == raftpb.MsgHeartbeat) {
+			e.Early = append(e.Early, m)
+		} else {
+			e.Messages = append(e.Messages, m)
+		}
 	}
 	if !raft.IsEmptySnap(r.ready.Snapshot) {
 		e.Snapshot = r.ready.Snapshot
@@ -86,6 +96,9 @@ func (r *Replica) Done() error {
 		}
 		if change != nil {
 			r.conf = r.node.ApplyConfChange(change)
+			if s := r.memory.snapshot; s != nil && !holdsAll(s.GetMetadata().GetConfState(), r.conf) {
+				r.memory.snapshot = nil
+			}
 		}
 		r.applied, r.term = e.GetIndex(), e.GetTerm()
 		r.memory.kept += int64(len(e.GetData()))

@@ -61,7 +61,7 @@ func (g *group) settle() {
 			if err := r.Done(); err != nil {
 				g.t.Fatal(err)
 			}
-			for _, m := range e.Messages {
+			for _, m := range append(e.Early, e.Messages...) {
 				g.deliver(m)
 			}
 		}
@@ -314,5 +314,47 @@ func TestRefusesWhatNoPeerSends(t *testing.T) {
 	}
 	if err := g.members[1].Step(message(raftpb.MsgAppResp, 8, 1)); err != nil {
 		t.Errorf("an answer of a member that was removed: %v", err)
+	}
+}
+
+// TestAMemberThatWasStartedAgainVotesLater: it may have answered a leader right
+// before, who counts on it for an election timeout.
+func TestAMemberThatWasStartedAgainVotesLater(t *testing.T) {
+	term, vote, commit := uint64(3), uint64(1), uint64(0)
+	r, err := New(Config{
+		ID: 2, ConfState: &raftpb.ConfState{Voters: []uint64{1, 2, 3}}, HardState: &raftpb.HardState{Term: &term, Vote: &vote, Commit: &commit},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted := func() bool {
+		t.Helper()
+		kind, from, to, next, zero := raftpb.MsgPreVote, uint64(3), uint64(2), term+1, uint64(0)
+		if err := r.Step(&raftpb.Message{Type: &kind, From: &from, To: &to, Term: &next, Index: &zero, LogTerm: &zero}); err != nil {
+			t.Fatal(err)
+		}
+		e, ok := r.Effects()
+		if !ok {
+			return false
+		}
+		if err := r.Done(); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range e.Messages {
+			if m.GetType() == raftpb.MsgPreVoteResp && !m.GetReject() {
+				return true
+			}
+		}
+		return false
+	}
+	for tick := range electionTicks {
+		if granted() {
+			t.Fatalf("it votes %d ticks after its start", tick)
+		}
+		r.Tick()
+	}
+	if !granted() {
+		t.Error("it does not vote at all")
 	}
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -117,9 +118,20 @@ func (m *memory) compact(applied uint64, alone bool, needed uint64) error {
 }
 
 // SetSnapshot tells of a newer durable snapshot, which followers that lag may
-// be sent.
+// be sent: unless one was added since, who would not find itself in it and
+// refuse it.
 func (r *Replica) SetSnapshot(index, term uint64, conf *raftpb.ConfState) {
+	if !holdsAll(conf, r.conf) {
+		r.memory.snapshot = nil
+		return
+	}
 	r.memory.snapshot, r.memory.wanted = name(index, term, conf), false
+}
+
+// holdsAll tells whether all who are in a group now were when it had that conf.
+func holdsAll(conf, now *raftpb.ConfState) bool {
+	then := slices.Concat(conf.GetVoters(), conf.GetLearners())
+	return !slices.ContainsFunc(slices.Concat(now.GetVoters(), now.GetLearners()), func(id uint64) bool { return !slices.Contains(then, id) })
 }
 
 // SnapshotWanted tells that a follower needs a snapshot and there is none from

@@ -9,9 +9,9 @@
 // messages, apply what is committed; then says so with Done and looks for
 // Effects again until there are none.
 //
-// A message says what the sender has on disk, so none leaves before the sync.
-// (A leader's own appends could: its followers' disks count, not its. That
-// overlap is left for when it is measured.)
+// A message says what the sender has on disk, so it leaves after the sync. Not so
+// a leader's appends: what they bring counts when a majority has it on disk, with
+// or without the leader. They are the Early ones, and the disks work side by side.
 package replica
 
 import (
@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	electionTicks  = 10
+	electionTicks  = 7
 	heartbeatTicks = 1
 	// maxMessage is how many bytes of entries one message carries, about.
 	maxMessage = 1 << 20
@@ -68,6 +68,7 @@ type Replica struct {
 	applied uint64
 	term    uint64 // of the entry applied
 	reads   []uint64
+	silent  int // ticks during which nobody gets a vote
 }
 
 // New starts a replica where its snapshot and log end.
@@ -98,7 +99,11 @@ func New(c Config) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}
-	return &Replica{id: c.ID, node: node, memory: memory, conf: c.ConfState, applied: c.Applied, term: c.Term}, nil
+	r := &Replica{id: c.ID, node: node, memory: memory, conf: c.ConfState, applied: c.Applied, term: c.Term}
+	if c.HardState != nil && !r.alone() {
+		r.silent = electionTicks
+	}
+	return r, nil
 }
 
 // hardState brings the stored one up to the state: a commit index is written
@@ -128,8 +133,11 @@ func (r *Replica) Campaign() error {
 	return nil
 }
 
-// Tick tells that a tenth of an election timeout has passed.
-func (r *Replica) Tick() { r.node.Tick() }
+// Tick tells that time has passed: an election timeout has seven ticks.
+func (r *Replica) Tick() {
+	r.silent = max(r.silent-1, 0)
+	r.node.Tick()
+}
 
 // Propose asks for an entry: among the next Effects' Entries, and among the
 // Committed of later ones if a majority takes it. raft copies the data, which
@@ -155,6 +163,11 @@ func proposed(err error) error {
 func (r *Replica) Step(m *raftpb.Message) error {
 	if m.GetTo() != r.id || m.GetFrom() == r.id || raft.IsLocalMsg(m.GetType()) || m.GetType() == raftpb.MsgProp {
 		return fmt.Errorf("%w: %s from %d to %d", ErrMessage, m.GetType(), m.GetFrom(), m.GetTo())
+	}
+	if t := m.GetType(); r.silent > 0 && (t == raftpb.MsgVote || t == raftpb.MsgPreVote) {
+		// It may have answered a leader right before it was started again, and does
+		// not remember: that leader counts on it for an election timeout.
+		return nil
 	}
 	err := r.node.Step(m)
 	if errors.Is(err, raft.ErrStepPeerNotFound) {
@@ -221,6 +234,18 @@ func (r *Replica) ReportSnapshot(id uint64, arrived bool) {
 
 // Applied is the last entry of which Done was told, and its term.
 func (r *Replica) Applied() (index, term uint64) { return r.applied, r.term }
+
+// Settled tells whether the replica leads its group, as far as it knows, and its
+// state has all that its predecessors have acknowledged.
+func (r *Replica) Settled() bool { return r.Leading() && r.term == r.CurrentTerm() }
+
+// Transferring tells whether the replica hands its leadership over.
+func (r *Replica) Transferring() bool { return r.node.BasicStatus().LeadTransferee != 0 }
+
+// Active tells whether a leader has heard of a member within an election timeout.
+func (r *Replica) Active(id uint64) bool {
+	return id == r.id || r.node.Status().Progress[id].RecentActive
+}
 
 // Leading tells whether the replica leads its group, as far as it knows.
 func (r *Replica) Leading() bool { return r.node.BasicStatus().RaftState == raft.StateLeader }

@@ -9,6 +9,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/queue"
+	"github.com/coffer-dev/coffer/test/linear"
 )
 
 const (
@@ -74,20 +75,20 @@ func (c *client) compose() *request {
 	r := &request{client: c}
 	reads := w.chance(35)
 	for range 1 + w.rng.IntN(3)*w.rng.IntN(2) {
-		k := pick(w, kinds...)
-		slot := k.name + strconv.Itoa(w.rng.IntN(2))
+		k := linear.Pick(w.rng, linear.Kinds...)
+		slot := k.Name + strconv.Itoa(w.rng.IntN(2))
 		current := w.load.keys[slot]
 		if current == nil || current.used >= keyOperations || current.unknown >= keyUnknown {
 			w.load.made++
-			current = &key{name: fmt.Sprintf("%s:%d", k.name, w.load.made)}
+			current = &key{name: fmt.Sprintf("%s:%d", k.Name, w.load.made)}
 			w.load.keys[slot], w.load.named[current.name] = current, current
 		}
 		current.used++
 		w.load.values++
 		if reads {
-			r.add(current.name, k.all)
+			r.add(current.name, k.All)
 		} else {
-			r.add(current.name, k.make(w, "v"+strconv.Itoa(w.load.values)))
+			r.add(current.name, k.Make(w.rng, "v"+strconv.Itoa(w.load.values)))
 		}
 	}
 	if !reads && w.chance(8) {
@@ -160,11 +161,11 @@ func (c *client) send(r *request) {
 	r.call = w.now
 	c.request = r
 	if h := w.host(c.target); h == nil || h.gone || w.chance(3) {
-		c.target = pick(w, w.hosts...).id
+		c.target = linear.Pick(w.rng, w.hosts...).id
 	}
 	if w.chance(25) { // whoever takes itself for the leader
 		if leaders := w.leading(); len(leaders) > 0 {
-			c.target = pick(w, leaders...).id
+			c.target = linear.Pick(w.rng, leaders...).id
 		}
 	}
 	h := w.host(c.target)
@@ -172,7 +173,7 @@ func (c *client) send(r *request) {
 	w.after(w.patience, func() {
 		if c.request == r {
 			w.stats["timeouts"]++
-			c.done(r, unknown)
+			c.done(r, linear.Unknown)
 		}
 	})
 }
@@ -212,7 +213,7 @@ func (w *world) answered(items []machine.Item, err error) {
 	case err == nil:
 		w.answer(r, func() { r.client.done(r, "") })
 	case r.writes:
-		w.answer(r, func() { r.client.done(r, unknown) })
+		w.answer(r, func() { r.client.done(r, linear.Unknown) })
 	default:
 		w.answer(r, func() { r.client.refused(nil) })
 	}
@@ -234,7 +235,7 @@ func (c *client) refused(m *member.Member) {
 		c.target = m.Leader()
 	}
 	if c.target == 0 {
-		c.target = pick(c.w, c.w.hosts...).id
+		c.target = linear.Pick(c.w.rng, c.w.hosts...).id
 	}
 	c.request = nil
 	c.w.stats["refused"]++
@@ -248,7 +249,7 @@ func (c *client) done(r *request, verdict string) {
 		if verdict == "" {
 			r.job()
 		} else {
-			c.target = pick(c.w, c.w.hosts...).id
+			c.target = linear.Pick(c.w.rng, c.w.hosts...).id
 		}
 		c.w.after(c.w.between(5*millisecond, 40*millisecond), c.next)
 		return
@@ -264,7 +265,7 @@ func (c *client) done(r *request, verdict string) {
 		}
 		answer := verdict
 		if verdict == "" {
-			answer = render(argv, r.items[i].Reply)
+			answer = linear.Render(argv, r.items[i].Reply)
 			if r.items[i].Reply.IsError() {
 				answer = trouble + answer
 			}
@@ -276,10 +277,10 @@ func (c *client) done(r *request, verdict string) {
 		} else {
 			c.w.load.named[r.keys[i]].unknown++
 		}
-		c.w.history.add(r.keys[i], c.id, argv, r.call, c.w.now, answer)
+		c.w.history.Add(r.keys[i], c.id, argv, r.call, c.w.now, answer)
 	}
-	if verdict == unknown {
-		c.target = pick(c.w, c.w.hosts...).id
+	if verdict == linear.Unknown {
+		c.target = linear.Pick(c.w.rng, c.w.hosts...).id
 	}
 	c.w.after(c.w.between(5*millisecond, 40*millisecond), c.next)
 }

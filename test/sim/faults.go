@@ -1,5 +1,7 @@
 package sim
 
+import "github.com/coffer-dev/coffer/test/linear"
+
 // nemesis decides what goes wrong, and how much of it in this seed.
 type nemesis struct {
 	on     bool
@@ -51,7 +53,7 @@ func (w *world) anyHost() *host {
 	if l := w.leader(); l != nil && w.chance(50) {
 		return l
 	}
-	return pick(w, w.standing()...)
+	return linear.Pick(w.rng, w.standing()...)
 }
 
 // leading are those who take themselves for the leader.
@@ -156,15 +158,15 @@ func (w *world) deaf(h *host) {
 
 // weather changes how bad the network is.
 func (w *world) weather() {
-	w.net.loss = pick(w, 0, 0, 2, 10, 30)
-	w.net.repeat = pick(w, 0, 2, 20)
-	w.net.spikes = pick(w, 0, 1, 5)
-	w.net.delay = pick(w, millisecond, 4*millisecond, 20*millisecond, 80*millisecond)
+	w.net.loss = linear.Pick(w.rng, 0, 0, 2, 10, 30)
+	w.net.repeat = linear.Pick(w.rng, 0, 2, 20)
+	w.net.spikes = linear.Pick(w.rng, 0, 1, 5)
+	w.net.delay = linear.Pick(w.rng, millisecond, 4*millisecond, 20*millisecond, 80*millisecond)
 }
 
 func (w *world) slowDisk() {
 	h := w.anyHost()
-	h.latency = pick(w, 200, 2*millisecond, 30*millisecond, 200*millisecond)
+	h.latency = linear.Pick(w.rng, 200, 2*millisecond, 30*millisecond, 200*millisecond)
 	w.note("host %d: disk takes %dus", h.id, h.latency)
 	w.after(w.between(200*millisecond, 3*second), func() { h.latency = w.between(100, 2000) })
 }
@@ -180,7 +182,7 @@ func (w *world) setClock() {
 
 func (w *world) transfer() {
 	if l := w.leader(); l != nil {
-		to := pick(w, w.standing()...).id
+		to := linear.Pick(w.rng, w.standing()...).id
 		l.do(func() { _ = l.member.Transfer(to) })
 	}
 }

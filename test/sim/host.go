@@ -151,6 +151,9 @@ func (h *host) turn() {
 	if h.failed(err) || !work {
 		return
 	}
+	for _, m := range h.member.Early() {
+		h.send(m)
+	}
 	h.busy = true
 	h.later(h.latency+h.w.rng.Int64N(h.latency), h.sync)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/coffer-dev/coffer/engine/replica"
+	"github.com/coffer-dev/coffer/test/linear"
 )
 
 const (
@@ -25,19 +26,19 @@ func (w *world) changeMembers() {
 		voters, learners := conf.GetVoters(), conf.GetLearners()
 		switch {
 		case len(learners) > 0 && w.chance(80):
-			id := pick(w, learners...)
+			id := linear.Pick(w.rng, learners...)
 			if l.member.Match(id)+8 >= l.member.Machine().Index() && len(voters) < mostVoters {
 				w.change(l, replica.Promote, id)
 			}
 		case len(voters) > fewestVoters && w.chance(60):
-			w.change(l, replica.Remove, pick(w, voters...))
+			w.change(l, replica.Remove, linear.Pick(w.rng, voters...))
 		case len(voters)+len(learners) < mostVoters+1:
 			w.nemesis.joined++
 			h := w.addHost(w.nemesis.joined)
 			w.change(l, replica.AddLearner, h.id)
 			h.start()
 		case len(learners) > 0:
-			w.change(l, replica.Remove, pick(w, learners...))
+			w.change(l, replica.Remove, linear.Pick(w.rng, learners...))
 		}
 	})
 }

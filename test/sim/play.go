@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/linear"
 )
 
 const (
@@ -47,10 +48,10 @@ func (w *world) play() {
 func (w *world) begin() {
 	w.net.heal()
 	w.load = newWorkload()
-	w.tail, w.snapshotAfter = pick(w, 1, 6, 24), pick(w, int64(1<<10), 6<<10)
-	w.patience = pick(w, 300*millisecond, 1500*millisecond)
+	w.tail, w.snapshotAfter = linear.Pick(w.rng, 1, 6, 24), linear.Pick(w.rng, int64(1<<10), 6<<10)
+	w.patience = linear.Pick(w.rng, 300*millisecond, 1500*millisecond)
 	w.encrypt()
-	for id := range pick(w, uint64(3), 3, 3, 5, 5, 1) {
+	for id := range linear.Pick(w.rng, uint64(3), 3, 3, 5, 5, 1) {
 		w.voters = append(w.voters, id+1)
 		w.addHost(id + 1)
 	}
@@ -139,7 +140,7 @@ func (w *world) withoutMinority() {
 	}
 	victim := leader
 	if w.chance(50) {
-		victim = pick(w, hosts...)
+		victim = linear.Pick(w.rng, hosts...)
 	}
 	term := leader.member.Term()
 	how := w.rng.IntN(3)
@@ -208,18 +209,18 @@ func (w *world) readAll() {
 	c := &client{w: w, id: len(w.clients)}
 	request := func() *request {
 		r := &request{client: c}
-		for _, key := range w.history.keys {
-			r.add(key, kindNamed(kindOf(key)).all)
+		for _, key := range w.history.Keys {
+			r.add(key, linear.KindOf(key).All)
 		}
 		return r
 	}
 	c.stopped = true
 	read := false
 	for end := w.now + patience; !read && w.now < end && w.err == nil; {
-		before := len(w.history.byKey[w.history.keys[0]])
+		before := w.history.Operations(w.history.Keys[0])
 		c.send(request())
 		w.runUntil(w.now+2*w.patience, func() bool { return c.request == nil })
-		read = len(w.history.byKey[w.history.keys[0]]) > before
+		read = w.history.Operations(w.history.Keys[0]) > before
 	}
 	if !read {
 		w.fail("the keys cannot be read at the end: %s", w.describe())

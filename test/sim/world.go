@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/test/linear"
 )
 
 // Virtual time is in microseconds.
@@ -44,7 +45,7 @@ type world struct {
 	clients []*client
 	load    workload
 	labor   labor
-	history history
+	history linear.History
 	nemesis nemesis
 	voters  []uint64 // who the group began with
 

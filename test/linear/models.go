@@ -1,7 +1,11 @@
-package sim
+// Package linear says what commands mean one after the other, and whether what
+// clients saw of a database can be explained by some such order: whether it is
+// linearizable.
+package linear
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,17 +13,18 @@ import (
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
-// A kind of key: which commands clients send to it, and what they mean one
+// Kind is a kind of key: which commands clients send to it, and what they mean one
 // after the other. The state of a key is text, empty for an absent one; it must
 // be the whole truth about the key, so that equal texts are equal states.
-type kind struct {
-	name string
-	all  []string                              // the command that reads it all, without its key
-	make func(w *world, value string) []string // a command
+type Kind struct {
+	Name string
+	All  []string                                    // the command that reads it all, without its key
+	Make func(rng *rand.Rand, value string) []string // a command, without its key
 	step func(state string, argv []string) (next, answer string)
 }
 
-var kinds = []kind{
+// Kinds are all of them.
+var Kinds = []Kind{
 	{"string", []string{"GET"}, makeString, stepString},
 	{"counter", []string{"GET"}, makeCounter, stepCounter},
 	{"set", []string{"SMEMBERS"}, makeSet, stepSet},
@@ -28,13 +33,13 @@ var kinds = []kind{
 	{"hash", []string{"HGETALL"}, makeHash, stepHash},
 }
 
-// pick returns one of the alternatives.
-func pick[T any](w *world, of ...T) T { return of[w.rng.IntN(len(of))] }
+// Pick returns one of the alternatives.
+func Pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
 
 func integer(n int) string { return ":" + strconv.Itoa(n) }
 
-func makeString(w *world, value string) []string {
-	return pick(w, []string{"GET"}, []string{"GET"}, []string{"SET", value}, []string{"APPEND", value}, []string{"SETNX", value}, []string{"GETDEL"}, []string{"STRLEN"})
+func makeString(rng *rand.Rand, value string) []string {
+	return Pick(rng, []string{"GET"}, []string{"GET"}, []string{"SET", value}, []string{"APPEND", value}, []string{"SETNX", value}, []string{"GETDEL"}, []string{"STRLEN"})
 }
 
 // A string's state is "=" and the value.
@@ -62,8 +67,8 @@ func stepString(state string, argv []string) (string, string) {
 	return state, value
 }
 
-func makeCounter(w *world, _ string) []string {
-	return pick(w, []string{"GET"}, []string{"INCR"}, []string{"INCR"}, []string{"INCRBY", strconv.Itoa(w.rng.IntN(100))}, []string{"DECRBY", "7"})
+func makeCounter(rng *rand.Rand, _ string) []string {
+	return Pick(rng, []string{"GET"}, []string{"INCR"}, []string{"INCR"}, []string{"INCRBY", strconv.Itoa(rng.IntN(100))}, []string{"DECRBY", "7"})
 }
 
 func stepCounter(state string, argv []string) (string, string) {
@@ -86,9 +91,9 @@ func stepCounter(state string, argv []string) (string, string) {
 	return strconv.Itoa(n), integer(n)
 }
 
-func makeSet(w *world, _ string) []string {
-	m := func() string { return string(rune('a' + w.rng.IntN(6))) }
-	return pick(w, []string{"SADD", m()}, []string{"SADD", m(), m()}, []string{"SREM", m()}, []string{"SMEMBERS"}, []string{"SCARD"}, []string{"SISMEMBER", m()})
+func makeSet(rng *rand.Rand, _ string) []string {
+	m := func() string { return string(rune('a' + rng.IntN(6))) }
+	return Pick(rng, []string{"SADD", m()}, []string{"SADD", m(), m()}, []string{"SREM", m()}, []string{"SMEMBERS"}, []string{"SCARD"}, []string{"SISMEMBER", m()})
 }
 
 // A set's state is its members, sorted; each is one letter.
@@ -123,8 +128,8 @@ func stepSet(state string, argv []string) (string, string) {
 
 func list(items []string) string { return "[" + strings.Join(items, " ") + "]" }
 
-func makeStream(w *world, value string) []string {
-	return pick(w, []string{"XADD", "*", "v", value}, []string{"XADD", "*", "v", value}, []string{"XLEN"}, []string{"XRANGE", "-", "+"}, []string{"DEL"})
+func makeStream(rng *rand.Rand, value string) []string {
+	return Pick(rng, []string{"XADD", "*", "v", value}, []string{"XADD", "*", "v", value}, []string{"XLEN"}, []string{"XRANGE", "-", "+"}, []string{"DEL"})
 }
 
 // A stream's state is its values with a blank before each. Numbers are the
@@ -144,8 +149,8 @@ func stepStream(state string, argv []string) (string, string) {
 	return state, list(strings.Fields(state))
 }
 
-func makeList(w *world, value string) []string {
-	return pick(w, []string{"RPUSH", value}, []string{"LPUSH", value}, []string{"LPOP"}, []string{"RPOP"}, []string{"LLEN"}, []string{"LRANGE", "0", "-1"})
+func makeList(rng *rand.Rand, value string) []string {
+	return Pick(rng, []string{"RPUSH", value}, []string{"LPUSH", value}, []string{"LPOP"}, []string{"RPOP"}, []string{"LLEN"}, []string{"LRANGE", "0", "-1"})
 }
 
 // A list's state is its values with a blank before each.
@@ -176,9 +181,9 @@ func stepList(state string, argv []string) (string, string) {
 	return " " + strings.Join(values, " "), answer
 }
 
-func makeHash(w *world, value string) []string {
-	f := string(rune('a' + w.rng.IntN(4)))
-	return pick(w, []string{"HSET", f, value}, []string{"HSET", f, value}, []string{"HGET", f}, []string{"HDEL", f}, []string{"HLEN"}, []string{"HGETALL"})
+func makeHash(rng *rand.Rand, value string) []string {
+	f := string(rune('a' + rng.IntN(4)))
+	return Pick(rng, []string{"HSET", f, value}, []string{"HSET", f, value}, []string{"HGET", f}, []string{"HDEL", f}, []string{"HLEN"}, []string{"HGETALL"})
 }
 
 // A hash's state is field=value with a blank before each, sorted.
@@ -218,8 +223,8 @@ func stepHash(state string, argv []string) (string, string) {
 	return state, answer
 }
 
-// render writes a reply as the models do.
-func render(argv []string, r reply.Reply) string {
+// Render writes a reply as the models do.
+func Render(argv []string, r reply.Reply) string {
 	switch r.Kind {
 	case reply.KindNull, reply.KindNullArray:
 		return "nil"
