@@ -21,14 +21,15 @@ import (
 	"github.com/coffer-dev/coffer/engine/credential"
 )
 
-// Bounds of a request; none has a body.
+// Bounds of a request.
 const (
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 60 * time.Second
 	maxHeader     = 16 << 10
-	maxPage       = 1_000 // audit records
+	maxChange     = 4 << 10 // bytes of a body; no other request has one
+	maxPage       = 1_000   // audit records
 	defaultPage   = 100
 )
 
@@ -36,9 +37,18 @@ const (
 // operator's.
 var ErrWrongClient = errors.New("client certificate is not the operator's")
 
-// Admin serves GET /v1/status and GET /v1/audit to a client whose certificate
-// the instance's CA signed for exactly operatorName.
-func Admin(credentials func() *credential.Snapshot, operatorName string, status func() adminapi.Status, audit func(after uint64, limit int) adminapi.AuditPage, log *slog.Logger) *http.Server {
+// Administered is the member behind the admin port.
+type Administered interface {
+	Status() adminapi.Status
+	// AuditPage are records behind an index, at most limit.
+	AuditPage(after uint64, limit int) adminapi.AuditPage
+	// ChangeGroup has a change of the group on its way, or says why not.
+	ChangeGroup(c adminapi.GroupChange) error
+}
+
+// Admin serves GET /v1/status, GET /v1/audit and POST /v1/group to a client whose
+// certificate the instance's CA signed for exactly operatorName.
+func Admin(credentials func() *credential.Snapshot, operatorName string, member Administered, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, v any) {
 		w.Header().Set("Content-Type", "application/json")
@@ -46,7 +56,7 @@ func Admin(credentials func() *credential.Snapshot, operatorName string, status 
 			log.Debug("writing an answer", "error", err)
 		}
 	}
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, status()) })
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, member.Status()) })
 	var reading sync.Mutex // one page at a time: each may have a whole file in memory
 	mux.HandleFunc("GET /v1/audit", func(w http.ResponseWriter, r *http.Request) {
 		after, limit, err := page(r.URL.Query())
@@ -56,9 +66,21 @@ func Admin(credentials func() *credential.Snapshot, operatorName string, status 
 		}
 		reading.Lock()
 		defer reading.Unlock()
-		answer(w, audit(after, limit))
+		answer(w, member.AuditPage(after, limit))
 	})
-	s := server(mux, credentials, log)
+	mux.HandleFunc("POST /v1/group", func(w http.ResponseWriter, r *http.Request) {
+		var change adminapi.GroupChange
+		d := json.NewDecoder(r.Body)
+		d.DisallowUnknownFields()
+		if err := d.Decode(&change); err != nil {
+			http.Error(w, "the body: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		if err := member.ChangeGroup(change); err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+		}
+	})
+	s := server(http.MaxBytesHandler(mux, maxChange), credentials, log)
 	base := s.TLSConfig.GetConfigForClient
 	s.TLSConfig.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		c, err := base(hello)
@@ -121,12 +143,12 @@ func Health(credentials func() *credential.Snapshot, ready func() error, metrics
 		}
 		metrics.ServeHTTP(w, r)
 	})
-	return server(mux, credentials, log)
+	return server(http.MaxBytesHandler(mux, 1), credentials, log)
 }
 
 func server(handler http.Handler, credentials func() *credential.Snapshot, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           http.MaxBytesHandler(handler, 1),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      writeTimeout,

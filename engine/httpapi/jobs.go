@@ -7,8 +7,10 @@ import (
 	"errors"
 	"log"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,11 +59,14 @@ type Jobs struct {
 
 	stop     chan struct{} // closed when what waits is to end
 	stopOnce sync.Once
+
+	mu    sync.Mutex
+	conns map[*visiting]struct{}
 }
 
 // NewJobs makes the port; Serve starts it.
 func NewJobs(opts JobsOptions) *Jobs {
-	j := &Jobs{opts: opts, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(MaxBodies), stop: make(chan struct{})}
+	j := &Jobs{opts: opts, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(MaxBodies), stop: make(chan struct{}), conns: map[*visiting]struct{}{}}
 	for i := range routes {
 		r := &routes[i]
 		if r.command == "SUBSCRIBE" {
@@ -103,6 +108,17 @@ func (j *Jobs) Shutdown(ctx context.Context) error {
 		return errors.Join(err, j.server.Close())
 	}
 	return nil
+}
+
+// Disconnect closes every connection at once, without answering what it asked:
+// this member does not lead any more. New ones are let in.
+func (j *Jobs) Disconnect() {
+	j.mu.Lock()
+	conns := slices.Collect(maps.Keys(j.conns))
+	j.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
 }
 
 // admit lets in who has a token, as often as its quota says.

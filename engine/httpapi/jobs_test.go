@@ -31,6 +31,8 @@ type executor struct {
 	index uint64
 }
 
+func (e *executor) Look(items []machine.Item) error { return e.Read(items) }
+
 func (e *executor) Read(items []machine.Item) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -44,7 +44,11 @@ func (g *gated) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		return &visiting{Conn: conn, visitor: v, jobs: g.jobs}, nil
+		c := &visiting{Conn: conn, visitor: v, jobs: g.jobs}
+		g.jobs.mu.Lock()
+		g.jobs.conns[c] = struct{}{}
+		g.jobs.mu.Unlock()
+		return c, nil
 	}
 }
 
@@ -63,6 +67,9 @@ type visiting struct {
 // Close implements net.Conn.
 func (c *visiting) Close() error {
 	c.once.Do(func() {
+		c.jobs.mu.Lock()
+		delete(c.jobs.conns, c)
+		c.jobs.mu.Unlock()
 		v := c.visitor
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -1,6 +1,8 @@
 package job
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,11 +13,15 @@ import (
 	"github.com/coffer-dev/coffer/engine/queue"
 )
 
-// Executor carries operations out in order. Its errors mean that it has stopped
+// Executor carries operations out in order. machine.ErrLost is of a member that
+// does not lead any more; an error of any other kind means that it has stopped
 // for good.
 type Executor interface {
-	// Read evaluates operations that write nothing, at once.
+	// Read evaluates operations that write nothing, at once. machine.ErrUnproven
+	// says that Write is to be asked.
 	Read(items []machine.Item) error
+	// Look evaluates them on a state that may not be the latest.
+	Look(items []machine.Item) error
 	// Write takes operations some of which write, and does not wait for them:
 	// done is called once, from any goroutine, when they are durable. The items
 	// are the executor's until then.
@@ -92,7 +98,7 @@ func (d *Dispatcher) Carry(calls []*Call) error {
 		}
 		if err := d.execute(items); err != nil {
 			for _, c := range pending {
-				c.Fail(CodeUnavailable, "the engine is stopping")
+				c.Fail(CodeUnavailable, whyNot(err))
 			}
 			return err
 		}
@@ -112,14 +118,22 @@ const CodeUnavailable = "UNAVAILABLE"
 
 // execute carries items out and waits for it.
 func (d *Dispatcher) execute(items []machine.Item) error {
-	for i := range items {
-		if items[i].Write {
-			done := make(chan error, 1)
-			d.opts.Executor.Write(items, func(err error) { done <- err })
-			return <-done
+	if !slices.ContainsFunc(items, func(item machine.Item) bool { return item.Write }) {
+		if err := d.opts.Executor.Read(items); !errors.Is(err, machine.ErrUnproven) {
+			return err
 		}
 	}
-	return d.opts.Executor.Read(items)
+	done := make(chan error, 1)
+	d.opts.Executor.Write(items, func(err error) { done <- err })
+	return <-done
+}
+
+// whyNot is what a client is told of an executor's error.
+func whyNot(err error) string {
+	if errors.Is(err, machine.ErrLost) {
+		return machine.ErrLost.Error()
+	}
+	return "the engine is stopping"
 }
 
 // do carries out an operation of the dispatcher's own. What is refused, for

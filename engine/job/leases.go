@@ -45,7 +45,7 @@ func (c *Client) mayHold() *queue.Error {
 		return nil
 	}
 	count := &heldBy{owner: c.owner} // some may have been lost meanwhile, which nobody has counted
-	if err := c.d.opts.Executor.Read([]machine.Item{{Op: count}}); err != nil {
+	if err := c.d.opts.Executor.Look([]machine.Item{{Op: count}}); err != nil {
 		return &queue.Error{Code: CodeUnavailable, Text: "the engine is stopping"}
 	}
 	if count.n < MaxHeld {

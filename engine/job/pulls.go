@@ -128,7 +128,7 @@ func (p *pulls) serve(l *line) {
 // available asks how many jobs there are for a line.
 func (p *pulls) available(name string) int {
 	a := &availability{queue: name}
-	if err := p.d.opts.Executor.Read([]machine.Item{{Op: a}}); err != nil {
+	if err := p.d.opts.Executor.Look([]machine.Item{{Op: a}}); err != nil {
 		return 0
 	}
 	return a.jobs

@@ -145,14 +145,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	n := s.closeAll()
+	<-done
+	return fmt.Errorf("closed %d connections that did not drain: %w", n, ctx.Err())
+}
+
+// Disconnect closes every connection at once, without answering what it asked:
+// this member does not lead any more. New ones are let in.
+func (s *Server) Disconnect() { s.closeAll() }
+
+func (s *Server) closeAll() int {
 	s.mu.Lock()
-	n := len(s.sessions)
+	defer s.mu.Unlock()
 	for c := range s.sessions {
 		c.raw.Close()
 	}
-	s.mu.Unlock()
-	<-done
-	return fmt.Errorf("closed %d connections that did not drain: %w", n, ctx.Err())
+	return len(s.sessions)
 }
 
 func (s *Server) users() *acl.Users { return s.opts.Credentials().Users }

@@ -15,6 +15,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/job"
+	"github.com/coffer-dev/coffer/engine/machine"
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
 	"github.com/coffer-dev/coffer/engine/queue"
 )
@@ -251,6 +252,9 @@ func (c *session) serve() (more bool, err error) {
 	c.srv.counters.Commands.Add(int64(len(c.calls)))
 	if stopped := c.srv.opts.Dispatcher.Carry(c.calls); stopped != nil && err == nil {
 		err = stopped
+	}
+	if errors.Is(err, machine.ErrLost) {
+		return false, err // nobody knows what to answer: the connection ends without
 	}
 	c.answer()
 	for c.srv.opts.Audit.Full() && !c.srv.draining.Load() {

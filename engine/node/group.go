@@ -56,6 +56,14 @@ type GroupOptions struct {
 	// are called under its lock and must not call it. Nil for none.
 	OnReady func(queue string)
 	OnEvent func(queue.Event)
+
+	ID uint64 // of the member; when zero, that of the directory, or of a first member
+	// Network reaches the other members of the group; nil: the member is alone.
+	Network Network
+	// OnLead is called when the member has taken the group over, when it does not
+	// lead any more, and when another one does: by the group's goroutine, which it
+	// must not block or call.
+	OnLead func()
 }
 
 // Group executes commands: reads at once under its lock, writes through the
@@ -81,7 +89,9 @@ type Group struct {
 	now     atomic.Int64  // the latest time stamped, ms
 	full    atomic.Bool   // writes are refused for want of space
 	leading atomic.Bool   // the state is complete and can be read
+	lost    atomic.Int64  // how often the leadership was
 	term    atomic.Uint64 // of the hard state written last
+	leader  atomic.Uint64 // as far as is known; 0 for nobody
 
 	// The rest is guarded by working, as all of member but its machine.
 	working  sync.Mutex
@@ -91,10 +101,16 @@ type Group struct {
 	synced   chan wal.Synced
 	wanted   int64          // bytes of the entry that found no space
 	items    []machine.Item // of the entry at hand
+	flight   *flight
+	sweeps   bool // expired keys are to be looked for
 	snapshot snapshotting
 	jobs     jobTimer
 
 	encryption encryption
+	peers      peers
+	lease      lease
+
+	receiving sync.Mutex // a snapshot of another member
 
 	started atomic.Bool
 	stop    chan struct{}
@@ -109,17 +125,36 @@ type request struct {
 	done  func(error) // nil when another part of the same commands follows
 }
 
-// Read evaluates commands that write nothing, and fills their replies. Its
-// error means that the group has stopped.
+// Read evaluates commands that write nothing, and fills their replies.
+// machine.ErrUnproven has them given to Write; another error means that the
+// group has stopped.
 func (g *Group) Read(items []machine.Item) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case isClosed(g.done):
+		return g.err
+	case !g.leading.Load() && g.peers.network != nil:
+		return machine.ErrUnproven
+	case !g.leading.Load():
+		answer(items, replyWait)
+		return nil
+	}
+	g.member.Machine().Read(items, g.clock())
+	// Looked at behind the state: what was seen was the latest until now.
+	if g.peers.network != nil && !g.lease.holds() {
+		return machine.ErrUnproven
+	}
+	return nil
+}
+
+// Look evaluates what writes nothing on the state as this member has it, which
+// may not be the latest. Its error means that the group has stopped.
+func (g *Group) Look(items []machine.Item) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if isClosed(g.done) {
 		return g.err
-	}
-	if !g.leading.Load() {
-		answer(items, replyWait)
-		return nil
 	}
 	g.member.Machine().Read(items, g.clock())
 	return nil
@@ -127,8 +162,9 @@ func (g *Group) Read(items []machine.Item) error {
 
 // Write applies commands in their order and fills the replies. It does not
 // wait: done is called when the writes are durable, as the group's durability
-// says, by the group's goroutine or by Write itself. An error means that the
-// group has stopped.
+// says, by the group's goroutine or by Write itself. machine.ErrLost is of a
+// member that does not lead any more; another error means that the group has
+// stopped.
 func (g *Group) Write(items []machine.Item, done func(error)) {
 	g.queueMu.Lock()
 	closed := g.closed

@@ -59,7 +59,7 @@ func (g *Group) armJobs() {
 func (g *Group) tickJobs() error {
 	g.jobs.armed, g.jobs.latest = 0, time.Now()
 	for range jobTicks {
-		if g.full.Load() || !g.leading.Load() {
+		if g.full.Load() || !g.leading.Load() || g.flight != nil {
 			return nil
 		}
 		now := g.clock()
@@ -74,7 +74,7 @@ func (g *Group) tickJobs() error {
 		if len(items) == 0 {
 			return nil
 		}
-		if err := g.propose(items, int64(len(items[0].Argv[1]))+64); err != nil {
+		if err := g.propose(items, int64(len(items[0].Argv[1]))+64, func(error) {}); err != nil {
 			return err
 		}
 	}

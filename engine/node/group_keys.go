@@ -70,6 +70,10 @@ func (g *Group) rewrapQueues() error {
 	if g.encryption.keys == nil || !g.leading.Load() {
 		return nil
 	}
+	if g.flight != nil {
+		g.encryption.stale = true // sealPlain has it tried again
+		return nil
+	}
 	ops, err := guard.Rewrap(g.encryption.keys, g.queueKeys())
 	if err != nil {
 		g.opts.Log.Error("keys of queues stay under the key that they are under", "error", err)
@@ -84,7 +88,7 @@ func (g *Group) rewrapQueues() error {
 		items[i] = job.Item(op)
 		bytes += int64(len(items[i].Argv[1])) + 64
 	}
-	if err := g.propose(items, bytes); err != nil {
+	if err := g.propose(items, bytes, func(error) {}); err != nil {
 		return err
 	}
 	return g.member.Log().Sync()

@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
+	"github.com/coffer-dev/coffer/engine/replica"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -45,6 +46,8 @@ func (g *Group) loop() {
 			handle = g.onTick
 		case <-g.jobs.due:
 			handle = g.tickJobs
+		case event := <-g.peers.events:
+			handle = func() error { return g.onEvents(event) }
 		}
 		err = g.work(handle)
 	}
@@ -87,6 +90,8 @@ func (g *Group) workNow() bool {
 
 // finish gives everything free. Whoever still waits is told.
 func (g *Group) finish(err error) {
+	g.leading.Store(false)
+	g.leader.Store(0)
 	g.abandonSnapshot()
 	g.jobs.timer.Stop()
 	if err == nil {
@@ -101,6 +106,10 @@ func (g *Group) finish(err error) {
 	_ = g.release.Close()
 	g.err = err
 	close(g.done)
+	if f := g.flight; f != nil {
+		g.flight = nil
+		f.done(err)
+	}
 	g.queueMu.Lock()
 	queue := g.queue
 	g.queue = nil
@@ -141,26 +150,39 @@ func (g *Group) take() (batch []*request) {
 	return batch
 }
 
-// drain works off the queue, entry by entry, but for what has to wait for a
-// snapshot.
+// drain works off the queue, entry by entry, until one is on its way, but for
+// what has to wait for a snapshot.
 func (g *Group) drain() error {
-	for {
-		if g.holdsBack() {
+	for g.flight == nil {
+		if more, err := g.chores(); err != nil {
+			return err
+		} else if more {
+			continue
+		}
+		if g.holdsBack() || g.peers.network != nil && !g.mayPropose() {
 			return nil
 		}
 		batch := g.take()
 		if len(batch) == 0 {
 			return nil
 		}
-		err := g.execute(batch)
-		tell(batch, err)
-		if err != nil {
+		if err := g.execute(batch); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// execute carries out the requests as one entry and fills their replies.
+// flight is what is on its way through the log, or to the proof that it can be
+// read: one at a time. What depends on the state can be decided before it is
+// logged, since all before it is applied then.
+type flight struct {
+	proposal *member.Proposal // one of the two
+	read     *member.Read
+	done     func(error)
+}
+
+// execute carries out the requests as one entry, fills their replies and tells.
 func (g *Group) execute(batch []*request) error {
 	items := batch[0].items
 	if len(batch) > 1 {
@@ -174,47 +196,55 @@ func (g *Group) execute(batch []*request) error {
 	for _, r := range batch {
 		bytes += r.bytes + int64(len(r.items))*4
 	}
-	if err := g.propose(items, bytes); err != nil {
-		return err
-	}
-	if len(batch) > 1 {
-		rest := items
-		for _, r := range batch {
-			copy(r.items, rest)
-			rest = rest[len(r.items):]
+	err := g.propose(items, bytes, func(err error) {
+		if len(batch) > 1 {
+			rest := items
+			for _, r := range batch {
+				copy(r.items, rest)
+				rest = rest[len(r.items):]
+			}
+			clear(items) // lets go of the arguments
 		}
-		clear(items) // lets go of the arguments
+		tell(batch, err)
+	})
+	if err == nil && g.snapshotDue() {
+		err = g.beginSnapshot()
 	}
-	if g.snapshotDue() {
-		return g.beginSnapshot()
-	}
-	return nil
+	return err
 }
 
-// propose brings the items through the log as one entry. Room for it is made
-// before raft hears of it: what raft has accepted cannot be taken back.
-func (g *Group) propose(items []machine.Item, bytes int64) error {
+// propose brings the items through the log as one entry, or evaluates them if
+// nothing is left to be logged. It calls done once, with nil when their replies
+// are filled: before it returns, or when the flight that it leaves has landed.
+// Its own error is the group's end. Room for the entry is made before raft hears
+// of it: what raft has accepted cannot be taken back.
+func (g *Group) propose(items []machine.Item, bytes int64, done func(error)) error {
 	if g.full.Load() {
-		return g.refuse(items, replyFull)
+		done(g.refuse(items, replyFull))
+		return nil
 	}
 	now, seed := g.clock(), rand.Uint64()
 	if !slices.ContainsFunc(items, isWrite) || !g.admit(items, now) {
-		return g.Read(items)
+		return g.prove(items, done)
 	}
 	p := &member.Proposal{Items: items, Now: now, Seed: seed, Bytes: bytes}
 	switch err := g.member.Propose(p); {
 	case errors.Is(err, wal.ErrFull):
 		g.setFull(err, p.Bytes)
-		return g.refuse(items, replyFull)
+		done(g.refuse(items, replyFull))
+		return nil
 	case errors.Is(err, wal.ErrTooLarge):
-		return g.refuse(items, replySize)
+		done(g.refuse(items, replySize))
+		return nil
+	case errors.Is(err, replica.ErrNotLeader), errors.Is(err, replica.ErrDropped):
+		done(machine.ErrLost)
+		return nil
 	case err != nil:
+		done(err)
 		return err
 	}
-	if err := g.turn(); err != nil {
-		return err
-	}
-	return p.Err
+	g.flight = &flight{proposal: p, done: done}
+	return g.turn()
 }
 
 func isWrite(item machine.Item) bool { return item.Write }
@@ -234,23 +264,40 @@ func (g *Group) admit(items []machine.Item, now int64) (left bool) {
 }
 
 // turn lets the member work until there is nothing to do. While it waits for
-// the disk, reads go on. A member alone has nobody to send to, and what was
-// proposed is answered when turn is through.
+// the disk, reads go on. What a member alone proposed is answered when turn is
+// through.
 func (g *Group) turn() error {
 	for {
 		if work, err := g.member.Write(); err != nil || !work {
 			return err
 		}
+		g.send(g.member.Early())
 		if err := g.member.Sync(); err != nil {
 			return err
 		}
 		g.term.Store(g.member.Term())
 		g.mu.Lock()
-		_, err := g.member.Finish()
+		r, err := g.member.Finish()
 		g.mu.Unlock()
 		if err != nil {
 			return err
 		}
+		g.send(r.Messages)
+		g.land(r)
+		g.followLead()
+	}
+}
+
+// land ends the flight if it is answered.
+func (g *Group) land(r member.Result) {
+	for _, p := range r.Proposals {
+		if f := g.flight; f != nil && f.proposal == p {
+			g.flight = nil
+			f.done(p.Err)
+		}
+	}
+	for _, read := range r.Reads {
+		g.proven(read)
 	}
 }
 
@@ -264,11 +311,20 @@ func (g *Group) onTick() error {
 			return err
 		}
 	}
-	if g.full.Load() {
+	if g.full.Load() && g.peers.network == nil {
 		return nil
 	}
-	if err := g.turn(); err != nil {
+	if err := g.turnUnlessFull(); err != nil {
 		return err
+	}
+	if err := g.renewLease(); err != nil {
+		return err
+	}
+	g.tellGroup()
+	if g.peers.network != nil && g.snapshotDue() { // what came from others makes the log grow, too
+		if err := g.beginSnapshot(); err != nil {
+			return err
+		}
 	}
 	if second {
 		g.beginSync()
@@ -279,7 +335,21 @@ func (g *Group) onTick() error {
 			return err
 		}
 	}
-	return g.sweep()
+	g.sweeps = true
+	return nil
+}
+
+// chores does what the leader has to do by itself, one entry of it: expired keys
+// and what is due of jobs do not wait until no client wants anything. It says
+// whether it has done something.
+func (g *Group) chores() (bool, error) {
+	if !g.leading.Load() || g.full.Load() {
+		return false, nil
+	}
+	if g.sweeps {
+		return g.sweep()
+	}
+	return false, nil
 }
 
 // beginSync makes the log durable while writes go on.
@@ -298,24 +368,18 @@ func (g *Group) endSync(s wal.Synced) error {
 	return g.member.Log().Synced(s)
 }
 
-// sweep proposes to remove what has expired.
-func (g *Group) sweep() error {
-	for !g.full.Load() {
-		g.mu.Lock()
-		due := g.member.Machine().Due(g.clock())
-		g.mu.Unlock()
-		if !due {
-			return nil
-		}
-		items := []machine.Item{machine.Sweep(sweepKeys)}
-		if err := g.propose(items, 64); err != nil {
-			return err
-		}
-		if items[0].Reply.Int < sweepKeys {
-			return nil
-		}
+// sweep proposes to remove what has expired, if there is any.
+func (g *Group) sweep() (bool, error) {
+	g.mu.Lock()
+	g.sweeps = g.member.Machine().Due(g.clock())
+	g.mu.Unlock()
+	if !g.sweeps {
+		return false, nil
 	}
-	return nil
+	items := []machine.Item{machine.Sweep(sweepKeys)}
+	return true, g.propose(items, 64, func(err error) {
+		g.sweeps = err == nil && items[0].Reply.Int == sweepKeys
+	})
 }
 
 func (g *Group) setFull(err error, wanted int64) {
@@ -351,23 +415,58 @@ func (g *Group) heal() error {
 }
 
 // lead takes the group over: a member alone elects itself. Entries that were
-// acknowledged before the start are applied by it.
+// acknowledged before the start are applied by it. One of several waits.
 func (g *Group) lead() error {
 	if err := g.turn(); err != nil {
 		return err
 	}
-	if !g.member.Leading() {
-		if err := g.member.Campaign(); err != nil {
-			return err
-		}
-		if err := g.turn(); err != nil {
-			return err
-		}
+	if g.member.Leading() || !g.alone() {
+		return nil
+	}
+	if err := g.member.Campaign(); err != nil {
+		return err
+	}
+	return g.turn()
+}
+
+// followLead takes note of a leadership won or lost.
+func (g *Group) followLead() {
+	if conf := g.member.Members(); conf != g.peers.conf {
+		g.peers.conf, g.peers.changing = conf, 0
+		g.keep(conf)
+		g.lease.end() // who could be elected before is another majority
+	}
+	leader, settled := g.member.Leader(), g.member.Settled()
+	if g.leader.Swap(leader) != leader {
+		defer g.tellLead()
+	}
+	if settled == g.leading.Load() {
+		return
+	}
+	if !settled {
+		g.lost.Add(1)
 	}
 	g.mu.Lock()
 	queues := g.member.Machine().Queues()
-	queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
+	queues.OnReady, queues.OnEvent = nil, nil
+	if settled {
+		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
+	}
 	g.mu.Unlock()
-	g.leading.Store(true)
-	return nil
+	g.lease.end()
+	g.leading.Store(settled)
+	g.tellLead()
+}
+
+func (g *Group) tellLead() {
+	g.tellGroup()
+	if g.opts.OnLead != nil {
+		g.opts.OnLead()
+	}
+}
+
+// alone tells whether nobody else is in the group.
+func (g *Group) alone() bool {
+	c := g.member.Members()
+	return len(c.GetVoters())+len(c.GetLearners()) <= 1
 }

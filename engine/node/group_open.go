@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 
@@ -23,7 +24,7 @@ const (
 	// memberID is raft's name of a group's first member.
 	memberID = 1
 
-	identityVersion  = 1
+	identityVersion  = 2
 	identityCategory = vfs.DiskWriteCategory("identity")
 )
 
@@ -38,6 +39,42 @@ var (
 type identity struct {
 	Version  int    `json:"version"`
 	Instance string `json:"instance"` // namespace/name
+	// ID is the member's number, since version 2; it is the first one's in
+	// version 1, which is still written for that.
+	ID uint64 `json:"id,omitempty"`
+}
+
+// IDOf is the number of the member that a data directory is of; 0 when there is
+// none yet.
+func IDOf(fs vfs.FS, dir string) (uint64, error) {
+	id, err := readIdentity(fs, fs.PathJoin(dir, identityName))
+	if errors.Is(err, os.ErrNotExist) {
+		for _, name := range []string{member.LogDir, member.SnapshotDir} {
+			if _, err := fs.Stat(fs.PathJoin(dir, name)); err == nil {
+				return 0, fmt.Errorf("%w: %s holds data and no %s", ErrForeign, dir, identityName)
+			}
+		}
+		return 0, nil
+	}
+	return id.ID, err
+}
+
+func readIdentity(fs vfs.FS, path string) (id identity, err error) {
+	file, err := fs.Open(path)
+	if err != nil {
+		return id, fmt.Errorf("read identity: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	if err := json.NewDecoder(io.LimitReader(file, 64<<10)).Decode(&id); err != nil {
+		return id, fmt.Errorf("read %s: %w", path, err)
+	}
+	if id.Version > identityVersion {
+		return id, fmt.Errorf("%s has version %d, this engine reads up to %d", path, id.Version, identityVersion)
+	}
+	if id.ID == 0 {
+		id.ID = memberID
+	}
+	return id, nil
 }
 
 // OpenGroup opens a data directory, or begins one, and reads the state back.
@@ -52,6 +89,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	g.jobs.start()
 	g.synced = make(chan wal.Synced, 1)
+	g.peers = peers{network: opts.Network, events: make(chan func() error, maxEvents), heard: map[uint64]uint64{}}
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
 	g.encryption.told.Store(opts.Keys)
 	if err := g.prepareDir(); err != nil {
@@ -132,27 +170,29 @@ func (g *Group) identify() error {
 }
 
 func (g *Group) checkIdentity() error {
-	path := g.path(identityName)
-	file, err := g.opts.FS.Open(path)
+	id, err := readIdentity(g.opts.FS, g.path(identityName))
 	if err != nil {
-		return fmt.Errorf("read identity: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	var id identity
-	if err := json.NewDecoder(io.LimitReader(file, 64<<10)).Decode(&id); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	if id.Version > identityVersion {
-		return fmt.Errorf("%s has version %d, this engine reads up to %d", path, id.Version, identityVersion)
+		return err
 	}
 	if id.Instance != g.opts.Instance {
 		return fmt.Errorf("%w: %s is of %s, this is %s", ErrForeign, g.opts.Dir, id.Instance, g.opts.Instance)
 	}
+	if g.opts.ID != 0 && id.ID != g.opts.ID {
+		return fmt.Errorf("%w: %s is of member %d, this is %d", ErrForeign, g.opts.Dir, id.ID, g.opts.ID)
+	}
+	g.opts.ID = id.ID
 	return nil
 }
 
 func (g *Group) writeIdentity() error {
-	data, err := json.Marshal(identity{Version: identityVersion, Instance: g.opts.Instance})
+	id := identity{Version: 1, Instance: g.opts.Instance}
+	if g.opts.ID == 0 {
+		g.opts.ID = memberID
+	}
+	if g.opts.ID != memberID {
+		id.Version, id.ID = identityVersion, g.opts.ID
+	}
+	data, err := json.Marshal(id)
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}
@@ -192,7 +232,7 @@ func syncDir(fs vfs.FS, path string) error {
 // open opens the member and reads the state back.
 func (g *Group) open() (err error) {
 	g.member, err = member.Open(member.Options{
-		FS: g.opts.FS, Dir: g.opts.Dir, ID: memberID, Voters: []uint64{memberID},
+		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID},
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
 		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
 	})

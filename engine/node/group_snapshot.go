@@ -47,15 +47,16 @@ type snapshotResult struct {
 	err  error
 }
 
-// snapshotDue tells whether a snapshot should begin: when the member says so,
-// and on a full volume as soon as it would free a segment.
+// snapshotDue tells whether a snapshot should begin: when the member says so, for
+// itself or for one that lags, and on a full volume as soon as it would free a
+// segment.
 func (g *Group) snapshotDue() bool {
 	s := &g.snapshot
 	if s.running != nil || time.Now().Before(s.notUntil) {
 		return false
 	}
 	_, log := g.member.SnapshotSize()
-	return g.member.SnapshotDue() || g.full.Load() && log > 0 && g.member.Log().Releasable()
+	return g.member.SnapshotDue() || g.member.SnapshotWanted() || g.full.Load() && log > 0 && g.member.Log().Releasable()
 }
 
 // eraseFiles begins a snapshot when files have what was erased.

@@ -35,6 +35,14 @@ type settings struct {
 	refused string // their revision then
 }
 
+// look has followSettings look.
+func (s *settings) look() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it will
+	}
+}
+
 // openJobs makes what serves jobs, if the configuration has a port for them.
 func (n *Node) openJobs(ctx context.Context) error {
 	if n.dispatcher == nil {
@@ -50,12 +58,7 @@ func (n *Node) openJobs(ctx context.Context) error {
 	n.credentials.OnChange(n.jobs.CredentialsChanged)
 	n.settings.changed = make(chan struct{}, 1)
 	n.settings.changed <- struct{}{}
-	n.credentials.OnChange(func(*credential.Snapshot) {
-		select {
-		case n.settings.changed <- struct{}{}:
-		default: // it will look
-		}
-	})
+	n.credentials.OnChange(func(*credential.Snapshot) { n.settings.look() })
 	n.background("queues", func() error { n.followSettings(ctx); return nil })
 	if n.opts.Config.Listen.JobsHTTP != "" {
 		n.jobsHTTP = httpapi.NewJobs(httpapi.JobsOptions{
@@ -102,8 +105,8 @@ func revisionOf(text []byte) string {
 
 // configure brings settings into the log, unless they are in force.
 func (n *Node) configure(text []byte) error {
-	if text == nil {
-		return nil
+	if text == nil || n.peers != nil && !n.group.leading.Load() {
+		return nil // the leader puts them in force, for all members
 	}
 	s, invalid := queue.ParseSettings(text)
 	if invalid != nil {
@@ -156,7 +159,7 @@ func (n *Node) carry(op queue.Op) error {
 
 func (n *Node) settingsRevision() string {
 	op := &settingsInForce{}
-	if err := n.group.Read([]machine.Item{{Op: op}}); err != nil {
+	if err := n.group.Look([]machine.Item{{Op: op}}); err != nil {
 		return ""
 	}
 	return op.revision
@@ -183,7 +186,7 @@ func (n *Node) queueCounts() (all []queue.Counts) {
 			after = all[len(all)-1].Name
 		}
 		op = &queue.ListQueues{After: after, Limit: queue.MaxListed}
-		if err := n.group.Read([]machine.Item{job.Item(op)}); err != nil {
+		if err := n.group.Look([]machine.Item{job.Item(op)}); err != nil {
 			return nil
 		}
 		all = append(all, op.Result...)

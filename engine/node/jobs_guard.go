@@ -15,7 +15,7 @@ func (n *Node) loadGuard() error {
 		n.guard = guard.New(func() *vault.Ring { return n.credentials.Current().Keys })
 	}
 	op := &guarded{}
-	if err := n.group.Read([]machine.Item{{Op: op}}); err != nil {
+	if err := n.group.Look([]machine.Item{{Op: op}}); err != nil {
 		return err
 	}
 	if err := n.guard.Load(op.settings, op.keys); err != nil {

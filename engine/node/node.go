@@ -61,15 +61,22 @@ type Node struct {
 	guard       *guard.Guard
 	jobsHTTP    *httpapi.Jobs // nil without a port for it
 	settings    settings      // of the queues
+	peers       *colleagues   // nil for a member alone
+	entrances   []*entrance   // of a member with peers
+	serving     atomic.Bool   // clients are let in; of a member with peers
+	leads       chan struct{} // the leadership may have changed
 	admin       *http.Server
 	health      *http.Server
 	addrs       Addresses
 
-	phase    atomic.Pointer[string] // "starting", "stopping"; nil while it serves
+	phase    atomic.Pointer[string] // starting, blank, "stopping"; nil while it serves
+	opening  sync.Mutex             // open, and what Stop takes apart
 	failed   chan error
 	stopOnce sync.Once
 	stopErr  error
 	cancel   context.CancelFunc
+	joining  context.Context // until Stop
+	endJoin  context.CancelFunc
 	wg       sync.WaitGroup
 
 	logSyncs atomic.Int64
@@ -81,11 +88,11 @@ type Addresses struct{ Keys, Jobs, JobsHTTP, Admin, Metrics net.Addr }
 // Start brings a member up. Health answers first, so that a long replay is not
 // taken for death.
 func Start(opts Options) (*Node, error) {
-	n := &Node{opts: opts, failed: make(chan error, 4), memoryLimit: limitMemory(opts.Log)}
+	n := &Node{opts: opts, failed: make(chan error, 4), memoryLimit: limitMemory(opts.Log), leads: make(chan struct{}, 1)}
 	id := make([]byte, 20)
 	_, _ = rand.Read(id) // never fails
 	n.runID = hex.EncodeToString(id)
-	n.setPhase("starting")
+	n.setPhase(starting)
 	files := opts.Config.Files
 	var err error
 	n.credentials, err = credential.Open(credential.Paths{Users: files.Users, ClientTLS: files.ClientTLS, AdminTLS: files.AdminTLS, Keys: files.EncryptionKeys, Queues: files.Queues}, opts.Log)
@@ -94,6 +101,7 @@ func Start(opts Options) (*Node, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
+	n.joining, n.endJoin = context.WithCancel(ctx)
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.Stop())
 	}
@@ -108,7 +116,40 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.addrs.Metrics = addr
-	if err := n.openGroup(); err != nil {
+	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n, n.opts.Log)
+	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
+		return err
+	}
+	if err := n.openPeers(); err != nil {
+		return err
+	}
+	n.background("credentials", func() error { return n.credentials.Run(ctx) })
+	if n.peers == nil {
+		return n.open(ctx, 0)
+	}
+	// A member with an empty volume may wait long to be told who it is.
+	n.background("member", func() error {
+		id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir)
+		if n.joining.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = n.open(ctx, id)
+		}
+		return err
+	})
+	return nil
+}
+
+// open reads the state back and serves.
+func (n *Node) open(ctx context.Context, id uint64) (err error) {
+	n.opening.Lock()
+	defer n.opening.Unlock()
+	if n.joining.Err() != nil {
+		return nil // it is being stopped
+	}
+	listen := n.opts.Config.Listen
+	if err := n.openGroup(id); err != nil {
 		return err
 	}
 	if err := n.openAudit(); err != nil {
@@ -123,22 +164,17 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openJobs(ctx); err != nil {
 		return err
 	}
-	n.background("credentials", func() error { return n.credentials.Run(ctx) })
 	n.background("collector", func() error { return n.tuneCollector(ctx) })
-	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n.Status, n.audit.Read, n.opts.Log)
-	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
-		return err
-	}
-	if n.addrs.Keys, err = n.serve("listen.keys", listen.Keys, n.server.Serve); err != nil {
+	if n.addrs.Keys, err = n.serveClients("listen.keys", listen.Keys, n.server.Serve); err != nil {
 		return err
 	}
 	if n.jobs != nil {
-		if n.addrs.Jobs, err = n.serve("listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
+		if n.addrs.Jobs, err = n.serveClients("listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
 			return err
 		}
 	}
 	if n.jobsHTTP != nil {
-		if n.addrs.JobsHTTP, err = n.serve("listen.jobsHTTP", listen.JobsHTTP, n.jobsHTTP.Serve); err != nil {
+		if n.addrs.JobsHTTP, err = n.serveClients("listen.jobsHTTP", listen.JobsHTTP, n.jobsHTTP.Serve); err != nil {
 			return err
 		}
 	}
@@ -150,11 +186,20 @@ func (n *Node) start(ctx context.Context) error {
 			return nil
 		}
 	})
+	if n.peers != nil {
+		n.background("leadership", func() error { n.followLead(ctx); return nil })
+	}
 	n.phase.Store(nil)
 	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", text(n.addrs.Keys), "jobs", text(n.addrs.Jobs), "jobsHTTP", text(n.addrs.JobsHTTP),
 		"admin", text(n.addrs.Admin), "metrics", text(n.addrs.Metrics), "durability", string(n.opts.Config.Durability))
 	return nil
 }
+
+// Phases of a member before and after it serves.
+const (
+	starting = "starting" // reads its state back
+	stopping = "stopping"
+)
 
 // text is an address as people write it; "" where nothing is served.
 func text(a net.Addr) string {
@@ -168,13 +213,16 @@ func text(a net.Addr) string {
 // allocated then stays, so that a collection finds little and looks at everything:
 // at the usual percentage they took two fifths of the processor's time. A memory
 // limit holds all the same.
-func (n *Node) openGroup() error {
+func (n *Node) openGroup(id uint64) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(mostGCPercent))
 	options := GroupOptions{
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
-		Keys: n.credentials.Current().Keys,
+		Keys: n.credentials.Current().Keys, ID: id,
+	}
+	if n.peers != nil {
+		options.Network, options.OnLead = n.peers.transport, n.lookAtLead
 	}
 	if n.opts.Config.Listen.Jobs != "" {
 		n.dispatcher = job.New()
@@ -188,7 +236,18 @@ func (n *Node) openGroup() error {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)
 	}
 	n.group = g
+	if n.peers != nil {
+		n.peers.group.Store(g)
+	}
 	return nil
+}
+
+// lookAtLead has followLead look.
+func (n *Node) lookAtLead() {
+	select {
+	case n.leads <- struct{}{}:
+	default: // it will
+	}
 }
 
 // parseLogged reads back what is in the log, for keys and for jobs.
@@ -210,6 +269,33 @@ func (n *Node) serve(field, address string, serve func(net.Listener) error) (net
 	}
 	n.background(field, func() error { return serve(l) })
 	return l.Addr(), nil
+}
+
+// serveClients is serve for clients, who are the leader's.
+func (n *Node) serveClients(field, address string, serve func(net.Listener) error) (net.Addr, error) {
+	if n.peers == nil || address == "" {
+		return n.serve(field, address, serve)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	e := newEntrance(l, n.opts.Config.Limits.MaxClients, n.leaderForClients, n.peers.hostOf)
+	n.entrances = append(n.entrances, e)
+	n.background(field+", the way in", e.run)
+	n.background(field, func() error { return serve(e) })
+	return l.Addr(), nil
+}
+
+// leaderForClients is who serves them; 0 while nobody is known to.
+func (n *Node) leaderForClients() (own bool, leader uint64) {
+	if n.serving.Load() {
+		return true, 0
+	}
+	if leader = n.group.leader.Load(); leader == n.group.opts.ID {
+		return false, 0 // not yet, or not any more
+	}
+	return false, leader
 }
 
 func (n *Node) serveHTTP(s *http.Server, address string) (net.Addr, error) {
@@ -262,16 +348,23 @@ func (n *Node) Stop() error {
 }
 
 func (n *Node) stop() error {
-	n.setPhase("stopping")
+	n.endJoin()
+	n.opening.Lock()
+	defer n.opening.Unlock()
+	n.setPhase(stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	var err error
+	n.handOver()
 	n.drain(ctx)
 	n.cancel()
 	for _, s := range []*http.Server{n.admin, n.health} {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
+	}
+	if n.peers != nil {
+		n.peers.transport.Close()
 	}
 	if n.audit != nil {
 		err = errors.Join(err, n.audit.Close())
@@ -314,8 +407,13 @@ func (n *Node) notReady() error {
 	if phase := n.phase.Load(); phase != nil {
 		return errors.New(*phase)
 	}
-	if !n.group.leading.Load() {
+	switch {
+	case n.group.leading.Load():
+		return nil
+	case n.peers == nil:
 		return errors.New(logWaits)
+	case n.group.leader.Load() == 0:
+		return errors.New(noLeader)
 	}
 	return nil
 }

@@ -15,11 +15,38 @@ import (
 // Reasons of a member's status.
 const (
 	storageFull = "the volume is full: writes are refused"
+	noLeader    = "no member leads the group: a majority of its members is needed"
 	logWaits    = "the log cannot be taken up before there is space on the volume"
 )
 
+// AuditPage implements httpapi.Administered.
+func (n *Node) AuditPage(after uint64, limit int) adminapi.AuditPage {
+	if phase := n.phase.Load(); phase != nil {
+		return adminapi.AuditPage{Version: adminapi.Version}
+	}
+	return n.audit.Read(after, limit)
+}
+
+// unopened is the status of a member that has no state yet.
+func (n *Node) unopened(phase string) adminapi.Status {
+	s := adminapi.Status{
+		Version: adminapi.Version, EngineVersion: n.opts.Version, Instance: n.opts.Config.Instance, Member: n.opts.Member,
+		Role: starting, Reason: phase,
+	}
+	if n.peers != nil {
+		s.Group = n.peers.status()
+		if phase == blank {
+			s.Role = "blank"
+		}
+	}
+	return s
+}
+
 // Status is the member's answer to the operator.
 func (n *Node) Status() adminapi.Status {
+	if phase := n.phase.Load(); phase != nil && (*phase != stopping || n.group == nil) {
+		return n.unopened(*phase)
+	}
 	facts := n.group.Stats()
 	stats := n.stats()
 	snapshot := n.credentials.Current()
@@ -55,6 +82,9 @@ func (n *Node) Status() adminapi.Status {
 	s.Encryption.Error = snapshot.KeysError
 	n.countAudit(&s.Encryption)
 	s.Audit = n.audit.Status()
+	if n.peers != nil {
+		s.Group = n.peers.status()
+	}
 	s.Jobs = n.jobsStatus(snapshot)
 	if facts.Storage.Full {
 		s.Reason = storageFull

@@ -173,11 +173,17 @@ func (c *session) execute(from, bytes int, writes bool) {
 		c.executing, c.sent = true, bytes
 		return
 	}
-	if len(items) > 0 {
-		c.executed(items, c.srv.opts.Executor.Read(items))
-		clear(items)
-		b.items = b.items[:from]
+	if len(items) == 0 {
+		return
 	}
+	err := c.srv.opts.Executor.Read(items)
+	if errors.Is(err, machine.ErrUnproven) {
+		c.execute(from, bytes, true)
+		return
+	}
+	c.executed(items, err)
+	clear(items)
+	b.items = b.items[:from]
 }
 
 // executed takes the replies of what was executed.
@@ -192,7 +198,9 @@ func (c *session) executed(items []machine.Item, err error) {
 		if c.parked != nil {
 			c.parked.leave()
 		}
-		c.write(reply.Error(errStopping.Error()))
+		if !errors.Is(err, machine.ErrLost) { // of which nobody knows what to say
+			c.write(reply.Error(errStopping.Error()))
+		}
 		c.barrier, c.closing = nil, true
 	case c.parked != nil:
 		c.parked.tried(items[0])

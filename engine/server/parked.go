@@ -132,7 +132,7 @@ func (l *loop) look(key string) (ready []*parked) {
 			q.watchKey(tx, l, key)
 		}
 	})}}
-	if err := l.srv.opts.Executor.Read(items); err != nil {
+	if err := l.srv.opts.Executor.Look(items); err != nil {
 		return nil // it has stopped, and the sessions are told
 	}
 	return ready

@@ -20,11 +20,15 @@ import (
 	"github.com/coffer-dev/coffer/engine/machine"
 )
 
-// Executor applies commands in order and fills their replies. Its errors mean
-// that it has stopped for good.
+// Executor applies commands in order and fills their replies. machine.ErrLost
+// ends the session, as its error of any other kind, which means that it has
+// stopped for good.
 type Executor interface {
-	// Read evaluates commands that write nothing, at once.
+	// Read evaluates commands that write nothing, at once. machine.ErrUnproven
+	// says that Write is to be asked.
 	Read(items []machine.Item) error
+	// Look evaluates them on a state that may not be the latest.
+	Look(items []machine.Item) error
 	// Write takes commands some of which write, and does not wait for them: done
 	// is called once, from any goroutine, when they are durable and the replies
 	// filled. The items are the executor's until then.
@@ -181,6 +185,20 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	loop.post(func() { loop.stopped = true })
 	<-s.loopDone
 	return err
+}
+
+// Disconnect closes every connection at once, without answering what it asked:
+// this member does not lead any more. New ones are let in.
+func (s *Server) Disconnect() {
+	if s.running() {
+		s.closeAll()
+	}
+}
+
+func (s *Server) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loop != nil
 }
 
 // closeAll closes every connection at once and says how many there were.

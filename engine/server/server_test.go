@@ -42,6 +42,8 @@ type memory struct {
 }
 
 // Read implements Executor.
+func (m *memory) Look(items []machine.Item) error { return m.Read(items) }
+
 func (m *memory) Read(items []machine.Item) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

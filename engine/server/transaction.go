@@ -89,7 +89,7 @@ func (f locked) Apply(tx *machine.Tx) reply.Reply {
 
 func (c *session) underLock(f locked) error {
 	items := []machine.Item{{Op: f}}
-	switch err := c.srv.opts.Executor.Read(items); {
+	switch err := c.srv.opts.Executor.Look(items); {
 	case err != nil:
 		return errStopping
 	case items[0].Reply.IsError():

@@ -1,0 +1,197 @@
+package node
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// Bounds of a connection for the leader that came to another member.
+	forwardDial = time.Second
+	// forwardWait is how long a client waits for there to be a leader.
+	forwardWait = 5 * time.Second
+	forwardLook = 20 * time.Millisecond
+)
+
+// entrance is the listener of a port for clients on a member that has peers. A
+// connection that comes while the member leads is its own; any other is handed
+// through to the leader, byte by byte: TLS ends there, under the certificate that
+// all members have. So a client needs to know of one address, and no protocol
+// has to know of leaders.
+type entrance struct {
+	net.Listener
+	port  string // of the leader
+	place func() (own bool, leader uint64)
+	host  func(leader uint64) string
+	max   int // connections handed through
+
+	own    chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex
+	through map[*passage]struct{}
+}
+
+// passage is a connection that is handed through.
+type passage struct {
+	client net.Conn
+	leader uint64
+	server net.Conn // nil until it is reached
+}
+
+func (p *passage) close() {
+	_ = p.client.Close()
+	if p.server != nil {
+		_ = p.server.Close()
+	}
+}
+
+func newEntrance(l net.Listener, limit int, place func() (own bool, leader uint64), host func(leader uint64) string) *entrance {
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // of TCP: it has one
+	return &entrance{
+		Listener: l, port: port, place: place, host: host, max: limit,
+		own: make(chan net.Conn), closed: make(chan struct{}), through: map[*passage]struct{}{},
+	}
+}
+
+// Accept implements net.Listener: the next connection for this member.
+func (e *entrance) Accept() (net.Conn, error) {
+	select {
+	case conn := <-e.own:
+		return conn, nil
+	case <-e.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (e *entrance) Close() error {
+	e.once.Do(func() { close(e.closed) })
+	err := e.Listener.Close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p := range e.through {
+		p.close()
+	}
+	return err
+}
+
+// run accepts.
+func (e *entrance) run() error {
+	for {
+		conn, err := e.Listener.Accept()
+		select {
+		case <-e.closed:
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		default:
+		}
+		if ne, ok := err.(net.Error); ok && ne.Temporary() { //nolint:staticcheck // as net/http does: out of descriptors, above all
+			time.Sleep(forwardLook)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if own, _ := e.place(); own {
+			e.enter(conn)
+			continue
+		}
+		p := &passage{client: conn}
+		if !e.admit(p) {
+			_ = conn.Close()
+			continue
+		}
+		go e.forward(p)
+	}
+}
+
+func (e *entrance) enter(conn net.Conn) {
+	select {
+	case e.own <- conn:
+	case <-e.closed:
+		_ = conn.Close()
+	}
+}
+
+func (e *entrance) admit(p *passage) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.through) >= e.max {
+		return false
+	}
+	e.through[p] = struct{}{}
+	return true
+}
+
+func (e *entrance) leave(p *passage) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.through, p)
+}
+
+// forward finds the leader and hands the connection through.
+func (e *entrance) forward(p *passage) {
+	for end := time.Now().Add(forwardWait); time.Now().Before(end); {
+		own, leader := e.place()
+		if own {
+			e.leave(p)
+			e.enter(p.client)
+			return
+		}
+		if leader != 0 && e.reach(p, leader) {
+			e.pump(p)
+			break
+		}
+		select {
+		case <-time.After(forwardLook):
+		case <-e.closed:
+			end = time.Time{}
+		}
+	}
+	e.leave(p)
+	p.close()
+}
+
+func (e *entrance) reach(p *passage, leader uint64) bool {
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(e.host(leader), e.port), forwardDial)
+	if err != nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.server, p.leader = conn, leader
+	return true
+}
+
+// pump copies both ways until one side ends.
+func (e *entrance) pump(p *passage) {
+	done := make(chan struct{}, 2)
+	for _, way := range [2][2]net.Conn{{p.client, p.server}, {p.server, p.client}} {
+		go func() {
+			_, _ = io.Copy(way[1], way[0])
+			done <- struct{}{}
+		}()
+	}
+	<-done
+	p.close()
+	<-done
+}
+
+// redirect closes what is handed through to a member that does not lead any
+// more, and may be gone without a word.
+func (e *entrance) redirect() {
+	_, leader := e.place()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p := range e.through {
+		if p.server != nil && p.leader != leader {
+			p.close()
+		}
+	}
+}

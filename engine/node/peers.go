@@ -1,0 +1,220 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/peer"
+	"github.com/coffer-dev/coffer/engine/wal"
+)
+
+// blank is the phase of a member with peers and an empty volume.
+const blank = "blank: the volume is empty, and the member waits to be added to a group"
+
+// colleagues is a node's part among its peers: peer.Member.
+type colleagues struct {
+	node      *Node
+	ordinal   int // of this member's pod
+	transport *peer.Transport
+	group     atomic.Pointer[Group] // nil until it is open
+	empty     atomic.Bool           // there is nothing on the volume
+	joined    chan uint64           // the number that an empty member is given
+}
+
+// openPeers lets other members connect, if the configuration has any.
+func (n *Node) openPeers() error {
+	p := n.opts.Config.Peers
+	if p == (config.Peers{}) {
+		return nil
+	}
+	ordinal, err := ordinalOfPod(n.opts.Member)
+	if err != nil {
+		return err
+	}
+	c := &colleagues{node: n, ordinal: ordinal, joined: make(chan uint64, 1)}
+	c.transport = peer.New(peer.Options{
+		Instance: n.opts.Config.Instance, Name: p.Name, Credentials: n.credentials.Current, Member: c, Log: n.opts.Log,
+		Address:    func(id uint64) string { return addressOf(p.Address, ordinalOf(id)) },
+		MaxMessage: wal.MaxPayload + 1<<20,
+	})
+	n.peers = c
+	n.credentials.OnChange(c.transport.CredentialsChanged)
+	_, err = n.serve("peers.listen", p.Listen, c.transport.Serve)
+	return err
+}
+
+// addressOf is where a member listens.
+func addressOf(address string, ordinal int) string {
+	return strings.Replace(address, config.Ordinal, strconv.Itoa(ordinal), 1)
+}
+
+// ordinalOfPod is the number at the end of a pod's name.
+func ordinalOfPod(name string) (int, error) {
+	ordinal, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	if err != nil || ordinal < 0 || ordinal > MaxOrdinal {
+		return 0, fmt.Errorf("member: %q, must end in the ordinal of its pod, from 0 to %d", name, MaxOrdinal)
+	}
+	return ordinal, nil
+}
+
+// nameOf is the pod of a member, all of which are called alike.
+func (c *colleagues) nameOf(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	name := c.node.opts.Member
+	return name[:strings.LastIndexByte(name, '-')+1] + strconv.Itoa(ordinalOf(id))
+}
+
+// becomeMember returns the number of this member: that of its volume, or the one
+// that it is given.
+func (c *colleagues) becomeMember(ctx context.Context, dir string) (uint64, error) {
+	id, err := IDOf(vfs.Default, dir)
+	if err != nil {
+		return 0, err
+	}
+	if id == 0 {
+		c.empty.Store(true)
+		c.node.setPhase(blank)
+		c.node.opts.Log.Info("the volume is empty: waiting to be added to a group", "member", c.node.opts.Member)
+		select {
+		case id = <-c.joined:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		c.node.setPhase(starting)
+	}
+	if ordinalOf(id) != c.ordinal {
+		return 0, fmt.Errorf("%w: its volume is that of %s, this is %s", ErrForeign, c.nameOf(id), c.node.opts.Member)
+	}
+	return id, nil
+}
+
+// join gives an empty member its number, once.
+func (c *colleagues) join(id uint64) bool {
+	if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {
+		return false
+	}
+	c.joined <- id
+	return true
+}
+
+// Greet implements peer.Member.
+func (c *colleagues) Greet(h peer.Hello) peer.Welcome {
+	if g := c.group.Load(); g != nil {
+		if g.opts.ID != h.To {
+			return peer.Welcome{Refused: fmt.Sprintf("member %d is spoken to, this one is %d", h.To, g.opts.ID)}
+		}
+		return peer.Welcome{}
+	}
+	if c.empty.Load() && (!h.Join || !c.join(h.To)) {
+		return peer.Welcome{Blank: true}
+	}
+	return peer.Welcome{Refused: "the member is starting"}
+}
+
+// Receive implements peer.Member.
+func (c *colleagues) Receive(m *raftpb.Message) error { return c.group.Load().Receive(m) }
+
+// ReceiveSnapshot implements peer.Member.
+func (c *colleagues) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
+	return c.group.Load().ReceiveSnapshot(m, state)
+}
+
+// Joins implements peer.Member.
+func (c *colleagues) Joins(id uint64) bool {
+	if g := c.group.Load(); g != nil && g.leading.Load() {
+		if s := g.Members(); s != nil {
+			for _, m := range s.Members {
+				if m.ID == id {
+					return !m.Voter && m.Match == 0
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Unreachable implements peer.Member.
+func (c *colleagues) Unreachable(id uint64) {
+	if g := c.group.Load(); g != nil {
+		g.Unreachable(id)
+	}
+}
+
+// Sent implements peer.Member.
+func (c *colleagues) Sent(id uint64, arrived bool) {
+	g := c.group.Load()
+	g.post(func() error { g.member.ReportSnapshot(id, arrived); return nil })
+}
+
+// status is the group's, with names and with what is known of connections.
+func (c *colleagues) status() *adminapi.Group {
+	g := c.group.Load()
+	if g == nil || g.Members() == nil {
+		return &adminapi.Group{}
+	}
+	s := *g.Members()
+	s.Leader = c.nameOf(g.leader.Load())
+	s.Members = append([]adminapi.GroupMember(nil), s.Members...)
+	for i := range s.Members {
+		m := &s.Members[i]
+		m.Name = c.nameOf(m.ID)
+		if g.leading.Load() && m.ID != g.opts.ID {
+			m.Blank, m.Refused = c.transport.Peer(m.ID)
+		}
+	}
+	return &s
+}
+
+// errAlone is what a member without peers answers to a change of its group.
+var errAlone = errors.New("this member is configured to be alone: there is no group to change")
+
+// ChangeGroup implements httpapi.Administered.
+func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
+	c := n.peers
+	if c == nil {
+		return errAlone
+	}
+	if change.Operation == adminapi.GroupBegin {
+		if g := c.group.Load(); g != nil && g.opts.ID == memberID {
+			return nil // it has
+		}
+		if !c.join(memberID) {
+			return notNow("only a member %s with an empty volume begins a group", c.nameOf(memberID))
+		}
+		return nil
+	}
+	g := c.group.Load()
+	if g == nil {
+		return notNow("the member is not in a group yet")
+	}
+	ordinal := 0
+	if change.Operation == adminapi.GroupAdd {
+		var err error
+		if ordinal, err = ordinalOfPod(change.Member); err != nil || addressPod(change.Member) != addressPod(n.opts.Member) {
+			return notNow("%q is not a pod of this instance", change.Member)
+		}
+	}
+	return g.Change(change.Operation, ordinal, change.ID)
+}
+
+// addressPod is what the names of all an instance's pods have in common.
+func addressPod(name string) string { return name[:strings.LastIndexByte(name, '-')+1] }
+
+// hostOf is where the ports of a member are.
+func (c *colleagues) hostOf(id uint64) string {
+	host, _, _ := net.SplitHostPort(addressOf(c.node.opts.Config.Peers.Address, ordinalOf(id))) // it was validated
+	return host
+}
