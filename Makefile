@@ -73,6 +73,10 @@ sim: ## Groups of members in virtual time, seed after seed: DURATION=1h SEED=1; 
 crash-jobs: ## The engine is killed every 2 s under 20 workers, for DURATION=2m and until JOBS=100000 are through; nothing is lost, nothing runs again
 	@$(GO) test ./engine/jobserver -run TestCrashLoop -v -timeout 1h -args -crash-for $(or $(DURATION),2m) -crash-every 2s -crash-workers 20 -crash-jobs $(or $(JOBS),100000)
 
+.PHONY: chaos
+chaos: ## Three members are killed, paused, lose power and volumes under clients whose answers are checked: DURATION=5m SEED=...
+	@$(GO) test ./test/chaos -run TestChaos -v -timeout 0 -args -chaos-for $(or $(DURATION),5m) -chaos-seed $(or $(SEED),0)
+
 .PHONY: storm
 storm: assets ## Everything rotates under 50 clients while the operator is killed: DURATION=10m SEED=... (root)
 	@hack/preflight storm
