@@ -37,7 +37,7 @@ var members = []safeguard{
 	{name: "that only what was there when it began is durable", file: "engine/wal/log.go", test: "TestSyncBesideMarksWhatItHadSeen",
 		old: "l.durable = max(l.durable, s.end)", new: "l.durable = l.end"},
 	{name: "that writes are refused while the volume is full", file: groupLoop, in: nodePkg, test: "TestFullVolumeRefusesWritesAndHeals",
-		old: "g.setFull(err, p.Bytes)\n\t\treturn g.refuse(items, replyFull)", new: "return err"},
+		old: "g.setFull(err, p.Bytes)\n\t\tdone(g.refuse(items, replyFull))\n\t\treturn nil", new: "done(err)\n\t\treturn err"},
 	{name: "that a full volume heals", file: groupLoop, in: nodePkg, test: "TestFullVolumeRefusesWritesAndHeals",
 		old: "g.full.Store(false)", new: ""},
 	{name: "the fsync of the identity", file: groupOpen, in: nodePkg, test: "TestIdentityOutlivesACrash",

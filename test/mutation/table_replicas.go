@@ -1,0 +1,46 @@
+package main
+
+// The files that several members of a group are one by.
+const (
+	groupPeers   = "engine/node/group_peers.go"
+	groupMembers = "engine/node/group_members.go"
+	nodePeers    = "engine/node/peers.go"
+	peerListen   = "engine/peer/peer.go"
+	peerFrame    = "engine/peer/frame.go"
+	peerLink     = "engine/peer/link.go"
+	chaosPkg     = "test/chaos"
+)
+
+// replicas: what makes several members one database.
+var replicas = []safeguard{
+	{name: "the lease under which a leader reads its own state", file: "engine/node/group.go", in: chaosPkg, test: "TestAPausedLeaderShowsNothingOld",
+		old: "if g.peers.network != nil && !g.lease.holds() {", new: "if false {"},
+	{name: "that a member started again gives no vote at once", file: "engine/replica/replica.go", test: "TestAMemberThatWasStartedAgainVotesLater",
+		old: "r.silent = electionTicks", new: "r.silent = 0"},
+	{name: "that a vote is for who has caught up", file: groupMembers, in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
+		old: "if match := g.member.Match(id); match == 0 || !g.active(id) || match+caughtUp < index {", new: "if match := g.member.Match(id); match > index {"},
+	{name: "that members come as learners", file: "engine/replica/members.go", in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
+		old: "t = raftpb.ConfChangeAddLearnerNode", new: "t = raftpb.ConfChangeAddNode"},
+	{name: "that who leads is not taken out", file: groupMembers, in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
+		old: "case id == g.opts.ID:\n\t\treturn notNow(\"member %d leads", new: "case false:\n\t\treturn notNow(\"member %d leads"},
+	{name: "that one member begins a group", file: nodePeers, in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
+		old: "if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {", new: "if !c.empty.CompareAndSwap(true, false) {"},
+	{name: "that an empty volume is not a member that forgot", file: nodePeers, in: nodePkg, test: "TestReplicaThatLagsGetsASnapshot",
+		old: "if c.empty.Load() && (!h.Join || !c.join(h.To)) {", new: "if c.empty.Load() && !c.join(h.To) {"},
+	{name: "that a volume is not another member's", file: nodePeers, in: nodePkg, test: "TestReplicasRefuseWhatIsNotTheirs",
+		old: "if ordinalOf(id) != c.ordinal {\n\t\treturn 0", new: "if false {\n\t\treturn 0"},
+	{name: "that a snapshot for a new member knows of it", file: "engine/replica/effects.go", in: nodePkg, test: "TestReplicaThatLagsGetsASnapshot",
+		old: "r.memory.snapshot = nil", new: "_ = s"},
+	{name: "that nobody but members is a peer", file: peerListen, test: "TestStrangersAreNotHeard",
+		old: "if !slices.Contains(s.PeerCertificates[0].DNSNames, t.opts.Name) {", new: "if false && slices.Contains([]string{}, \"\") {"},
+	{name: "that a peer shows a certificate", file: peerListen, test: "TestStrangersAreNotHeard",
+		old: "tls.RequireAndVerifyClientCert", new: "tls.RequireAnyClientCert"},
+	{name: "that a peer is of the same instance", file: peerListen, test: "TestStrangersAreNotHeard",
+		old: "case h.Instance != t.opts.Instance:", new: "case false:"},
+	{name: "that a connection speaks for one member", file: peerListen, test: "TestLiarsAreCutOff",
+		old: "if m.GetFrom() != h.From || m.GetTo() != h.To {", new: "if false {"},
+	{name: "the bound of a frame", file: peerFrame, test: "TestLiarsAreCutOff",
+		old: "if n > int64(limit) {", new: "if false {"},
+	{name: "that a broken snapshot is none", file: peerFrame, test: "TestMessagesAndSnapshotsArrive",
+		old: "return 0, noEOF(err) // which only the empty frame is", new: "return 0, io.EOF"},
+}
