@@ -52,6 +52,9 @@ func (n NetworkPolicy) Managed() bool {
 	return n.Mode != NetworkPolicyDisabled
 }
 
+// Members is how many the user wants.
+func (s InstanceSpec) Members() int { return max(int(s.Replicas), 1) }
+
 // Retains says whether volumes and secrets outlive the object.
 func (s InstanceSpec) Retains() bool {
 	return s.DeletionPolicy != DeletionDelete

@@ -18,8 +18,8 @@ const KindKVDatabase = "KVDatabase"
 // +kubebuilder:resource:path=kvdatabases,scope=Namespaced,shortName=kvdb,categories=coffer
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether clients can read and write."
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.status`,description="What it does, or what is wrong and what to do."
-// +kubebuilder:printcolumn:name="Primary",type=string,JSONPath=`.status.primary`,description="The member that takes writes."
-// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.readyReplicas`,description="Ready members of all members."
+// +kubebuilder:printcolumn:name="Primary",type=string,JSONPath=`.status.primary`,description="The member that leads: it takes the writes."
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.readyReplicas`,description="Ready members of those wanted."
 // +kubebuilder:printcolumn:name="Rotated",type=date,JSONPath=`.status.credentials.lastRotated`,description="Time since the credentials were switched."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Version",type=string,priority=1,JSONPath=`.status.members[0].version`,description="The engine's version."

@@ -21,12 +21,12 @@ type InstanceStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Status string `json:"status,omitempty"`
 
-	// primary is the member that takes writes.
+	// primary is the member that leads: it takes the writes.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Primary string `json:"primary,omitempty"`
 
-	// readyReplicas counts ready members of all members, as in "1/1".
+	// readyReplicas counts ready members of those wanted, as in "3/3".
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	ReadyReplicas string `json:"readyReplicas,omitempty"`
@@ -182,7 +182,14 @@ type MemberStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// role of the member in its group: leader or follower.
+	// id is the member's number in its group, given once and never again; left
+	// out by a member that is alone, or not in the group yet.
+	// +optional
+	ID int64 `json:"id,omitempty"`
+
+	// role of the member in its group: leader, follower, learner (it gets the
+	// data and has no vote yet), blank (its volume holds nothing yet) or
+	// starting.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Role string `json:"role,omitempty"`
@@ -191,6 +198,12 @@ type MemberStatus struct {
 	// refreshed at most once a minute.
 	// +optional
 	AppliedIndex int64 `json:"appliedIndex,omitempty"`
+
+	// lag is how many entries of the log the member is behind the leader, as the
+	// leader knows it; left out for none. Refreshed at most once a minute, for a
+	// learner at each look.
+	// +optional
+	Lag int64 `json:"lag,omitempty"`
 
 	// credentialGeneration is the newest password generation it accepts.
 	// +optional

@@ -72,6 +72,7 @@ func TestDefaults(t *testing.T) {
 	}
 	s := got.Spec
 	for _, field := range []struct{ name, got, want string }{
+		{"replicas", fmt.Sprint(s.Replicas), "1"},
 		{"durability", string(s.Durability), "Always"},
 		{"deletionPolicy", string(s.DeletionPolicy), "Retain"},
 		{"tls.duration", s.TLS.Duration.Duration.String(), "2160h0m0s"},
@@ -97,6 +98,9 @@ func TestDefaults(t *testing.T) {
 func TestAccepted(t *testing.T) {
 	for name, more := range map[string]string{
 		"cluster issuer":  "  tls: {issuerRef: {name: corp, kind: ClusterIssuer}, duration: 24h, renewBefore: 8h30m}\n",
+		"three":           "  replicas: 3\n",
+		"five":            "  replicas: 5\n  durability: Always\n",
+		"one and fast":    "  replicas: 1\n  durability: EverySecond\n",
 		"foreign issuer":  "  tls: {issuerRef: {name: corp, kind: VaultIssuer, group: issuers.example.com}}\n",
 		"short duration":  "  tls: {duration: 1h}\n",
 		"longest overlap": "  rotation: {overlap: 24h}\n",
@@ -133,6 +137,10 @@ func TestRefused(t *testing.T) {
 		{"huge", "x", "65Ti", "", "storage.size must be from 64Mi to 64Ti, not 65Ti"},
 		{"plain bytes", "x", "1000", "", "storage.size must be from 64Mi to 64Ti, not 1000"},
 		{"no quantity", "x", "big", "", "spec.storage.size"},
+		{"two members", "x", "1Gi", "  replicas: 2\n", "replicas must be 1, 3 or 5: an even number"},
+		{"no members", "x", "1Gi", "  replicas: 0\n", "replicas must be 1, 3 or 5:"},
+		{"seven members", "x", "1Gi", "  replicas: 7\n", "replicas must be 1, 3 or 5:"},
+		{"members that are not durable", "x", "1Gi", "  replicas: 3\n  durability: EverySecond\n", "replicas 3 and 5 need durability Always for now"},
 		{"durability", "x", "1Gi", "  durability: Never\n", `supported values: "Always", "EverySecond"`},
 		{"issuer kind", "x", "1Gi", "  tls: {issuerRef: {name: a, kind: Vault}}\n", "tls.issuerRef.kind must be Issuer or ClusterIssuer"},
 		{"issuer name", "x", "1Gi", "  tls: {issuerRef: {}}\n", "spec.tls.issuerRef.name: Required value"},
@@ -186,8 +194,8 @@ func TestRefused(t *testing.T) {
 }
 
 func TestUnknownFieldIsRefused(t *testing.T) {
-	err := create(t, database(t, "x", "1Gi", "  replicas: 3\n"))
-	if err == nil || !strings.Contains(err.Error(), `unknown field "spec.replicas"`) {
+	err := create(t, database(t, "x", "1Gi", "  replica: 3\n"))
+	if err == nil || !strings.Contains(err.Error(), `unknown field "spec.replica"`) {
 		t.Fatalf("%v: want the unknown field's name", err)
 	}
 }
