@@ -27,6 +27,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -197,6 +198,7 @@ func cacheOptions() cache.Options {
 		&corev1.Service{}:               ours,
 		&appsv1.StatefulSet{}:           ours,
 		&networkingv1.NetworkPolicy{}:   ours,
+		&policyv1.PodDisruptionBudget{}: ours,
 		&certmanagerv1.Certificate{}:    ours,
 		&corev1.Pod{}:                   named,
 		&corev1.PersistentVolumeClaim{}: named,

@@ -369,11 +369,12 @@ func (s *scope) observeMembers(ctx context.Context) error {
 		id = nil // the members' Err says that there is none
 	}
 	target, begun := client.ObjectKeyFromObject(s.target), time.Now()
+	s.members = instance.Members(names, s.target.InstanceSpec().Members(), pods.Items)
 	if !s.r.pauses.begin(target, begun) {
-		s.members = silent(names)
+		silence(s.members)
 		return nil
 	}
-	s.members = instance.Observe(ctx, names, pods.Items, id, false)
+	instance.Observe(ctx, names, s.members, id, false)
 	s.r.pauses.end(target, s.members, time.Now(), time.Since(begun))
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
@@ -59,12 +58,9 @@ func (p *pauses) end(target client.ObjectKey, members []instance.Member, now tim
 	}
 }
 
-// silent are members that are not asked.
-func silent(names desired.Names) []instance.Member {
-	members := make([]instance.Member, desired.Members)
+// silence is for members that are not asked.
+func silence(members []instance.Member) {
 	for i := range members {
-		name := names.Member(i)
-		members[i] = instance.Member{Name: name, Err: fmt.Errorf("member %s did not answer in time", name)}
+		members[i].Err = fmt.Errorf("member %s did not answer in time", members[i].Name)
 	}
-	return members
 }

@@ -55,7 +55,10 @@ func TestWhatIsAwaitedForLongIsLookedAtRarely(t *testing.T) {
 	for since, want := range map[time.Duration]time.Duration{
 		0: 2 * time.Second, 10 * time.Second: 2 * time.Second, time.Minute: 6 * time.Second, time.Hour: 30 * time.Second, -time.Hour: 2 * time.Second,
 	} {
-		s := granted(func(s *scope) { s.members = silent(desired.NamesOf(s.target)) })
+		s := granted(func(s *scope) {
+			s.members = instance.Members(desired.NamesOf(s.target), 1, nil)
+			silence(s.members)
+		})
 		s.token.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(noon.Add(-since))}}
 		if err := s.decide(t.Context()); err != nil {
 			t.Fatal(err)

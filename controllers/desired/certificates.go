@@ -121,11 +121,15 @@ func clientNames(in Inputs) []string {
 	return append(list, in.spec().Service.Hostnames...)
 }
 
+// adminCertificate is also what members of a group show each other.
 func adminCertificate(in Inputs) Object {
 	names := NamesOf(in.Instance)
-	return certificate(in, names.AdminCertificate(),
-		leafSpec(in, names.AdminTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageServerAuth).
-			WithDNSNames(names.MemberHost(0), "*."+names.MembersService()+"."+in.Instance.GetNamespace()+".svc"))
+	spec := leafSpec(in, names.AdminTLS(), v1alpha1.IssuerRef{Name: names.CA()}, cmv1.UsageServerAuth).
+		WithDNSNames(names.MemberHost(0), "*."+names.MembersService()+"."+in.Instance.GetNamespace()+".svc")
+	if in.grouped() {
+		spec.WithUsages(cmv1.UsageClientAuth).WithDNSNames(names.PeersHost())
+	}
+	return certificate(in, names.AdminCertificate(), spec)
 }
 
 func operatorCertificate(in Inputs) Object {

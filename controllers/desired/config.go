@@ -23,6 +23,9 @@ func EngineConfig(in Inputs) config.Config {
 	if EncryptionSecretOf(in) != "" {
 		c.Files.EncryptionKeys = keysMount
 	}
+	if in.grouped() {
+		c.Peers = peersConfig(in)
+	}
 	in.kind().configure(in.Instance, &c)
 	return c
 }

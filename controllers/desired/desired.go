@@ -34,6 +34,14 @@ type Inputs struct {
 	OperatorNamespace string
 	OperatorLabels    map[string]string
 
+	// Members is how many pods there are to be where that is more than the user
+	// wants: a member that goes is taken out of its group first.
+	Members int
+	// Grouped: the pods that run are made for a group of several.
+	Grouped bool
+	// Restart names the last restart that was asked for; empty for none.
+	Restart string
+
 	// ClaimSize is the size in the live StatefulSet's claim template, which
 	// cannot change; nil when there is none yet. Volumes grow by their claims.
 	ClaimSize *resource.Quantity
@@ -134,6 +142,9 @@ func All(in Inputs) []Object {
 		objects = append(objects, QueuesConfigMap(in, s))
 	}
 	objects = append(objects, EngineConfigMap(in), MembersService(in), ClientService(in), StatefulSet(in))
+	if in.members() > 1 {
+		objects = append(objects, DisruptionBudget(in))
+	}
 	if in.Connection != nil {
 		objects = append(objects, ConnectionSecret(in))
 	}

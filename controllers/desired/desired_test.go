@@ -129,6 +129,7 @@ func TestGolden(t *testing.T) {
 		{"smallest", func(*Inputs) {}},
 		{"everything", everything},
 		{"steady", steady},
+		{"replicas", three},
 		{"jobqueue", jobs()},
 		{"jobqueue-everything", jobs(everyQueue)},
 	} {
@@ -216,7 +217,8 @@ func TestSecretsStayInSecrets(t *testing.T) {
 }
 
 func TestEngineReadsItsConfig(t *testing.T) {
-	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue), func(in *Inputs) {
+	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue), three, func(in *Inputs) {
+		in.spec().Replicas = 5
 		in.Instance.SetName(strings.Repeat("a", 52))
 		in.Instance.SetNamespace(strings.Repeat("b", 63))
 		database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(1)), MaxRequestBytes: ptr.To(resource.MustParse("1Ki"))}
@@ -298,6 +300,7 @@ func TestPodSpecHash(t *testing.T) {
 			in.spec().Encryption = v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled}
 			database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(10_000)), MaxRequestBytes: ptr.To(resource.MustParse("256Mi"))}
 		}, false},
+		"members": {func(in *Inputs) { in.spec().Replicas = 3 }, true},
 		"memory": {func(in *Inputs) {
 			in.spec().Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}
 		}, true},
@@ -322,7 +325,7 @@ func TestPodSpecHash(t *testing.T) {
 func TestLabelsAndOwners(t *testing.T) {
 	kept := []string{"sessions-encryption", "sessions-connection", "sessions-server", "sessions-metrics", "sessions-ca"}
 	certificateSecrets := NamesOf(inputs().Instance).CertificateSecrets()
-	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue)} {
+	for _, modify := range []func(*Inputs){func(*Inputs) {}, everything, jobs(everyQueue), three} {
 		in := inputs(modify)
 		for _, o := range All(in) {
 			g, _ := decode(t, o)

@@ -39,6 +39,9 @@ func (n Names) MembersService() string { return n.name + "-members" }
 // NetworkPolicy of the members.
 func (n Names) NetworkPolicy() string { return n.name }
 
+// DisruptionBudget of the members.
+func (n Names) DisruptionBudget() string { return n.name }
+
 // ConnectionSecret is what applications mount.
 func (n Names) ConnectionSecret() string { return n.name + "-connection" }
 
@@ -75,7 +78,7 @@ func (n Names) ServerCertificate() string { return n.name + "-server" }
 // ServerTLS is its secret.
 func (n Names) ServerTLS() string { return n.name + "-server-tls" }
 
-// AdminCertificate is what admin and metrics ports serve.
+// AdminCertificate is what admin, metrics and peers' ports serve.
 func (n Names) AdminCertificate() string { return n.name + "-admin" }
 
 // AdminTLS is its secret.
@@ -101,7 +104,7 @@ func (n Names) ClientPort() int32 { return n.port }
 // Endpoint is Host with the port.
 func (n Names) Endpoint() string { return n.Host() + ":" + strconv.Itoa(int(n.port)) }
 
-// MemberHost is the DNS name in the admin port's certificate.
+// MemberHost is the DNS name by which the operator knows a member.
 func (n Names) MemberHost(ordinal int) string {
 	return fmt.Sprintf("%s.%s.%s.svc", n.Member(ordinal), n.MembersService(), n.namespace)
 }

@@ -14,8 +14,9 @@ const portDNS = 53
 
 // NetworkPolicy closes the members' pods in both directions but for: listed
 // clients, those of AccessTokens and the operator to the client ports, the
-// operator to the admin port, monitors to the metrics port, and DNS. The kubelet's probes come from the
-// pod's own node, which no NetworkPolicy keeps out.
+// operator to the admin port, monitors to the metrics port, members of a group
+// to each other, and DNS. The kubelet's probes come from the pod's own node,
+// which no NetworkPolicy keeps out.
 func NetworkPolicy(in Inputs) Object {
 	policy := in.spec().NetworkPolicy
 	spec := networkingv1ac.NetworkPolicySpec().
@@ -27,6 +28,7 @@ func NetworkPolicy(in Inputs) Object {
 	if in.OperatorNamespace != "" {
 		spec.WithIngress(ingress([]*networkingv1ac.NetworkPolicyPeerApplyConfiguration{operatorPeer(in)}, in.kind().Ports[0].Number, PortAdmin))
 	}
+	admitMembers(in, spec)
 	// A rule without peers would let in everybody: no peers, no rule.
 	if clients := clientPeers(in); len(clients) > 0 {
 		spec.WithIngress(ingress(peers(clients), in.kind().portNumbers()...))

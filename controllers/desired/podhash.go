@@ -23,6 +23,8 @@ type asked struct {
 	MaxKeyBytes     int64                `json:"maxKeyBytes,omitempty"`
 	KeySecret       string               `json:"keySecret,omitempty"`
 	Unencrypted     bool                 `json:"unencrypted,omitempty"`
+	// Grouped, not how many: pods stay as they are when more join them.
+	Grouped bool `json:"grouped,omitempty"`
 }
 
 const (
@@ -51,6 +53,7 @@ func askedOf(in Inputs) asked {
 	if spec.Durability != v1alpha1.DurabilityAlways {
 		a.Durability = spec.Durability
 	}
+	a.Grouped = in.grouped()
 	a.Unencrypted = !spec.Encryption.Encrypts()
 	if ref := spec.Encryption.KeySecretRef; ref != nil {
 		a.KeySecret = ref.Name

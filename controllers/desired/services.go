@@ -46,6 +46,10 @@ func ClientService(in Inputs) Object {
 // MembersService gives each member a name of its own, from before it is ready:
 // members find each other, and the operator them, while they start.
 func MembersService(in Inputs) Object {
+	ports := append(clientServicePorts(in), servicePort(portNameAdmin, PortAdmin), servicePort(portNameMetrics, PortMetrics))
+	if in.grouped() {
+		ports = append(ports, servicePort(portNamePeers, PortPeers))
+	}
 	return corev1ac.Service(NamesOf(in.Instance).MembersService(), in.Instance.GetNamespace()).
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
@@ -54,10 +58,7 @@ func MembersService(in Inputs) Object {
 			WithClusterIP(corev1.ClusterIPNone).
 			WithPublishNotReadyAddresses(true).
 			WithSelector(Selector(in)).
-			WithPorts(clientServicePorts(in)...).
-			WithPorts(
-				servicePort(portNameAdmin, PortAdmin),
-				servicePort(portNameMetrics, PortMetrics)))
+			WithPorts(ports...))
 }
 
 func clientServicePorts(in Inputs) []*corev1ac.ServicePortApplyConfiguration {

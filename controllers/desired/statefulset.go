@@ -20,8 +20,6 @@ const (
 	ContainerEngine = "engine"
 	// VolumeData is the claim template; a member's claim is data-<pod>.
 	VolumeData = "data"
-	// Members of an instance.
-	Members = 1
 
 	nonRoot         = 65532
 	readableByGroup = 0o440
@@ -43,7 +41,7 @@ func StatefulSet(in Inputs) Object {
 		WithLabels(Labels(in)).
 		WithOwnerReferences(owner(in)).
 		WithSpec(appsv1ac.StatefulSetSpec().
-			WithReplicas(Members).
+			WithReplicas(in.members()).
 			WithServiceName(names.MembersService()).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(appsv1ac.StatefulSetUpdateStrategy().WithType(appsv1.OnDeleteStatefulSetStrategyType)).
@@ -52,8 +50,17 @@ func StatefulSet(in Inputs) Object {
 				WithWhenDeleted(whenDeleted).
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in))).
-			WithTemplate(revision(in).named(in.Instance.GetName())).
+			WithTemplate(template(in)).
 			WithVolumeClaimTemplates(claimTemplate(in)))
+}
+
+// template is the revision's, with the last restart that was asked for.
+func template(in Inputs) *corev1ac.PodTemplateSpecApplyConfiguration {
+	t := revision(in).named(in.Instance.GetName())
+	if in.Restart != "" {
+		t.WithAnnotations(map[string]string{v1alpha1.AnnotationRestart: in.Restart})
+	}
+	return t
 }
 
 func claimTemplate(in Inputs) *corev1ac.PersistentVolumeClaimApplyConfiguration {
@@ -90,6 +97,7 @@ func podTemplate(in Inputs) *corev1ac.PodTemplateSpecApplyConfiguration {
 	if s := in.spec().Scheduling; s != nil {
 		schedule(spec, s)
 	}
+	spread(in, spec)
 	return corev1ac.PodTemplateSpec().
 		WithLabels(Labels(in)).
 		WithAnnotations(map[string]string{v1alpha1.AnnotationPodSpecHash: PodSpecHash(in)}).
@@ -152,7 +160,11 @@ func containerPorts(in Inputs) []*corev1ac.ContainerPortApplyConfiguration {
 	for _, p := range in.kind().Ports {
 		out = append(out, containerPort(p.Name, p.Number))
 	}
-	return append(out, containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics))
+	out = append(out, containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics))
+	if in.grouped() {
+		out = append(out, containerPort(portNamePeers, PortPeers))
+	}
+	return out
 }
 
 func containerPort(name string, port int32) *corev1ac.ContainerPortApplyConfiguration {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -31,16 +32,21 @@ const askTimeout = 2 * time.Second
 
 // Member is one member with all that is known of it.
 type Member struct {
-	Name string
+	Name    string
+	Ordinal int
 	// Pod is nil while it does not exist.
 	Pod *corev1.Pod
 	// Status is what the member says of itself; nil when Err says why not.
 	Status *adminapi.Status
 	Err    error
+	// Unopened is what a member says that has no state as yet, and so proves
+	// nothing: it starts, or waits to be added to a group. Err is set then.
+	Unopened *adminapi.Status
 	// AdminFingerprint is of the certificate that the admin port showed with it.
 	AdminFingerprint string
 	// Fingerprint is of the certificate that the client port served to a
-	// handshake just now; empty when HandshakeErr says why not.
+	// handshake just now; empty when HandshakeErr says why not. Of a member that
+	// does not lead it is what itself says: a handshake would be the leader's.
 	Fingerprint  string
 	HandshakeErr error
 }
@@ -71,26 +77,37 @@ func ParseIdentity(s *corev1.Secret, further []*x509.Certificate) (*Identity, er
 	return &Identity{Certificate: certificate, Roots: roots}, nil
 }
 
-// Observe asks the instance's members that have an address, all at once; a nil
-// identity asks nobody. With handshakes it also looks at what the client port
-// serves.
-func Observe(ctx context.Context, names desired.Names, pods []corev1.Pod, id *Identity, handshakes bool) []Member {
-	out := make([]Member, desired.Members)
-	var wg sync.WaitGroup
+// Members are those that are wanted and, of a group, those whose pods still
+// exist. Nobody has been asked yet.
+func Members(names desired.Names, wanted int, pods []corev1.Pod) []Member {
+	out := make([]Member, wanted)
 	for i := range out {
-		out[i].Name = names.Member(i)
-		for j := range pods {
-			if pods[j].Name == out[i].Name {
-				out[i].Pod = &pods[j]
-			}
-		}
-		wg.Go(func() { ask(ctx, &out[i], names.MemberHost(i), names, id, handshakes) })
+		out[i] = Member{Name: names.Member(i), Ordinal: i}
 	}
-	wg.Wait()
+	for j := range pods {
+		i, ok := names.Ordinal(pods[j].Name)
+		switch {
+		case ok && i < wanted:
+			out[i].Pod = &pods[j]
+		case ok && desired.Grouped(pods[j].Spec):
+			out = append(out, Member{Name: pods[j].Name, Ordinal: i, Pod: &pods[j]})
+		}
+	}
+	slices.SortFunc(out, func(a, b Member) int { return a.Ordinal - b.Ordinal })
 	return out
 }
 
-func ask(ctx context.Context, m *Member, host string, names desired.Names, id *Identity, handshake bool) {
+// Observe asks the members that have an address, all at once; a nil identity
+// asks nobody. With handshakes it also looks at what the client port serves.
+func Observe(ctx context.Context, names desired.Names, members []Member, id *Identity, handshakes bool) {
+	var wg sync.WaitGroup
+	for i := range members {
+		wg.Go(func() { ask(ctx, &members[i], names, id, handshakes) })
+	}
+	wg.Wait()
+}
+
+func ask(ctx context.Context, m *Member, names desired.Names, id *Identity, handshake bool) {
 	switch {
 	case m.Pod == nil:
 		m.Err = errors.New("its pod does not exist")
@@ -105,23 +122,68 @@ func ask(ctx context.Context, m *Member, host string, names desired.Names, id *I
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	asker := engineclient.New(engineclient.Options{
-		Address: address(m.Pod, desired.PortAdmin), ServerName: host, Certificate: id.Certificate, Authorities: id.Roots,
-	})
+	asker := clientOf(*m, names, id)
 	defer asker.Close()
 	status, shown, err := asker.Status(ctx)
 	if err == nil && (status.Member != m.Name || status.Instance != names.Instance()) {
 		// Members' certificates hold a name for all of them.
 		err = fmt.Errorf("says that it is %q of %q", status.Member, status.Instance)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		m.Err = fmt.Errorf("member %s: %w", m.Name, err)
-	} else {
+	case status.Role == RoleStarting || status.Role == RoleBlank:
+		m.Unopened, m.AdminFingerprint = &status, shown
+		m.Err = fmt.Errorf("member %s is %s: %s", m.Name, status.Role, status.Reason)
+	default:
 		m.Status, m.AdminFingerprint = &status, shown
 	}
-	if handshake {
+	if handshake && m.follows() {
+		m.Fingerprint = status.TLS.Fingerprint
+	} else if handshake {
 		m.Fingerprint, m.HandshakeErr = engineclient.Fingerprint(ctx, address(m.Pod, int(names.ClientPort())), names.Host())
 	}
+}
+
+func clientOf(m Member, names desired.Names, id *Identity) *engineclient.Client {
+	return engineclient.New(engineclient.Options{
+		Address: address(m.Pod, desired.PortAdmin), ServerName: names.MemberHost(m.Ordinal), Certificate: id.Certificate, Authorities: id.Roots,
+	})
+}
+
+// Roles, as members say.
+const (
+	RoleLeader   = "leader"
+	RoleStarting = "starting"
+	RoleBlank    = "blank"
+)
+
+// Says is what a member says, whether or not it has any state; nil while it does
+// not answer.
+func (m Member) Says() *adminapi.Status {
+	if m.Unopened != nil {
+		return m.Unopened
+	}
+	return m.Status
+}
+
+// Leads says whether a member says that it does.
+func (m Member) Leads() bool { return m.Status != nil && m.Status.Role == RoleLeader }
+
+// follows: it is of a group and does not lead, so hands on what clients send.
+func (m Member) follows() bool { return m.Status != nil && m.Status.Group != nil && !m.Leads() }
+
+// Change has a member change its group. Asking again does no harm.
+func Change(ctx context.Context, names desired.Names, m Member, id *Identity, change adminapi.GroupChange) error {
+	if m.Says() == nil {
+		return m.Err
+	}
+	asker := clientOf(m, names, id)
+	defer asker.Close()
+	if err := asker.Change(ctx, change); err != nil {
+		return fmt.Errorf("member %s: %w", m.Name, err)
+	}
+	return nil
 }
 
 func address(p *corev1.Pod, port int) string {

@@ -52,7 +52,9 @@ func TestMemberSaysWhoItIs(t *testing.T) {
 		believed         bool
 	}{{"db-0", "shop/db", true}, {"db-1", "shop/db", false}, {"db-0", "other/db", false}, {"", "", false}} {
 		answer = adminapi.Status{Version: adminapi.Version, Member: c.member, Instance: c.instance}
-		got := Observe(t.Context(), names, []corev1.Pod{pod}, id, false)[0]
+		members := Members(names, 1, []corev1.Pod{pod})
+		Observe(t.Context(), names, members, id, false)
+		got := members[0]
 		if (got.Err == nil) != c.believed || (got.Status != nil) != c.believed {
 			t.Errorf("%s of %s: %v", c.member, c.instance, got.Err)
 		}

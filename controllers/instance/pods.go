@@ -204,7 +204,7 @@ func asked(m Member, now time.Time, want map[string]string) bool {
 	return refused || err == nil && now.Sub(at) <= redeliver
 }
 
-// Roll replaces at most one pod that is of another revision than the template,
+// Roll replaces at most one pod, of members that are alone, that is of another revision than the template,
 // which changes when the user changes what shapes a pod or approves a rollout,
 // and not because the operator did. It returns the pod's name.
 func Roll(ctx context.Context, c client.Client, set *appsv1.StatefulSet, members []Member) (string, error) {
@@ -217,21 +217,49 @@ func Roll(ctx context.Context, c client.Client, set *appsv1.StatefulSet, members
 		}
 	}
 	for _, m := range members {
-		if m.Pod == nil || current(m.Pod, set.Spec.Template.Annotations) {
+		if !Outdated(set, m.Pod) {
 			continue
 		}
-		uid := m.Pod.UID
-		if err := c.Delete(ctx, m.Pod, client.Preconditions{UID: &uid}); err != nil && !apierrors.IsNotFound(err) {
-			return "", fmt.Errorf("replace pod %s: %w", m.Name, err)
+		if err := Replace(ctx, c, m.Pod); err != nil {
+			return "", err
 		}
 		return m.Name, nil
 	}
 	return "", nil
 }
 
+// Outdated says whether a pod is another one than the set's controller, which
+// has seen the template, would make.
+func Outdated(set *appsv1.StatefulSet, p *corev1.Pod) bool {
+	return p != nil && set != nil && set.Status.ObservedGeneration == set.Generation && !current(p, set.Spec.Template.Annotations)
+}
+
+// Replace deletes exactly this pod, for the StatefulSet's controller to make it
+// anew.
+func Replace(ctx context.Context, c client.Client, p *corev1.Pod) error {
+	uid := p.UID
+	if err := c.Delete(ctx, p, client.Preconditions{UID: &uid}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("replace pod %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// Down says whether a pod's containers do not run, as far as its node has told.
+func Down(p *corev1.Pod) bool {
+	for _, s := range p.Status.ContainerStatuses {
+		if s.State.Running == nil {
+			return true
+		}
+	}
+	return p.Status.Phase == corev1.PodPending || p.Status.Phase == corev1.PodFailed
+}
+
 // current says whether a pod is what the template makes. One that was made
 // before there were revisions is judged by what the user had asked for.
 func current(p *corev1.Pod, template map[string]string) bool {
+	if asked := template[v1alpha1.AnnotationRestart]; asked != "" && p.Annotations[v1alpha1.AnnotationRestart] != asked {
+		return false
+	}
 	for _, key := range []string{v1alpha1.AnnotationRevision, v1alpha1.AnnotationPodSpecHash} {
 		if has, ok := p.Annotations[key]; ok && template[key] != "" {
 			return has == template[key]

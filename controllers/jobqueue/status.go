@@ -40,7 +40,7 @@ const maxName = 256
 // leading is what the member that leads says of its jobs; nil without one.
 func leading(members []instance.Member) *adminapi.Jobs {
 	for _, m := range members {
-		if m.Status != nil && m.Status.Role == "leader" {
+		if m.Leads() {
 			return m.Status.Jobs
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,7 +53,7 @@ func (s *scope) prune(ctx context.Context) error {
 	if len(s.changes) > 0 || s.set == nil || s.set.Status.ObservedGeneration != s.set.Generation {
 		return nil
 	}
-	kinds := []client.ObjectList{&corev1.ConfigMapList{}, &networkingv1.NetworkPolicyList{}}
+	kinds := []client.ObjectList{&corev1.ConfigMapList{}, &networkingv1.NetworkPolicyList{}, &policyv1.PodDisruptionBudgetList{}}
 	_, err := s.applier.Prune(ctx, desired.All(s.inputs), kinds, apply.UsedByPods(s.pods))
 	if err != nil {
 		return fmt.Errorf("prune: %w", err)
@@ -78,6 +79,9 @@ func (s *scope) deliver(ctx context.Context) error {
 }
 
 func (s *scope) roll(ctx context.Context) error {
+	if s.group.grouped {
+		return s.rollGroup(ctx)
+	}
 	var err error
 	if s.rolled, err = instance.Roll(ctx, s.r.Client, s.set, s.members); err != nil {
 		return fmt.Errorf("roll: %w", err)
@@ -85,10 +89,10 @@ func (s *scope) roll(ctx context.Context) error {
 	return nil
 }
 
-// grow is the last step and the second kind of imperative act: it waits while
-// a pod is being replaced.
+// grow is the last step and another kind of imperative act: it waits while a pod
+// is being replaced, or members change.
 func (s *scope) grow(ctx context.Context) error {
-	if s.rolled != "" {
+	if s.rolled != "" || s.group.done != nil {
 		return nil
 	}
 	var err error

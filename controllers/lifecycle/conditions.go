@@ -51,15 +51,36 @@ func (s *scope) setSummary(set instance.Setter, line string, p *instance.Problem
 	set(v1alpha1.ConditionReady, p == nil, reasonOr(p, v1alpha1.ReasonServing), line)
 	set(v1alpha1.ConditionStalled, p != nil && !p.Passing, reasonIf(p != nil && !p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && !p.Passing, p))
 	set(v1alpha1.ConditionReconciling, p != nil && p.Passing, reasonIf(p != nil && p.Passing, p, v1alpha1.ReasonReconciled), messageIf(p != nil && p.Passing, p))
-	member := s.memberProblem()
-	serves := s.seen.Connection != nil && (member == nil || s.answers() && member.Reason != v1alpha1.ReasonVolumeFull)
-	if serves {
+	member := s.membersProblem()
+	if s.seen.Connection != nil && s.serves(member) {
 		set(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonServing, "clients are served")
 	} else {
 		set(v1alpha1.ConditionAvailable, false, reasonOr(member, reasonOr(p, v1alpha1.ReasonStarting)), messageIf(true, firstProblem(member, p)))
 	}
-	degraded := member != nil && (member.Reason == v1alpha1.ReasonVolumeFull || member.Reason == v1alpha1.ReasonMemberUnreachable)
+	degraded := s.degraded(member)
 	set(v1alpha1.ConditionDegraded, degraded, reasonIf(degraded, member, v1alpha1.ReasonServing), messageIf(degraded, member))
+}
+
+// serves says whether members take reads and writes: of a group, the one that
+// leads speaks for all, as it leads no longer than most follow it.
+func (s *scope) serves(p *instance.Problem) bool {
+	if !s.group.grouped {
+		return p == nil || s.answers() && p.Reason != v1alpha1.ReasonVolumeFull
+	}
+	leader := s.leader()
+	return leader != nil && leader.Status.Ready && !leader.Status.Storage.Full
+}
+
+// degraded: what a member lacks, and does not get by itself.
+func (s *scope) degraded(p *instance.Problem) bool {
+	if p == nil {
+		return false
+	}
+	switch p.Reason {
+	case v1alpha1.ReasonVolumeFull, v1alpha1.ReasonMemberUnreachable, v1alpha1.ReasonQuorumLost:
+		return true
+	}
+	return s.group.grouped && !p.Passing
 }
 
 // answers: every member said of itself that it is ready.

@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -101,12 +102,20 @@ type Reconciler struct {
 // Applied, and removed where spec.networkPolicy.mode is Disabled.
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 //
+// Of members of a group, so that a drain of nodes leaves a quorum; removed where
+// a member is alone.
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+//
 // Members' state; an annotation makes the kubelet deliver secrets; a pod whose
 // specification is out of date is deleted, for the StatefulSet to replace.
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 //
 // Volumes grow by a patch of their claims.
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
+//
+// The volume of a member that has left its group, as spec.replicas asks, is a
+// copy that nobody needs.
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=delete
 //
 // The instance's CA and leaves.
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch
@@ -143,11 +152,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		s.observeSecrets,
 		s.observeEncryption,
 		s.observeGrants,
+		s.decideGroup,
 		s.decideAuthority,
 		s.decide,
 		s.holdRevision,
 		s.apply,
 		s.markClaims,
+		s.actGroup,
 		s.actAuthority,
 		s.prune,
 		s.renewTLS,
@@ -180,7 +191,7 @@ func (r *Reconciler) SetupWithManager(m ctrl.Manager) error {
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, o := range []client.Object{
 		&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{},
-		&appsv1.StatefulSet{}, &networkingv1.NetworkPolicy{}, &certmanagerv1.Certificate{},
+		&appsv1.StatefulSet{}, &networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{}, &certmanagerv1.Certificate{},
 	} {
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(r.byLabels))
 	}

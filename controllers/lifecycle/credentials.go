@@ -67,6 +67,7 @@ func (s *scope) gather() desired.Inputs {
 	in := desired.Inputs{
 		Instance: s.object, Image: s.r.Image,
 		OperatorNamespace: s.r.Namespace, OperatorLabels: desired.OperatorLabels(),
+		Members: s.group.decision.Pods, Grouped: s.group.grouped, Restart: s.restart(),
 		Metrics: s.metricsInput(), Connection: s.connectionInput(),
 		Pending:    credentials.PendingInput(s.pending, s.decision, s.supplied.password),
 		Encryption: s.encryptionInput(), NextCA: s.nextCAInput(), PreviousCA: s.previousCAInput(),

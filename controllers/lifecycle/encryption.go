@@ -140,7 +140,7 @@ func (s *scope) keysInUse() []string {
 // proven: every member says that all of its files are under the primary key.
 func (s *scope) proven() bool {
 	e := &s.encryption
-	if e.ring == nil || len(s.members) < desired.Members {
+	if e.ring == nil || len(s.members) < s.spec().Members() {
 		return false
 	}
 	id := e.ring.Primary().String()

@@ -38,6 +38,8 @@ type scope struct {
 	issued       map[string]*corev1.Secret // by name: what cert-manager wrote
 	issuer       *instance.Problem
 	members      []instance.Member
+	identity     *instance.Identity // nil before it has been issued
+	group        group
 
 	connection, server, pending, metrics *corev1.Secret
 	supplied                             suppliedSecret
@@ -59,7 +61,7 @@ type scope struct {
 	renewal rotation.Phase // of the leaves, as rotate-tls asks for it
 
 	// The values of annotations that were acted upon.
-	handledTLS, handledRollout string
+	handledTLS, handledRollout, handledSwitchover string
 
 	rolled string // pod that is being replaced
 	grown  string // claim that was asked to grow
@@ -81,7 +83,8 @@ func (r *Reconciler) newScope(o v1alpha1.Instance) *scope {
 		issued:       map[string]*corev1.Secret{},
 		handledTLS:   o.InstanceStatus().LastHandled[v1alpha1.AnnotationRotateTLS],
 
-		handledRollout: o.InstanceStatus().LastHandled[v1alpha1.AnnotationApproveRollout],
+		handledRollout:    o.InstanceStatus().LastHandled[v1alpha1.AnnotationApproveRollout],
+		handledSwitchover: o.InstanceStatus().LastHandled[v1alpha1.AnnotationSwitchover],
 	}
 }
 
@@ -162,7 +165,7 @@ func (s *scope) own(ctx context.Context, from client.Reader, name string) (*core
 // foreignClaims stops at a volume of somebody else's: a StatefulSet's pod takes
 // whatever claim has the right name, and changes the owner of all files on it.
 func (s *scope) foreignClaims(ctx context.Context) error {
-	for i := range desired.Members {
+	for i := range s.spec().Members() {
 		name := s.names.Claim(i)
 		if slices.ContainsFunc(s.claims, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name }) {
 			continue
@@ -264,10 +267,11 @@ func orNil[T interface {
 // observeMembers asks the members themselves.
 func (s *scope) observeMembers(ctx context.Context) error {
 	id, err := instance.ParseIdentity(s.issued[s.names.OperatorTLS()], s.authority.known)
-	if err != nil {
-		id = nil // the members' Err says that there is none
+	if err == nil { // else the members' Err says that there is none
+		s.identity = id
 	}
-	s.members = instance.Observe(ctx, s.names, s.pods, id, true)
+	s.members = instance.Members(s.names, s.spec().Members(), s.pods)
+	instance.Observe(ctx, s.names, s.members, s.identity, true)
 	return nil
 }
 

@@ -68,6 +68,7 @@ func (s *scope) rest() time.Duration {
 	if own := s.r.Kind.Own; own != nil && own.Awaits(s.members) {
 		after = min(after, awaited)
 	}
+	after = min(after, s.groupRest())
 	switch d := s.decision; {
 	case d.Action != nil && s.progressed():
 		after = soon
@@ -108,7 +109,7 @@ func (s *scope) problem(stalled *apply.Stalled) *instance.Problem {
 		func() *instance.Problem { return s.encryption.problem },
 		func() *instance.Problem { return s.issuer },
 		s.certificateProblem,
-		s.memberProblem,
+		s.membersProblem,
 		s.credentialsProblem,
 		s.tlsProblem,
 		s.encryptionProblem,
@@ -152,29 +153,43 @@ func conditionMessage(c *certmanagerv1.Certificate) string {
 // memberProblem is why the first member that does not serve does not.
 func (s *scope) memberProblem() *instance.Problem {
 	for _, m := range s.members {
-		if m.Name == s.rolled {
-			return &instance.Problem{Reason: v1alpha1.ReasonRolling, Message: "Pod " + m.Name + " is being replaced", Passing: true}
+		if m.Ordinal >= s.spec().Members() {
+			break // on its way out
 		}
-		if st := m.Status; st != nil && st.Storage.Full {
-			return &instance.Problem{Reason: v1alpha1.ReasonVolumeFull, Message: fmt.Sprintf(
-				"volume of %s is full (%s free): writes are refused until spec.storage.size grows or keys are deleted", m.Name, megabytes(st.Storage.AvailableBytes))}
-		}
-		if p := instance.PodProblem(m.Name, m.Pod); p != nil {
-			if p.Passing && m.Status != nil && !m.Status.Ready && m.Status.Reason != "" {
-				p.Message += ": " + m.Status.Reason
-			}
+		if p := s.problemOf(m); p != nil {
 			return p
 		}
-		if m.Err != nil {
-			advice := "check that the operator can reach its port 9443"
-			if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(m.Err, &untrusted) {
-				advice = "certificates of a new authority reach it within two minutes; if not, delete the pod"
-			}
-			return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true, Message: m.Err.Error() + ": " + advice}
+	}
+	return nil
+}
+
+// problemOf is why a member does not serve.
+func (s *scope) problemOf(m instance.Member) *instance.Problem {
+	if m.Name == s.rolled {
+		return &instance.Problem{Reason: v1alpha1.ReasonRolling, Message: "Pod " + m.Name + " is being replaced", Passing: true}
+	}
+	if st := m.Status; st != nil && st.Storage.Full {
+		return &instance.Problem{Reason: v1alpha1.ReasonVolumeFull, Message: fmt.Sprintf(
+			"volume of %s is full (%s free): writes are refused until spec.storage.size grows or keys are deleted", m.Name, megabytes(st.Storage.AvailableBytes))}
+	}
+	if p := instance.PodProblem(m.Name, m.Pod); p != nil {
+		if says := m.Says(); p.Passing && says != nil && !says.Ready && says.Reason != "" {
+			p.Message += ": " + says.Reason
 		}
-		if !m.Status.Ready {
-			return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: "member " + m.Name + " is not ready: " + m.Status.Reason}
+		return p
+	}
+	if m.Unopened != nil {
+		return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: m.Err.Error()}
+	}
+	if m.Err != nil {
+		advice := "check that the operator can reach its port 9443"
+		if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(m.Err, &untrusted) {
+			advice = "certificates of a new authority reach it within two minutes; if not, delete the pod"
 		}
+		return &instance.Problem{Reason: v1alpha1.ReasonMemberUnreachable, Passing: true, Message: m.Err.Error() + ": " + advice}
+	}
+	if !m.Status.Ready {
+		return &instance.Problem{Reason: v1alpha1.ReasonMemberNotReady, Passing: true, Message: "member " + m.Name + " is not ready: " + m.Status.Reason}
 	}
 	return nil
 }
@@ -236,13 +251,8 @@ func (s *scope) status(stalled *apply.Stalled) v1alpha1.InstanceStatus {
 	problem := s.problem(stalled)
 	after.Status = s.line(problem)
 	after.Endpoint = s.names.Endpoint()
-	after.ReadyReplicas = fmt.Sprintf("%d/%d", s.ready(), desired.Members)
-	after.Primary = ""
-	for _, m := range s.members {
-		if m.Status != nil && m.Status.Role == "leader" {
-			after.Primary = m.Name
-		}
-	}
+	after.ReadyReplicas = fmt.Sprintf("%d/%d", s.ready(), s.spec().Members())
+	after.Primary = s.primary()
 	if s.seen.Connection != nil {
 		after.Binding = &v1alpha1.Binding{Name: s.names.ConnectionSecret()}
 	}
@@ -280,7 +290,7 @@ func (s *scope) line(p *instance.Problem) string {
 func (s *scope) ready() int {
 	n := 0
 	for _, m := range s.members {
-		if m.Pod != nil && m.Pod.DeletionTimestamp == nil && instance.Ready(m.Pod) {
+		if m.Ordinal < s.spec().Members() && m.Pod != nil && m.Pod.DeletionTimestamp == nil && instance.Ready(m.Pod) {
 			n++
 		}
 	}
@@ -327,13 +337,17 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus, fresh bool) []v1alp
 			continue
 		}
 		one := v1alpha1.MemberStatus{Name: m.Name, TLSFingerprint: m.Fingerprint}
-		if st := m.Status; st != nil {
+		if st := m.Says(); st != nil {
 			one.Role, one.Version, one.AppliedIndex = instance.Brief(st.Role, maxRole), instance.Brief(st.EngineVersion, maxVersion), int64(st.AppliedIndex)
 			one.CredentialGeneration = credentials.Newest(credentials.Member(m, desired.ConnectionUser))
 		}
+		s.inGroup(m, &one)
 		for _, b := range before {
 			if b.Name == m.Name && !fresh {
 				one.AppliedIndex = b.AppliedIndex
+				if one.Role != roleLearner {
+					one.Lag = b.Lag
+				}
 			}
 		}
 		out = append(out, one)
@@ -350,6 +364,8 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationRotateTLS:         s.handledTLS,
 		v1alpha1.AnnotationRotateCA:          s.handledCA(),
 		v1alpha1.AnnotationApproveRollout:    s.handledRollout,
+		v1alpha1.AnnotationSwitchover:        s.handledSwitchover,
+		v1alpha1.AnnotationRestart:           s.restarted(),
 
 		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
 	}, s.before().LastHandled)
@@ -384,6 +400,7 @@ func (s *scope) announce(after v1alpha1.Instance) {
 		}
 		s.r.Events.Eventf(s.object, nil, kind, c.Reason, c.Type, "%s", c.Message)
 	}
+	s.announceGroup(after.InstanceStatus().Primary)
 	if s.before().ObservedGeneration != s.object.GetGeneration() || !meta.IsStatusConditionTrue(s.before().Conditions, v1alpha1.ConditionReady) {
 		return
 	}

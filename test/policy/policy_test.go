@@ -43,7 +43,7 @@ var kinds = map[string]map[string]string{
 }
 
 var (
-	ports     = []int{desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP, desired.PortAdmin, desired.PortMetrics, 53, 443, 22, 7443, 1}
+	ports     = []int{desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP, desired.PortAdmin, desired.PortMetrics, desired.PortPeers, 53, 443, 22, 1}
 	protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 )
 
@@ -83,6 +83,7 @@ func jobQueue() *v1alpha1.JobQueue {
 // tokens of namespaces.
 type access struct {
 	jobs             bool
+	several          bool // three members
 	clients, metrics []networkingv1.NetworkPolicyPeer
 	tokens           []token
 }
@@ -100,6 +101,9 @@ func built(t *testing.T, a access) *networkingv1.NetworkPolicy {
 		object = jobQueue()
 	}
 	object.InstanceSpec().NetworkPolicy.Clients, object.InstanceSpec().NetworkPolicy.MetricsFrom = a.clients, a.metrics
+	if a.several {
+		object.InstanceSpec().Replicas = 3
+	}
 	in := desired.Inputs{Instance: object, OperatorNamespace: system, OperatorLabels: desired.OperatorLabels()}
 	for i, given := range a.tokens {
 		token := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: given.namespace, Name: fmt.Sprint("t", i)}}
@@ -137,6 +141,9 @@ func (a access) may(from pod, port int, protocol corev1.Protocol) bool {
 		return false
 	}
 	operator := from.namespace == system && from.kind == "operator"
+	if a.betweenMembers(from, port) {
+		return true
+	}
 	switch port {
 	case desired.PortAdmin:
 		return operator
@@ -157,6 +164,18 @@ func (a access) may(from pod, port int, protocol corev1.Protocol) bool {
 		}
 	}
 	return false
+}
+
+// betweenMembers: members of a group have a port of their own, and hand on what
+// clients send.
+func (a access) betweenMembers(other pod, port int) bool {
+	if !a.several || other.namespace != home || other.kind != a.target() {
+		return false
+	}
+	if a.jobs {
+		return port == desired.PortPeers || port == desired.PortJobs || port == desired.PortJobsHTTP
+	}
+	return port == desired.PortPeers || port == desired.PortKeys
 }
 
 // lets: a token of another namespace lets in pods of its own only, and one that
@@ -201,7 +220,7 @@ func judge(t *testing.T, a access) int {
 	ways := 0
 	for _, other := range pods() {
 		for _, member := range pods() {
-			if member.kind != a.target() || other == member {
+			if member.kind != a.target() || other == member && !a.several {
 				continue
 			}
 			ours := member.namespace == home
@@ -215,7 +234,8 @@ func judge(t *testing.T, a access) int {
 						ways++
 					}
 					outOf := policy.IsTrafficAllowed(&matcher.Traffic{Source: member.peer(), Destination: other.peer(), ResolvedPort: port, Protocol: protocol}).Egress.IsAllowed()
-					if want := !ours || port == 53 && protocol != corev1.ProtocolSCTP; outOf != want {
+					want := port == 53 && protocol != corev1.ProtocolSCTP || protocol == corev1.ProtocolTCP && a.betweenMembers(other, port)
+					if want = want || !ours; outOf != want {
 						t.Errorf("%v to %v, %s %d: %t, want %t", member, other, protocol, port, outOf, want)
 					}
 				}
@@ -250,6 +270,8 @@ func TestMatrix(t *testing.T) {
 		"a token that names no pod": {access{tokens: []token{{home, nil}}}, operator},
 		"a team, by home's token":   {access{tokens: []token{{home, []v1alpha1.TokenPeer{{NamespaceSelector: team("b"), PodSelector: app("web")}}}}}, operator + 2},
 		"a team, by another's":      {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{NamespaceSelector: team("a"), PodSelector: app("web")}}}}}, operator},
+		"three members":             {access{several: true}, operator + 2},
+		"three members of jobs":     {access{several: true, jobs: true}, operator + 3},
 		"two tokens, one pod": {access{tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}},
 			{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}}}}, operator + 1},
 		"clients":  {access{clients: []networkingv1.NetworkPolicyPeer{{PodSelector: app("web")}}}, operator + 1},
@@ -296,7 +318,7 @@ func random(r *rand.Rand) (a access) {
 		}
 		return out
 	}
-	a.jobs = r.IntN(2) == 0
+	a.jobs, a.several = r.IntN(2) == 0, r.IntN(2) == 0
 	a.clients, a.metrics = native(peers(r.IntN(3))), native(peers(r.IntN(3)))
 	where := []string{home, home, "billing", "monitoring", "kube-system"}
 	for range r.IntN(4) {

@@ -110,8 +110,10 @@ func smallest(name string) *v1alpha1.KVDatabase {
 func TestDesiredObjectsAreAccepted(t *testing.T) {
 	jobs := &v1alpha1.JobQueue{ObjectMeta: metav1.ObjectMeta{Name: "jobs"}, Spec: v1alpha1.JobQueueSpec{InstanceSpec: everything("").Spec.InstanceSpec,
 		Queues: []v1alpha1.Queue{{Name: "email", RateLimit: &v1alpha1.QueueRateLimit{Max: 1}}}}}
+	several := smallest("several")
+	several.Spec.Replicas = 5
 	for _, o := range []v1alpha1.Instance{
-		smallest("small"), everything("every"), smallest(strings.Repeat("l", 52)), jobs,
+		smallest("small"), everything("every"), smallest(strings.Repeat("l", 52)), several, jobs,
 	} {
 		t.Run(o.GetName(), func(t *testing.T) {
 			in := inputs(t, o)
