@@ -5,11 +5,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +35,7 @@ import (
 type player struct {
 	dir     string
 	engines map[string]*engine // by UID of the pod
-	address int
+	hosts   map[string]string  // by namespace and set: what the addresses of its pods begin with
 }
 
 // engine is a running member.
@@ -45,7 +49,7 @@ type engine struct {
 }
 
 func play(ctx context.Context, dir string) *sync.WaitGroup {
-	p := &player{dir: dir, engines: map[string]*engine{}, address: 1}
+	p := &player{dir: dir, engines: map[string]*engine{}, hosts: map[string]string{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer p.stop()
@@ -71,7 +75,8 @@ func (p *player) stop() {
 	}
 }
 
-// sign is cert-manager: it issues what is missing and what is marked Issuing.
+// sign is cert-manager: it issues what is missing, what is marked Issuing and
+// what is asked for under other names.
 func (p *player) sign(ctx context.Context) error {
 	issuers := &certmanagerv1.IssuerList{}
 	if err := suite.client.List(ctx, issuers); err != nil {
@@ -113,7 +118,7 @@ func (p *player) signOne(ctx context.Context, c *certmanagerv1.Certificate, issu
 	}
 	issuing := certmanagerv1.CertificateCondition{Type: certmanagerv1.CertificateConditionIssuing, Status: cmmetav1.ConditionTrue}
 	missing := apierrors.IsNotFound(err)
-	if !missing && !cmutil.CertificateHasCondition(c, issuing) {
+	if !missing && !cmutil.CertificateHasCondition(c, issuing) && hasNames(secret, c.Spec.DNSNames) {
 		return nil
 	}
 	var parent *corev1.Secret
@@ -145,6 +150,16 @@ func (p *player) signOne(ctx context.Context, c *certmanagerv1.Certificate, issu
 	return suite.client.Status().Update(ctx, c)
 }
 
+// hasNames says whether a certificate is for the names that are asked for now.
+func hasNames(secret *corev1.Secret, names []string) bool {
+	block, _ := pem.Decode(secret.Data[corev1.TLSCertKey])
+	if block == nil {
+		return true
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	return err != nil || slices.Equal(slices.Sorted(slices.Values(leaf.DNSNames)), slices.Sorted(slices.Values(names)))
+}
+
 // issue makes a real certificate.
 func issue(c *certmanagerv1.Certificate, parent *corev1.Secret) (map[string][]byte, error) {
 	template := x509.Certificate{
@@ -168,7 +183,7 @@ func issue(c *certmanagerv1.Certificate, parent *corev1.Secret) (map[string][]by
 	return map[string][]byte{corev1.TLSCertKey: pair.CertPEM, corev1.TLSPrivateKeyKey: pair.KeyPEM, "ca.crt": ca.CertPEM}, nil
 }
 
-// makePods is the StatefulSet's controller, for one replica.
+// makePods is the StatefulSet's controller.
 func (p *player) makePods(ctx context.Context) error {
 	sets := &appsv1.StatefulSetList{}
 	if err := suite.client.List(ctx, sets); err != nil {
@@ -177,35 +192,104 @@ func (p *player) makePods(ctx context.Context) error {
 	for i := range sets.Items {
 		set := &sets.Items[i]
 		if set.Status.ObservedGeneration != set.Generation {
-			set.Status.ObservedGeneration, set.Status.Replicas = set.Generation, 1
+			set.Status.ObservedGeneration, set.Status.Replicas = set.Generation, *set.Spec.Replicas
 			if err := suite.client.Status().Update(ctx, set); err != nil {
 				return err
 			}
 		}
-		name := set.Name + "-0"
-		claim := set.Spec.VolumeClaimTemplates[0].DeepCopy()
-		claim.Name, claim.Namespace = claim.Name+"-"+name, set.Namespace
-		if claim.Labels == nil {
-			claim.Labels = map[string]string{}
-		}
-		maps.Copy(claim.Labels, set.Spec.Selector.MatchLabels)
-		if err := suite.client.Create(ctx, claim); client.IgnoreAlreadyExists(err) != nil {
+		if err := p.endSurplus(ctx, set); err != nil {
 			return err
 		}
-		if err := p.bind(ctx, client.ObjectKeyFromObject(claim)); err != nil {
+		for ordinal := range *set.Spec.Replicas {
+			if err := p.makePod(ctx, set, fmt.Sprint(set.Name, "-", ordinal)); err != nil {
+				return err
+			}
+		}
+	}
+	return p.endClaims(ctx)
+}
+
+// endSurplus deletes the pods that a set no longer has.
+func (p *player) endSurplus(ctx context.Context, set *appsv1.StatefulSet) error {
+	pods := &corev1.PodList{}
+	if err := suite.client.List(ctx, pods, client.InNamespace(set.Namespace), client.MatchingLabels(set.Spec.Selector.MatchLabels)); err != nil {
+		return err
+	}
+	for i := range pods.Items {
+		if ordinalOf(pods.Items[i].Name) >= int(*set.Spec.Replicas) {
+			if err := suite.client.Delete(ctx, &pods.Items[i]); client.IgnoreNotFound(err) != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func ordinalOf(pod string) int {
+	i, _ := strconv.Atoi(pod[strings.LastIndexByte(pod, '-')+1:])
+	return i
+}
+
+// endClaims lets go of claims that no pod uses, and of what is on their volumes.
+func (p *player) endClaims(ctx context.Context) error {
+	claims := &corev1.PersistentVolumeClaimList{}
+	if err := suite.client.List(ctx, claims); err != nil {
+		return err
+	}
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		if claim.DeletionTimestamp == nil || len(claim.Finalizers) == 0 {
+			continue
+		}
+		pod := strings.TrimPrefix(claim.Name, "data-")
+		err := suite.client.Get(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: pod}, &corev1.Pod{})
+		if !apierrors.IsNotFound(err) {
+			continue // it is used, or that is not known
+		}
+		pods := &corev1.PodList{}
+		if err := suite.client.List(ctx, pods); err != nil {
 			return err
 		}
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: set.Namespace, Labels: set.Spec.Template.Labels, Annotations: set.Spec.Template.Annotations},
-			Spec:       *set.Spec.Template.Spec.DeepCopy(),
+		p.end(pods.Items)
+		if err := os.RemoveAll(p.volume(claim.Namespace, pod)); err != nil {
+			return err
 		}
-		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: set.Spec.VolumeClaimTemplates[0].Name, VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}})
-		if err := suite.client.Create(ctx, pod); client.IgnoreAlreadyExists(err) != nil {
+		claim.Finalizers = nil
+		if err := suite.client.Update(ctx, claim); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// volume is where the data of a pod is.
+func (p *player) volume(namespace, pod string) string {
+	return filepath.Join(p.dir, "data", namespace, pod)
+}
+
+func (p *player) makePod(ctx context.Context, set *appsv1.StatefulSet, name string) error {
+	claim := set.Spec.VolumeClaimTemplates[0].DeepCopy()
+	claim.Name, claim.Namespace = claim.Name+"-"+name, set.Namespace
+	if claim.Labels == nil {
+		claim.Labels = map[string]string{}
+	}
+	maps.Copy(claim.Labels, set.Spec.Selector.MatchLabels)
+	if err := suite.client.Create(ctx, claim); client.IgnoreAlreadyExists(err) != nil {
+		return err
+	}
+	if err := suite.client.Get(ctx, client.ObjectKeyFromObject(claim), claim); err != nil || claim.DeletionTimestamp != nil {
+		return err
+	}
+	if err := p.bind(ctx, client.ObjectKeyFromObject(claim)); err != nil {
+		return err
+	}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: set.Namespace, Labels: set.Spec.Template.Labels, Annotations: set.Spec.Template.Annotations},
+		Spec:       *set.Spec.Template.Spec.DeepCopy(),
+	}
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: set.Spec.VolumeClaimTemplates[0].Name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}})
+	return client.IgnoreAlreadyExists(suite.client.Create(ctx, pod))
 }
 
 // bind is the provisioner: each claim has the volume that it asks for.
@@ -277,8 +361,8 @@ func (p *player) end(pods []corev1.Pod) {
 // start runs the real engine on an address of its own; nil while something
 // that it mounts is missing.
 func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
-	p.address++
-	e := &engine{dir: filepath.Join(p.dir, string(pod.UID)), ip: fmt.Sprintf("127.7.%d.%d", p.address/250, p.address%250+1), annotations: pod.Annotations, mounts: map[string]string{}}
+	host := p.host(pod)
+	e := &engine{dir: filepath.Join(p.dir, string(pod.UID)), ip: host + strconv.Itoa(ordinalOf(pod.Name)), annotations: pod.Annotations, mounts: map[string]string{}}
 	var c config.Config
 	for _, v := range pod.Spec.Volumes {
 		if v.Secret != nil {
@@ -299,8 +383,11 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	if err := e.deliver(ctx, pod.Namespace); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	c.DataDir = filepath.Join(p.dir, "data", pod.Namespace, pod.Name)
-	for _, address := range []*string{&c.Listen.Keys, &c.Listen.Jobs, &c.Listen.JobsHTTP, &c.Listen.Admin, &c.Listen.Metrics} {
+	c.DataDir = p.volume(pod.Namespace, pod.Name)
+	if _, port, ok := strings.Cut(c.Peers.Address, ":"); ok {
+		c.Peers.Address = host + config.Ordinal + ":" + port // there is no DNS
+	}
+	for _, address := range []*string{&c.Listen.Keys, &c.Listen.Jobs, &c.Listen.JobsHTTP, &c.Listen.Admin, &c.Listen.Metrics, &c.Peers.Listen} {
 		if *address != "" {
 			*address = e.ip + *address
 		}
@@ -326,6 +413,16 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	e.cmd = exec.Command(suite.engine, "serve", "--config", file, "--member", pod.Name)
 	e.cmd.Stderr = os.Stderr
 	return e, e.cmd.Start()
+}
+
+// host is what the addresses of a set's pods begin with: a pod that is made anew
+// has the one it had, as its name would say.
+func (p *player) host(pod *corev1.Pod) string {
+	set := pod.Namespace + "/" + pod.Name[:strings.LastIndexByte(pod.Name, '-')]
+	if p.hosts[set] == "" {
+		p.hosts[set] = fmt.Sprintf("127.7.%d.1", len(p.hosts)+1)
+	}
+	return p.hosts[set]
 }
 
 // deliver writes what is mounted.

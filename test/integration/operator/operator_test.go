@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -131,12 +129,9 @@ func connection(t *testing.T, o v1alpha1.Instance) *corev1.Secret {
 // ping runs a command with a connection secret as an application would.
 func ping(t *testing.T, db *v1alpha1.KVDatabase, secret *corev1.Secret) error {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(secret.Data["ca.crt"])
 	pod := get(t, db.Namespace, db.Name+"-0", &corev1.Pod{})
 	c := redis.NewClient(&redis.Options{
-		Addr: pod.Status.PodIP + ":6379", Password: string(secret.Data["password"]), MaxRetries: -1,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: string(secret.Data["host"])},
+		Addr: pod.Status.PodIP + ":6379", Password: string(secret.Data["password"]), MaxRetries: -1, TLSConfig: clientTLS(secret),
 	})
 	defer c.Close()
 	return c.Ping(t.Context()).Err()
