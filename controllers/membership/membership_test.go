@@ -163,6 +163,7 @@ func TestNext(t *testing.T) {
 		"fewer, who goes is down":            {three(wanted(1), silent(1)), "MarkRemoved 1 2", 3, v1alpha1.ReasonMembersChanging, ""},
 		"fewer, and no leader":               {three(wanted(1), unled), "nothing", 3, v1alpha1.ReasonElecting, ""},
 		"fewer, and no leader or pod":        {three(wanted(1), unled, gone(1), gone(2), func(o *Observed) { o.Pods = 0 }), "nothing", 3, v1alpha1.ReasonQuorumLost, ""},
+		"fewer, and nothing is known":        {three(wanted(1), silentAll, claim(1, Claim{Exists: true}), claim(2, Claim{Exists: true})), "nothing", 3, v1alpha1.ReasonQuorumLost, "until db-0 is back"},
 		"wanted again":                       {three(claim(2, Claim{Exists: true, Member: 3, Removed: 3})), "Mark 2 3", 3, v1alpha1.ReasonMembersChanging, ""},
 		"made larger by hand":                {three(func(o *Observed) { o.Pods = 5 }), "nothing", 3, "", ""},
 		"no leader, and made smaller before": {three(unled, func(o *Observed) { o.Pods = 3 }), "nothing", 3, v1alpha1.ReasonElecting, ""},

@@ -40,11 +40,10 @@ func (c *change) nextVoter() *Act {
 		}
 	}
 	follower := first(c.o.Members, func(x Member) bool { return x.Ordinal != c.leader.Ordinal && x.Pod.Outdated && c.spare(x) })
-	waiting := first(c.o.Members, func(x Member) bool { return x.Ordinal != c.leader.Ordinal && x.Pod.Outdated })
 	switch {
 	case follower != nil:
 		return replace(follower)
-	case waiting != nil || !c.leader.Pod.Outdated:
+	case !c.leader.Pod.Outdated:
 		return nil
 	case len(c.g.Members) == 1:
 		return replace(c.leader)
