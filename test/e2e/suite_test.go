@@ -121,6 +121,7 @@ var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 		{"a job queue", jobQueueSpecs},
 		{"a storm", stormSpecs},
 		{"a crash", crashSpecs},
+		{"several members", replicasSpecs},
 		{"bad input", badInputSpecs},
 		{"a change by hand", repairSpecs},
 		{"two versions", skewSpecs},

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/redis/go-redis/v9"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/test/fixture"
+)
+
+func replicasSpecs() {
+	var db *v1alpha1.KVDatabase
+	var conn *redis.Client
+	var writers []*writer
+
+	// settled waits until all members are there.
+	settled := func(ctx context.Context, n int) {
+		GinkgoHelper()
+		Eventually(func(g Gomega) {
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
+			g.Expect(db.Status.ReadyReplicas).To(Equal(strconv.Itoa(n) + "/" + strconv.Itoa(n)))
+			g.Expect(db.Status.Primary).NotTo(BeEmpty())
+			g.Expect(meta.IsStatusConditionTrue(db.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), db.Status.Status)
+		}, 3*time.Minute, tick).Should(Succeed())
+	}
+	// under has clients write while something is done, and looks whether what was
+	// acknowledged is there.
+	under := func(ctx context.Context, do func()) (acknowledged int, pause time.Duration) {
+		GinkgoHelper()
+		stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		var working sync.WaitGroup
+		for range 10 {
+			w := &writer{prefix: "acked:" + strconv.Itoa(len(writers)) + ":"}
+			writers = append(writers, w)
+			working.Go(func() { w.run(stop, conn) })
+		}
+		working.Go(func() { pause = longest(stop, conn) })
+		do()
+		cancel()
+		working.Wait()
+		verify(ctx, conn, writers)
+		for _, w := range writers {
+			acknowledged += len(w.all())
+		}
+		return acknowledged, pause
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		db = fixture.Database(shop, "many", fixture.WithDeletion(v1alpha1.DeletionDelete), func(db *v1alpha1.KVDatabase) { db.Spec.Replicas = 3 })
+		create(ctx, db)
+		figure("three members are Ready %s after apply", ready(ctx, db).Round(100*time.Millisecond))
+		settled(ctx, 3)
+		src, address := source(ctx, db)
+		conn = redis.NewClient(src.Options(20, address))
+		DeferCleanup(func() { _ = conn.Close() })
+	})
+
+	It("keeps what was acknowledged when the pod of who leads is killed under load", func(ctx SpecContext) {
+		n := rounds(2)
+		total, pause := under(ctx, func() {
+			for range n {
+				settled(ctx, 3)
+				before := db.Status.Primary
+				pod := &corev1.Pod{}
+				Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: before}, pod)).To(Succeed())
+				processes, err := fixture.Processes(pod, "coffer-engine")
+				Expect(err).NotTo(HaveOccurred())
+				for _, p := range processes {
+					Expect(p.Kill()).To(Succeed())
+				}
+				Expect(cluster.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+				Eventually(func(g Gomega) {
+					g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
+					g.Expect(db.Status.Primary).NotTo(BeElementOf("", before))
+				}, soon, tick).Should(Succeed())
+			}
+			settled(ctx, 3)
+		})
+		figure("%d leaders killed under load: all of %d acknowledged writes are there, the longest time without one was %s", n, total, pause.Round(time.Millisecond))
+	})
+
+	It("is restarted member by member, and hands the leadership over", func(ctx SpecContext) {
+		uids := func() map[string]bool {
+			pods := &corev1.PodList{}
+			Expect(cluster.List(ctx, pods, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": db.Name})).To(Succeed())
+			out := map[string]bool{}
+			for _, p := range pods.Items {
+				out[string(p.UID)] = true
+			}
+			return out
+		}
+		old := uids()
+		Expect(old).To(HaveLen(3))
+		total, pause := under(ctx, func() {
+			kubectl(ctx, "annotate", "kvdatabase", db.Name, "-n", shop, v1alpha1.AnnotationRestart+"=now")
+			Eventually(func() (left int) {
+				for uid := range uids() {
+					if old[uid] {
+						left++
+					}
+				}
+				return left
+			}, 4*time.Minute, tick).Should(BeZero())
+			settled(ctx, 3)
+		})
+		figure("a rolling restart under load: all of %d acknowledged writes are there, the longest time without one was %s", total, pause.Round(time.Millisecond))
+	})
+
+	It("takes a member in again whose volume is lost", func(ctx SpecContext) {
+		settled(ctx, 3)
+		name := "many-1"
+		if db.Status.Primary == name {
+			name = "many-2"
+		}
+		under(ctx, func() {
+			claim := &corev1.PersistentVolumeClaim{}
+			Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: "data-" + name}, claim)).To(Succeed())
+			pod := &corev1.Pod{}
+			Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: name}, pod)).To(Succeed())
+			Expect(cluster.Delete(ctx, claim)).To(Succeed())
+			Expect(cluster.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+			Eventually(func(g Gomega) {
+				now := &corev1.PersistentVolumeClaim{}
+				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(claim), now)).To(Succeed())
+				g.Expect(now.UID).NotTo(Equal(claim.UID))
+			}, soon, tick).Should(Succeed())
+			settled(ctx, 3)
+		})
+	})
+
+	It("shrinks to one member, which has all", func(ctx SpecContext) {
+		kubectl(ctx, "patch", "kvdatabase", db.Name, "-n", shop, "--type=merge", "-p", `{"spec":{"replicas":1}}`)
+		settled(ctx, 1)
+		Eventually(func(g Gomega) {
+			claims := &corev1.PersistentVolumeClaimList{}
+			g.Expect(cluster.List(ctx, claims, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": db.Name})).To(Succeed())
+			g.Expect(claims.Items).To(HaveLen(1))
+		}, soon, tick).Should(Succeed())
+		Eventually(func() error { return conn.Ping(ctx).Err() }, soon, tick).Should(Succeed())
+		verify(ctx, conn, writers)
+	})
+}
+
+func kubectl(ctx context.Context, args ...string) {
+	GinkgoHelper()
+	out, err := fixture.Kubectl(ctx, "", args...)
+	Expect(err).NotTo(HaveOccurred(), out)
+}
+
+// longest is the longest time between two acknowledged writes of one client that
+// tries at once again.
+func longest(stop context.Context, conn *redis.Client) (pause time.Duration) {
+	last := time.Now()
+	for n := 0; stop.Err() == nil; n++ {
+		if conn.Set(context.WithoutCancel(stop), "pulse", n, 0).Err() != nil {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		pause = max(pause, time.Since(last))
+		last = time.Now()
+	}
+	return pause
+}
