@@ -128,6 +128,10 @@ func (d *Dispatcher) execute(items []machine.Item) error {
 	return <-done
 }
 
+// ErrLost is Carry's of a member that does not lead any more: nobody knows what to
+// answer.
+var ErrLost = machine.ErrLost
+
 // whyNot is what a client is told of an executor's error.
 func whyNot(err error) string {
 	if errors.Is(err, machine.ErrLost) {

@@ -15,7 +15,6 @@ import (
 	"github.com/coffer-dev/coffer/engine/audit"
 	"github.com/coffer-dev/coffer/engine/credential"
 	"github.com/coffer-dev/coffer/engine/job"
-	"github.com/coffer-dev/coffer/engine/machine"
 	wire "github.com/coffer-dev/coffer/engine/protocol/job"
 	"github.com/coffer-dev/coffer/engine/queue"
 )
@@ -253,7 +252,7 @@ func (c *session) serve() (more bool, err error) {
 	if stopped := c.srv.opts.Dispatcher.Carry(c.calls); stopped != nil && err == nil {
 		err = stopped
 	}
-	if errors.Is(err, machine.ErrLost) {
+	if errors.Is(err, job.ErrLost) {
 		return false, err // nobody knows what to answer: the connection ends without
 	}
 	c.answer()
