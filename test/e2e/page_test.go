@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func pageSpec(ctx context.Context, target string) {
 	node, err = filepath.Rel(root, node)
 	Expect(err).NotTo(HaveOccurred())
 
-	pod := pagePod(filepath.Join("/project", node), nodeVolume(ctx, "page-system", "/usr"), nodeVolume(ctx, "page-project", root))
+	pod := pagePod(filepath.Join("/project", node), nodeVolume(ctx, "page-system", "/usr"), nodeVolume(ctx, "page-project", readable(root)))
 	start := time.Now()
 	makeForSpec(ctx, pod)
 	Eventually(func(g Gomega) {
@@ -50,6 +51,20 @@ func pageSpec(ctx context.Context, target string) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(strings.Count(string(out), " ok\n")).To(Equal(pageExamples), "%s", out)
 	Expect(pod.Status.Phase).To(Equal(corev1.PodSucceeded), "%s", out)
+}
+
+// readable copies what of the project the pod needs to where anybody may read it,
+// whatever the umask of who checked it out.
+func readable(root string) string {
+	GinkgoHelper()
+	dir := GinkgoT().TempDir()
+	for _, args := range [][]string{{"cp", "-r", "--parents", "engine/client/js", "test/conformance/flashqjs", dir}, {"chmod", "-R", "a+rX", dir}} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), "%s", out)
+	}
+	return dir
 }
 
 // makeForSpec creates an object, and deletes it when the spec is over.
