@@ -2,9 +2,12 @@ package node
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/coffer-dev/coffer/engine/admission"
 )
 
 const (
@@ -26,6 +29,7 @@ type entrance struct {
 	place func() (own bool, leader uint64)
 	host  func(leader uint64) string
 	max   int // connections handed through
+	log   *slog.Logger
 
 	own    chan net.Conn
 	closed chan struct{}
@@ -49,10 +53,10 @@ func (p *passage) close() {
 	}
 }
 
-func newEntrance(l net.Listener, limit int, place func() (own bool, leader uint64), host func(leader uint64) string) *entrance {
+func newEntrance(l net.Listener, limit int, log *slog.Logger, place func() (own bool, leader uint64), host func(leader uint64) string) *entrance {
 	_, port, _ := net.SplitHostPort(l.Addr().String()) // of TCP: it has one
 	return &entrance{
-		Listener: l, port: port, place: place, host: host, max: limit,
+		Listener: l, port: port, place: place, host: host, max: limit, log: log,
 		own: make(chan net.Conn), closed: make(chan struct{}), through: map[*passage]struct{}{},
 	}
 }
@@ -81,34 +85,26 @@ func (e *entrance) Close() error {
 
 // run accepts.
 func (e *entrance) run() error {
-	for {
-		conn, err := e.Listener.Accept()
-		select {
-		case <-e.closed:
-			if err == nil {
-				_ = conn.Close()
-			}
-			return nil
-		default:
-		}
-		if ne, ok := err.(net.Error); ok && ne.Temporary() { //nolint:staticcheck // as net/http does: out of descriptors, above all
-			time.Sleep(forwardLook)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if own, _ := e.place(); own {
-			e.enter(conn)
-			continue
-		}
-		p := &passage{client: conn}
-		if !e.admit(p) {
-			_ = conn.Close()
-			continue
-		}
-		go e.forward(p)
+	err := admission.Accept(e.Listener, e.log, e.take)
+	select {
+	case <-e.closed:
+		return nil
+	default:
+		return err
 	}
+}
+
+func (e *entrance) take(conn net.Conn) {
+	if own, _ := e.place(); own {
+		e.enter(conn)
+		return
+	}
+	p := &passage{client: conn}
+	if !e.admit(p) {
+		_ = conn.Close()
+		return
+	}
+	go e.forward(p)
 }
 
 func (e *entrance) enter(conn net.Conn) {

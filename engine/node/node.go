@@ -129,14 +129,14 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	// A member with an empty volume may wait long to be told who it is.
 	n.background("member", func() error {
-		id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir)
-		if n.joining.Err() != nil {
+		switch id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir); {
+		case n.joining.Err() != nil:
 			return nil
+		case err != nil:
+			return err
+		default:
+			return n.open(ctx, id)
 		}
-		if err == nil {
-			err = n.open(ctx, id)
-		}
-		return err
 	})
 	return nil
 }
@@ -280,7 +280,7 @@ func (n *Node) serveClients(field, address string, serve func(net.Listener) erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
-	e := newEntrance(l, n.opts.Config.Limits.MaxClients, n.leaderForClients, n.peers.hostOf)
+	e := newEntrance(l, n.opts.Config.Limits.MaxClients, n.opts.Log, n.leaderForClients, n.peers.hostOf)
 	n.entrances = append(n.entrances, e)
 	n.background(field+", the way in", e.run)
 	n.background(field, func() error { return serve(e) })

@@ -109,7 +109,6 @@ type Transport struct {
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
-	self     uint64
 	links    map[uint64]*link
 	accepted map[net.Conn]struct{}
 	listener net.Listener
