@@ -129,14 +129,11 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	// A member with an empty volume may wait long to be told who it is.
 	n.background("member", func() error {
-		switch id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir); {
-		case n.joining.Err() != nil:
-			return nil
-		case err != nil:
+		id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir)
+		if err != nil || id == 0 {
 			return err
-		default:
-			return n.open(ctx, id)
 		}
+		return n.open(ctx, id)
 	})
 	return nil
 }
