@@ -33,6 +33,10 @@ func (g *Guest) Evicted() bool { return g.evicted.Load() }
 type Gate struct {
 	total, unauthenticated, perHost int // the caps
 
+	// Through tells of an address that connections of many come through, so that
+	// it may have more than perHost; nil for none. Set before the first Enter.
+	Through func(host string) bool
+
 	mu      sync.Mutex
 	now     int
 	pending int
@@ -67,7 +71,7 @@ func (g *Gate) Enter(c *Guest) (evicted *Guest, reached string, ok bool) {
 		reached = "limits.maxClients"
 	case g.pending >= g.unauthenticated:
 		reached = "limits.maxUnauthenticated"
-	case has >= g.perHost:
+	case has >= g.perHost && (g.Through == nil || !g.Through(c.Host)):
 		return nil, "limits.maxUnauthenticatedPerHost", false
 	}
 	if reached != "" {

@@ -119,9 +119,14 @@ func Open(paths Paths, log *slog.Logger) (*Watcher, error) {
 // Current is the snapshot in force.
 func (w *Watcher) Current() *Snapshot { return w.current.Load() }
 
-// OnChange has f called, with the snapshot already in force, after each
-// change. It must be called before Run.
-func (w *Watcher) OnChange(f func(*Snapshot)) { w.onChange = append(w.onChange, f) }
+// OnChange has f called, with the snapshot already in force, after each change
+// that comes from now on. What was in force before is Current's: who registers
+// while the files are watched looks at it then.
+func (w *Watcher) OnChange(f func(*Snapshot)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onChange = append(w.onChange, f)
+}
 
 // Run watches until the context ends.
 func (w *Watcher) Run(ctx context.Context) error {

@@ -32,6 +32,9 @@ type Options struct {
 	Dispatcher  *job.Dispatcher
 	Audit       *audit.Log // nil: nothing is recorded
 	Log         *slog.Logger
+	// Through tells of an address that connections of many come through; nil for
+	// none (admission.Gate).
+	Through func(host string) bool
 }
 
 // Server is the port for jobs.
@@ -56,7 +59,7 @@ type Server struct {
 
 // New makes a Server; Serve starts it.
 func New(opts Options) *Server {
-	return &Server{
+	s := &Server{
 		opts:         opts,
 		tls:          credential.ServerTLS(opts.Credentials),
 		sessions:     map[*session]struct{}{},
@@ -65,6 +68,8 @@ func New(opts Options) *Server {
 		usages:       admission.NewUsages(),
 		usersChanged: make(chan struct{}, 1),
 	}
+	s.admission.Through = opts.Through
+	return s
 }
 
 // Bounds are those of its clients, which other ports for jobs count by, too.

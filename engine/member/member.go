@@ -55,8 +55,8 @@ type Options struct {
 	Keys   *vault.Ring // that files are sealed under; nil: they are not sealed
 
 	MaxReply int64 // bytes of what one command answers; no limit when zero
-	// Lazy leaves it to the caller when entries become durable (SyncLog); terms
-	// and votes are always waited for.
+	// Lazy leaves it to the caller when entries become durable (SyncLog), while
+	// nobody else is in the group; terms and votes are always waited for.
 	Lazy          bool
 	SnapshotAfter int64         // bytes of log, at least; 8 MiB when zero
 	SegmentSize   int64         // of the log, bytes; by what the log is going to take when zero

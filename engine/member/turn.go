@@ -40,8 +40,8 @@ func (m *Member) Write() (bool, error) {
 		if t.state, err = m.install(e.Snapshot, e.HardState); err != nil {
 			return false, err
 		}
+		m.incoming = nil
 	}
-	m.incoming = nil
 	if len(e.Entries) == 0 && e.HardState == nil {
 		m.turn = t
 		return true, nil
@@ -55,7 +55,7 @@ func (m *Member) Write() (bool, error) {
 		m.logBytes += logBytes(entry)
 	}
 	newTerm := e.HardState != nil && e.HardState.GetTerm() != m.term
-	t.sync = e.Snapshot != nil || e.MustSync && (!m.opts.Lazy || newTerm || len(e.Entries) == 0)
+	t.sync = e.Snapshot != nil || e.MustSync && (!m.lazy() || newTerm || len(e.Entries) == 0)
 	return true, nil
 }
 
@@ -114,7 +114,18 @@ func (m *Member) Campaign() error { return m.replica.Campaign() }
 func (m *Member) Transfer(to uint64) error { return m.replica.Transfer(to) }
 
 // Change proposes a change of the members.
-func (m *Member) Change(what replica.Change, id uint64) error { return m.replica.Change(what, id) }
+func (m *Member) Change(what replica.Change, id uint64) error {
+	if err := m.log.Reserve(1, entryOverhead); err != nil {
+		return err
+	}
+	return m.replica.Change(what, id)
+}
+
+// lazy tells whether the log is made durable by the caller: others count on what
+// a member says to have.
+func (m *Member) lazy() bool {
+	return m.opts.Lazy && len(m.Members().GetVoters())+len(m.Members().GetLearners()) <= 1
+}
 
 // ReportUnreachable tells that messages to a member are lost.
 func (m *Member) ReportUnreachable(id uint64) { m.replica.ReportUnreachable(id) }

@@ -26,10 +26,12 @@ func (n *Node) openAudit() (err error) {
 	if err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
-	n.credentials.OnChange(func(s *credential.Snapshot) {
+	follow := func(s *credential.Snapshot) {
 		n.audit.SetPolicy(s.Users.Audit())
 		n.audit.SetKeys(s.Keys)
-	})
+	}
+	n.credentials.OnChange(follow)
+	follow(n.credentials.Current()) // it may have changed meanwhile
 	return nil
 }
 

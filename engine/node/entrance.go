@@ -16,6 +16,8 @@ const (
 	// forwardWait is how long a client waits for there to be a leader.
 	forwardWait = 5 * time.Second
 	forwardLook = 20 * time.Millisecond
+	// forwardAgain is the pause after a leader could not be reached.
+	forwardAgain = 100 * time.Millisecond
 )
 
 // entrance is the listener of a port for clients on a member that has peers. A
@@ -140,12 +142,16 @@ func (e *entrance) forward(p *passage) {
 			e.enter(p.client)
 			return
 		}
-		if leader != 0 && e.reach(p, leader) {
-			e.pump(p)
-			break
+		pause := forwardLook
+		if leader != 0 {
+			if e.reach(p, leader) {
+				pump(p.client, p.server)
+				break
+			}
+			pause = forwardAgain
 		}
 		select {
-		case <-time.After(forwardLook):
+		case <-time.After(pause):
 		case <-e.closed:
 			end = time.Time{}
 		}
@@ -161,22 +167,30 @@ func (e *entrance) reach(p *passage, leader uint64) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if _, now := e.place(); now != leader { // redirect may have run meanwhile
+		_ = conn.Close()
+		return false
+	}
 	p.server, p.leader = conn, leader
 	return true
 }
 
-// pump copies both ways until one side ends.
-func (e *entrance) pump(p *passage) {
-	done := make(chan struct{}, 2)
-	for _, way := range [2][2]net.Conn{{p.client, p.server}, {p.server, p.client}} {
-		go func() {
-			_, _ = io.Copy(way[1], way[0])
-			done <- struct{}{}
-		}()
+// pump copies both ways until the leader has ended, or one side has broken. A
+// client that has nothing more to send is answered yet.
+func pump(client, server net.Conn) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+		_ = server.Close()
+	}()
+	if _, err := io.Copy(server, client); err != nil {
+		_ = server.Close()
+	} else {
+		_ = server.(*net.TCPConn).CloseWrite()
 	}
-	<-done
-	p.close()
-	<-done
+	<-answered
 }
 
 // redirect closes what is handed through to a member that does not lead any

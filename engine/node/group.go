@@ -31,9 +31,12 @@ var ErrStopped = errors.New("the group has stopped")
 
 var (
 	replyFull = reply.Error("MISCONF the volume is full: writes are refused until there is space, reads go on")
-	replyWait = reply.Error("LOADING the log cannot be taken up again before there is space on the volume")
-	replyOOM  = reply.Error("OOM command not allowed when used memory > 'maxmemory'.")
-	replySize = reply.Error("ERR the command is too large for the log")
+	// replyUnproven is of a leader that cannot write, and that a majority does not
+	// confirm just now. Clients try such a command again.
+	replyUnproven = reply.Error("TRYAGAIN it is not proven that this member leads")
+	replyWait     = reply.Error("LOADING the log cannot be taken up again before there is space on the volume")
+	replyOOM      = reply.Error("OOM command not allowed when used memory > 'maxmemory'.")
+	replySize     = reply.Error("ERR the command is too large for the log")
 )
 
 // GroupOptions are what a Group runs on.
@@ -225,7 +228,9 @@ func (g *Group) refuse(items []machine.Item, r reply.Reply) error {
 	for i := range items {
 		if items[i].Write {
 			items[i].Reply = r
-		} else if err := g.Read(items[i : i+1]); err != nil {
+		} else if err := g.Read(items[i : i+1]); errors.Is(err, machine.ErrUnproven) {
+			items[i].Reply = replyUnproven
+		} else if err != nil {
 			return err
 		}
 	}

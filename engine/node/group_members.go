@@ -178,7 +178,8 @@ func (g *Group) transfer(id uint64) error {
 	if err := g.behind(id); err != nil {
 		return err
 	}
-	g.lease.end() // who takes over does not wait for its end
+	g.lease.end() // who takes over does not wait for it
+	g.lease.over = g.member.Term()
 	if err := g.member.Transfer(id); err != nil {
 		return notNow("%s", err)
 	}

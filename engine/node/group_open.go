@@ -231,6 +231,10 @@ func syncDir(fs vfs.FS, path string) error {
 
 // open opens the member and reads the state back.
 func (g *Group) open() (err error) {
+	// What a crash has left of a snapshot on its way is of no use.
+	if err := g.opts.FS.RemoveAll(g.path(incomingDir)); err != nil {
+		return fmt.Errorf("remove %s: %w", incomingDir, err)
+	}
 	g.member, err = member.Open(member.Options{
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID},
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,

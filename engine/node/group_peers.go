@@ -22,10 +22,17 @@ import (
 // incomingDir is where a snapshot of another member is until it is whole.
 const incomingDir = "incoming"
 
+// spareForSnapshot is what must be left beside a snapshot that is taken up, for
+// the log that begins behind it.
+const spareForSnapshot = 32 << 20
+
 const (
 	// maxEvents is how much of what other members say waits for the loop; then
 	// they wait.
 	maxEvents = 256
+	// eventsTurn is how many of them one turn takes: each may be a message of
+	// replica's largest.
+	eventsTurn = 16
 	// leaseTime is how long a leader may read its own state after it began to ask
 	// a majority whether it leads. A member that has heard of a leader elects
 	// nobody else for seven ticks, of which the first and one that came late may be
@@ -61,6 +68,9 @@ type peers struct {
 type lease struct {
 	until atomic.Int64 // ns of monotonic
 	asked *member.Read // the loop's alone; nil when no answer is awaited
+	// over is the last term in which the leadership was to be handed over: whoever
+	// was told to take it may do so late, and is voted for at once.
+	over  uint64
 	begun time.Duration
 }
 
@@ -82,8 +92,8 @@ func (g *Group) renewLease() error {
 	if g.peers.network == nil || !g.leading.Load() {
 		return nil
 	}
-	if g.member.Transferring() {
-		g.lease.end() // who takes over does not wait
+	if g.member.Transferring() || g.lease.over == g.member.Term() {
+		g.lease.end() // who takes over does not wait for its end
 		return nil
 	}
 	if g.lease.asked != nil {
@@ -94,7 +104,7 @@ func (g *Group) renewLease() error {
 		return nil //nolint:nilerr // it does not lead any more
 	}
 	g.lease.asked, g.lease.begun = read, begun
-	return g.turn()
+	return g.turnUnlessFull()
 }
 
 // proven takes the answer to a read.
@@ -109,7 +119,7 @@ func (g *Group) proven(read *member.Read) {
 	}
 	if l := &g.lease; l.asked == read {
 		l.asked = nil
-		if read.Err == nil && !g.member.Transferring() {
+		if read.Err == nil && !g.member.Transferring() && l.over != g.member.Term() {
 			l.until.Store(int64(l.begun + leaseTime))
 		}
 	}
@@ -198,11 +208,14 @@ func (g *Group) keep(conf *raftpb.ConfState) {
 	g.peers.network.Keep(members)
 }
 
-// onEvents carries out what has come from others, all of it in one turn.
+// onEvents carries out what has come from others, much of it in one turn.
 func (g *Group) onEvents(event func() error) error {
-	for {
+	for n := 0; ; {
 		if err := event(); err != nil {
 			return err
+		}
+		if n++; n == eventsTurn {
+			return g.turnUnlessFull()
 		}
 		select {
 		case event = <-g.peers.events:
@@ -260,8 +273,13 @@ func (g *Group) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	}
 	defer func() { _ = g.opts.FS.RemoveAll(dir.Path) }()
 	meta := snapshot.Meta{Index: index, Term: m.GetSnapshot().GetMetadata().GetTerm(), ConfState: m.GetSnapshot().GetMetadata().GetConfState()}
-	if _, err := dir.Write(meta, chunksOf(state)); err != nil {
+	size, err := dir.Write(meta, chunksOf(state))
+	if err != nil {
 		return err
+	}
+	// It is written once more when it is taken up, which cannot be broken off.
+	if usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir); err == nil && int64(usage.AvailBytes) < size+spareForSnapshot {
+		return fmt.Errorf("%w: it takes %d bytes more, there are %d", snapshot.ErrFull, size, usage.AvailBytes)
 	}
 	file, err := dir.At(index)
 	if err != nil {

@@ -53,7 +53,7 @@ func (n *Node) openJobs(ctx context.Context) error {
 	}
 	n.dispatcher.Open(job.Options{Executor: n.group, Audit: n.audit, Guard: n.guard})
 	n.jobs = jobserver.New(jobserver.Options{
-		Limits: n.limits(), Credentials: n.credentials.Current, Dispatcher: n.dispatcher, Audit: n.audit, Log: n.opts.Log,
+		Limits: n.limits(), Credentials: n.credentials.Current, Dispatcher: n.dispatcher, Audit: n.audit, Log: n.opts.Log, Through: n.through(),
 	})
 	n.credentials.OnChange(n.jobs.CredentialsChanged)
 	n.settings.changed = make(chan struct{}, 1)

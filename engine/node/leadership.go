@@ -11,6 +11,10 @@ import (
 // again, without which a leader serves nobody.
 const guardRetry = time.Second
 
+// disconnectAgain is how often a member that does not lead ends sessions: one may
+// have come in just when it lost the leadership.
+const disconnectAgain = time.Second
+
 // handOverTime is how long a member that stops waits for another one to lead: an
 // election timeout, after which the leadership stays.
 const handOverTime = time.Second
@@ -20,14 +24,13 @@ const handOverTime = time.Second
 // keys, subscriptions, leases) is true of one leadership only.
 func (n *Node) followLead(ctx context.Context) {
 	seen := int64(0)
-	var retry <-chan time.Time
 	for {
 		if lost := n.group.lost.Load(); lost != seen || !n.group.leading.Load() {
 			seen = lost
 			n.serving.Store(false)
 			n.disconnect()
 		}
-		retry = nil
+		var retry <-chan time.Time
 		if n.group.leading.Load() && !n.serving.Load() {
 			if err := n.takeOver(); err != nil {
 				n.opts.Log.Error("this member leads and cannot serve", "error", err)
@@ -37,9 +40,14 @@ func (n *Node) followLead(ctx context.Context) {
 		for _, e := range n.entrances {
 			e.redirect()
 		}
+		var again <-chan time.Time
+		if !n.serving.Load() {
+			again = time.After(disconnectAgain)
+		}
 		select {
 		case <-n.leads:
 		case <-retry:
+		case <-again: // a connection may have come in just then
 		case <-ctx.Done():
 			return
 		}

@@ -154,10 +154,11 @@ func (n *Node) open(ctx context.Context, id uint64) (err error) {
 	}
 	n.server = server.New(server.Options{
 		Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts,
-		Audit: n.audit, Log: n.opts.Log,
+		Audit: n.audit, Log: n.opts.Log, Through: n.through(),
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
+	n.group.SetKeys(n.credentials.Current().Keys) // they may have changed while the state was read
 	if err := n.openJobs(ctx); err != nil {
 		return err
 	}
@@ -284,6 +285,15 @@ func (n *Node) serveClients(field, address string, serve func(net.Listener) erro
 	return l.Addr(), nil
 }
 
+// through tells of addresses of other members, which hand connections through;
+// nil for a member alone.
+func (n *Node) through() func(host string) bool {
+	if n.peers == nil {
+		return nil
+	}
+	return n.peers.transport.Hosts
+}
+
 // leaderForClients is who serves them; 0 while nobody is known to.
 func (n *Node) leaderForClients() (own bool, leader uint64) {
 	if n.serving.Load() {
@@ -405,6 +415,8 @@ func (n *Node) notReady() error {
 		return errors.New(*phase)
 	}
 	switch {
+	case n.group.leading.Load() && n.peers != nil && !n.serving.Load():
+		return errors.New(takesOver)
 	case n.group.leading.Load():
 		return nil
 	case n.peers == nil:

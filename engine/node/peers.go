@@ -155,8 +155,9 @@ func (c *colleagues) Unreachable(id uint64) {
 
 // Sent implements peer.Member.
 func (c *colleagues) Sent(id uint64, arrived bool) {
-	g := c.group.Load()
-	g.post(func() error { g.member.ReportSnapshot(id, arrived); return nil })
+	if g := c.group.Load(); g != nil {
+		g.post(func() error { g.member.ReportSnapshot(id, arrived); return nil })
+	}
 }
 
 // status is the group's, with names and with what is known of connections.

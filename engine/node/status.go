@@ -15,6 +15,7 @@ import (
 // Reasons of a member's status.
 const (
 	storageFull = "the volume is full: writes are refused"
+	takesOver   = "the member leads, and does not serve yet"
 	noLeader    = "no member leads the group: a majority of its members is needed"
 	logWaits    = "the log cannot be taken up before there is space on the volume"
 )

@@ -79,8 +79,15 @@ func (f *frames) write(data []byte) error {
 	if _, err := f.w.Write(head[:]); err != nil {
 		return err
 	}
-	_, err := f.w.Write(data)
-	return err
+	for len(data) > 0 { // each part has its time: a large one may take long
+		part := data[:min(len(data), 1<<20)]
+		_ = f.conn.SetWriteDeadline(time.Now().Add(ioTimeout))
+		if _, err := f.w.Write(part); err != nil {
+			return err
+		}
+		data = data[len(part):]
+	}
+	return nil
 }
 
 func (f *frames) flush() error {

@@ -21,6 +21,8 @@ const (
 	maxQueuedBytes = 64 << 20
 
 	dialTimeout = time.Second
+	// installTimeout is how long a member may take to take up a snapshot.
+	installTimeout = 5 * time.Minute
 	// A member that cannot be reached is tried again after pauses of these.
 	minPause = 50 * time.Millisecond
 	maxPause = time.Second
@@ -236,7 +238,7 @@ func (l *link) close() {
 func (t *Transport) dial(h Hello, keep func(net.Conn)) (*frames, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, greetTimeout)
 	defer cancel()
-	dialer := net.Dialer{Timeout: dialTimeout}
+	dialer := net.Dialer{Timeout: dialTimeout, Control: giveUpSoon}
 	raw, err := dialer.DialContext(ctx, "tcp", t.opts.Address(h.To))
 	if err != nil {
 		return nil, err
@@ -336,6 +338,7 @@ func (t *Transport) sendSnapshot(from uint64, m *raftpb.Message, state io.Reader
 	if err != nil {
 		return err
 	}
+	f.patience = installTimeout
 	var w Welcome // when it is taken up, which takes its time
 	if err := f.readJSON(&w); err != nil {
 		return fmt.Errorf("no answer to a snapshot: %w", noEOF(err))

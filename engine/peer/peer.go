@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +36,9 @@ import (
 	"github.com/coffer-dev/coffer/engine/credential"
 )
 
-// Version of what is said. A member speaks with its own and the previous one.
+// Version of what is said. A member listens to its own and to earlier ones; one
+// that dials a member of an earlier version must speak that one's, once there is
+// a second.
 const Version = 1
 
 // Bounds of a connection.
@@ -43,8 +46,10 @@ const (
 	greetTimeout = 5 * time.Second // for the handshake, Hello and Welcome
 	// ioTimeout is for a part of what is sent to be taken: a leader says something
 	// ten times a second.
-	ioTimeout      = 10 * time.Second
-	maxConnections = 64
+	ioTimeout = 10 * time.Second
+	// maxStrangers is how many connections may not have shown yet that they are of
+	// members.
+	maxStrangers = 64
 )
 
 // The purposes of a connection.
@@ -110,14 +115,16 @@ type Transport struct {
 
 	mu       sync.Mutex
 	links    map[uint64]*link
-	accepted map[net.Conn]struct{}
+	accepted map[net.Conn]*guest
 	listener net.Listener
+	under    string // the certificates in force
 }
 
 // New makes a Transport; Serve lets others connect.
 func New(opts Options) *Transport {
-	t := &Transport{opts: opts, links: map[uint64]*link{}, accepted: map[net.Conn]struct{}{}}
+	t := &Transport{opts: opts, links: map[uint64]*link{}, accepted: map[net.Conn]*guest{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.under = certificatesOf(opts.Credentials())
 	return t
 }
 
@@ -125,7 +132,11 @@ func New(opts Options) *Transport {
 func (t *Transport) Serve(l net.Listener) error {
 	t.mu.Lock()
 	t.listener = l
+	closed := t.ctx.Err() != nil
 	t.mu.Unlock()
+	if closed {
+		return l.Close()
+	}
 	for {
 		conn, err := l.Accept()
 		if t.ctx.Err() != nil {
@@ -150,14 +161,59 @@ func (t *Transport) Serve(l net.Listener) error {
 	}
 }
 
+// guest is who connected.
+type guest struct {
+	host   string
+	since  time.Time
+	member bool // it has shown that it is one
+}
+
+// enter counts a connection in. Strangers take no place of members: of too many
+// the oldest goes.
 func (t *Transport) enter(conn net.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() != nil || len(t.accepted) >= maxConnections {
+	if t.ctx.Err() != nil {
 		return false
 	}
-	t.accepted[conn] = struct{}{}
+	strangers := 0
+	var oldest net.Conn
+	for other, g := range t.accepted {
+		if g.member {
+			continue
+		}
+		if strangers++; oldest == nil || g.since.Before(t.accepted[oldest].since) {
+			oldest = other
+		}
+	}
+	if strangers >= maxStrangers {
+		_ = oldest.Close() // which ends its attend
+		delete(t.accepted, oldest)
+	}
+	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // of TCP: it has one
+	t.accepted[conn] = &guest{host: host, since: time.Now()}
 	return true
+}
+
+// known takes note that a connection is a member's.
+func (t *Transport) known(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g := t.accepted[conn]; g != nil {
+		g.member = true
+	}
+}
+
+// Hosts tells whether another member is connected from an address.
+func (t *Transport) Hosts(host string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range t.accepted {
+		if g.member && g.host == host {
+			return true
+		}
+	}
+	return false
 }
 
 // attend serves one connection of another member.
@@ -179,6 +235,7 @@ func (t *Transport) listen(raw net.Conn) error {
 	if err := conn.HandshakeContext(t.ctx); err != nil {
 		return err
 	}
+	t.known(raw)
 	f := newFrames(conn)
 	var h Hello
 	if err := f.readJSON(&h); err != nil {
@@ -281,17 +338,27 @@ func (t *Transport) clientTLS() *tls.Config {
 	}
 }
 
-// CredentialsChanged has all connections made anew, under the certificates that
-// are in force now.
-func (t *Transport) CredentialsChanged(*credential.Snapshot) {
+// CredentialsChanged has all connections made anew when there are other
+// certificates in force than they were made under.
+func (t *Transport) CredentialsChanged(s *credential.Snapshot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	under := certificatesOf(s)
+	if under == t.under {
+		return
+	}
+	t.under = under
 	for _, l := range t.links {
 		l.disconnect()
 	}
 	for conn := range t.accepted {
 		_ = conn.Close()
 	}
+}
+
+// certificatesOf tells what connections are made under.
+func certificatesOf(s *credential.Snapshot) string {
+	return s.Admin.Fingerprint + " " + strings.Join(s.Authorities.Fingerprints, " ")
 }
 
 // Close ends all connections.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -124,13 +125,17 @@ func (p *two) wantProblem(t *testing.T, says string) {
 func TestMessagesAndSnapshotsArrive(t *testing.T) {
 	ca := authority(t)
 	p := connect(t, certificate(t, ca, name), certificate(t, ca, name), nil)
-	for range 3 {
+	for i := range 3 {
 		p.from.Send(1, []*raftpb.Message{message(1, 2)})
 		if m := <-p.listener.got; m.GetFrom() != 1 || m.GetTo() != 2 {
 			t.Errorf("got %v", m)
 		}
-		p.from.CredentialsChanged(nil) // all is connected anew
-		p.to.CredentialsChanged(nil)
+		if !p.to.Hosts("127.0.0.1") {
+			t.Error("a member is not known by its address")
+		}
+		renewed := &credential.Snapshot{Admin: &credential.Certificate{Fingerprint: fmt.Sprint(i)}, Authorities: &credential.Authorities{}}
+		p.from.CredentialsChanged(renewed) // all is connected anew
+		p.to.CredentialsChanged(renewed)
 		time.Sleep(10 * time.Millisecond)
 	}
 	state := strings.Repeat("state", 100_000)
@@ -233,6 +238,27 @@ func TestLiarsAreCutOff(t *testing.T) {
 			t.Errorf("%s: was taken", what)
 		}
 		_ = raw.Close()
+	}
+}
+
+// TestStrangersTakeNoPlaceOfMembers, however many connect and say nothing.
+func TestStrangersTakeNoPlaceOfMembers(t *testing.T) {
+	ca := authority(t)
+	member := certificate(t, ca, name)
+	p := connect(t, member, member, nil)
+	for range 2 * maxStrangers {
+		conn, err := net.Dial("tcp", p.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	p.from.Send(1, []*raftpb.Message{message(1, 2)})
+	<-p.listener.got
+	p.to.mu.Lock()
+	defer p.to.mu.Unlock()
+	if n := len(p.to.accepted); n > maxStrangers+1 {
+		t.Errorf("%d connections are held", n)
 	}
 }
 

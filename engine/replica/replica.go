@@ -4,7 +4,7 @@
 // reads no clock.
 //
 // The caller works in turns. It gives the replica events (Propose, Tick, Step,
-// ReadIndex, ChangeMembers …), takes its Effects, carries them out in this
+// ReadIndex, Change …), takes its Effects, carries them out in this
 // order: install a received snapshot, write and sync what must be, send the
 // messages, apply what is committed; then says so with Done and looks for
 // Effects again until there are none.
@@ -31,6 +31,8 @@ const (
 	maxMessage = 1 << 20
 	// maxInflight is how many messages go to a follower that answers none.
 	maxInflight = 256
+	// maxInflightBytes is how much entries in them are, about.
+	maxInflightBytes = 16 << 20
 )
 
 var (
@@ -88,9 +90,9 @@ func New(c Config) (*Replica, error) {
 		Storage:         memory,
 		Applied:         c.Applied,
 		MaxSizePerMsg:   maxMessage,
-		MaxInflightMsgs: maxInflight,
-		CheckQuorum:     true,
-		PreVote:         true,
+		MaxInflightMsgs: maxInflight, MaxInflightBytes: maxInflightBytes,
+		CheckQuorum: true,
+		PreVote:     true,
 		// The proposer stamps its clock and answers its clients: it leads.
 		DisableProposalForwarding: true,
 		StepDownOnRemoval:         true,

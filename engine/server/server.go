@@ -43,6 +43,9 @@ type Options struct {
 	Facts       func() Facts // for INFO
 	Audit       *audit.Log   // nil: nothing is recorded
 	Log         *slog.Logger
+	// Through tells of an address that connections of many come through; nil for
+	// none (admission.Gate).
+	Through func(host string) bool
 }
 
 // Server is the key port.
@@ -84,6 +87,7 @@ func New(opts Options) *Server {
 		usersChanged: make(chan struct{}, 1),
 		replyTimeout: writeTimeout,
 	}
+	s.admission.Through = opts.Through
 	s.tls = credential.ServerTLS(opts.Credentials)
 	return s
 }
