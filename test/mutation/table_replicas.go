@@ -15,6 +15,10 @@ const (
 var replicas = []safeguard{
 	{name: "the lease under which a leader reads its own state", file: "engine/node/group.go", in: chaosPkg, test: "TestAPausedLeaderShowsNothingOld",
 		old: "if g.peers.network != nil && !g.lease.holds() {", new: "if false {"},
+	{name: "that a leader who was to hand the leadership over reads by no lease", file: groupMembers, in: nodePkg, test: "TestNoLeaseAfterATransferThatFailed",
+		old: "g.lease.over = g.member.Term()", new: ""},
+	{name: "that strangers take no place of members", file: peerListen, test: "TestStrangersTakeNoPlaceOfMembers",
+		old: "if strangers >= maxStrangers {", new: "if false {"},
 	{name: "that a member started again gives no vote at once", file: "engine/replica/replica.go", test: "TestAMemberThatWasStartedAgainVotesLater",
 		old: "r.silent = electionTicks", new: "r.silent = 0"},
 	{name: "that a vote is for who has caught up", file: groupMembers, in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
