@@ -185,8 +185,6 @@ func (m *Member) StepSnapshot(message *raftpb.Message, bytes io.Reader) error {
 	return m.replica.Step(message)
 }
 
-const chunkSize = 64 << 10
-
 // install writes a received snapshot and begins the log anew behind it. It
 // returns the state. The term goes first: a snapshot of a term that its member
 // has not heard of is damage. Then the file; when it is durable it counts,
@@ -206,7 +204,7 @@ func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Mac
 			return nil, err
 		}
 	}
-	if _, err := m.snapshots().Write(meta, m.incoming.next); err != nil {
+	if _, err := m.snapshots().Write(meta, snapshot.Chunks(m.incoming.bytes)); err != nil {
 		return nil, err
 	}
 	m.needs(m.opts.Keys)
@@ -220,16 +218,6 @@ func (m *Member) install(s *raftpb.Snapshot, hs *raftpb.HardState) (*machine.Mac
 	}
 	m.size, m.memory, m.logBytes = size, state.Bytes(), 0
 	return state, m.log.Restart(wal.Mark{Index: meta.Index, Term: meta.Term})
-}
-
-// next reads the bytes in chunks.
-func (i *incoming) next() (chunk []byte, done bool, err error) {
-	chunk = make([]byte, chunkSize)
-	n, err := io.ReadFull(i.bytes, chunk)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return chunk[:n], true, nil
-	}
-	return chunk[:n], false, err
 }
 
 // installed makes a snapshot that is installed the newest.

@@ -273,7 +273,7 @@ func (g *Group) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	}
 	defer func() { _ = g.opts.FS.RemoveAll(dir.Path) }()
 	meta := snapshot.Meta{Index: index, Term: m.GetSnapshot().GetMetadata().GetTerm(), ConfState: m.GetSnapshot().GetMetadata().GetConfState()}
-	size, err := dir.Write(meta, chunksOf(state))
+	size, err := dir.Write(meta, snapshot.Chunks(state))
 	if err != nil {
 		return err
 	}
@@ -305,21 +305,5 @@ func (g *Group) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 		return err
 	case <-g.done:
 		return ErrStopped
-	}
-}
-
-// chunksOf reads what snapshot.Dir.Write writes.
-func chunksOf(state io.Reader) func() (chunk []byte, done bool, err error) {
-	return func() ([]byte, bool, error) {
-		chunk := make([]byte, snapshotStep)
-		n, err := io.ReadFull(state, chunk)
-		if errors.Is(err, io.EOF) {
-			return nil, true, nil
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
-			// The state's last part; a connection that broke says so before.
-			return chunk[:n], true, nil
-		}
-		return chunk[:n], false, err
 	}
 }

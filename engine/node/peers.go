@@ -61,7 +61,7 @@ func addressOf(address string, ordinal int) string {
 
 // ordinalOfPod is the number at the end of a pod's name.
 func ordinalOfPod(name string) (int, error) {
-	ordinal, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	ordinal, err := strconv.Atoi(strings.TrimPrefix(name, prefixOf(name)))
 	if err != nil || ordinal < 0 || ordinal > MaxOrdinal {
 		return 0, fmt.Errorf("member: %q, must end in the ordinal of its pod, from 0 to %d", name, MaxOrdinal)
 	}
@@ -73,8 +73,7 @@ func (c *colleagues) nameOf(id uint64) string {
 	if id == 0 {
 		return ""
 	}
-	name := c.node.opts.Member
-	return name[:strings.LastIndexByte(name, '-')+1] + strconv.Itoa(ordinalOf(id))
+	return prefixOf(c.node.opts.Member) + strconv.Itoa(ordinalOf(id))
 }
 
 // becomeMember returns the number of this member: that of its volume, or the one
@@ -204,15 +203,15 @@ func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
 	ordinal := 0
 	if change.Operation == adminapi.GroupAdd {
 		var err error
-		if ordinal, err = ordinalOfPod(change.Member); err != nil || addressPod(change.Member) != addressPod(n.opts.Member) {
+		if ordinal, err = ordinalOfPod(change.Member); err != nil || prefixOf(change.Member) != prefixOf(n.opts.Member) {
 			return notNow("%q is not a pod of this instance", change.Member)
 		}
 	}
 	return g.Change(change.Operation, ordinal, change.ID)
 }
 
-// addressPod is what the names of all an instance's pods have in common.
-func addressPod(name string) string { return name[:strings.LastIndexByte(name, '-')+1] }
+// prefixOf is what the names of all of an instance's pods begin with.
+func prefixOf(name string) string { return name[:strings.LastIndexByte(name, '-')+1] }
 
 // hostOf is where the ports of a member are.
 func (c *colleagues) hostOf(id uint64) string {

@@ -2,13 +2,18 @@ package snapshot
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/coffer-dev/coffer/engine/vault"
 )
+
+// readSize is how much Chunks reads at once, bytes.
+const readSize = 64 << 10
 
 // writer is a snapshot file in the making.
 type writer struct {
@@ -40,6 +45,18 @@ func (d Dir) Write(meta Meta, next func() (chunk []byte, done bool, err error)) 
 		return 0, fmt.Errorf("snapshot at index %d: %w", meta.Index, err)
 	}
 	return size, nil
+}
+
+// Chunks reads what Write writes out of a stream.
+func Chunks(r io.Reader) (next func() (chunk []byte, done bool, err error)) {
+	return func() ([]byte, bool, error) {
+		chunk := make([]byte, readSize)
+		n, err := io.ReadFull(r, chunk)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return chunk[:n], true, nil
+		}
+		return chunk[:n], false, err
+	}
 }
 
 // publish gives a durable file its name, durably.
