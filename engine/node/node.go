@@ -116,11 +116,11 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.addrs.Metrics = addr
-	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n, n.opts.Log)
-	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
+	if err := n.openPeers(); err != nil { // before the status tells of them
 		return err
 	}
-	if err := n.openPeers(); err != nil {
+	n.admin = httpapi.Admin(n.credentials.Current, n.opts.Config.Files.OperatorName, n, n.opts.Log)
+	if n.addrs.Admin, err = n.serveHTTP(n.admin, listen.Admin); err != nil {
 		return err
 	}
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
