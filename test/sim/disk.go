@@ -347,6 +347,9 @@ func (f *file) Sync() error {
 	return nil
 }
 
+// Preallocate implements vfs.File: there is no space that it could take.
+func (f *file) Preallocate(int64, int64) error { return nil }
+
 // SyncData implements vfs.File.
 func (f *file) SyncData() error { return f.Sync() }
 
