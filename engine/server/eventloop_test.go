@@ -285,6 +285,12 @@ func TestWhatComesDuringAWriteIsOneBatch(t *testing.T) {
 	for i, c := range clients {
 		exchange(t, c.Conn, c.Reader, "INCR n\r\n", "")
 		f.until(t, "executing", func() bool {
+			f.executor.mu.Lock()
+			holding := f.executor.holding
+			f.executor.mu.Unlock()
+			if holding == 0 {
+				return false // it gathers yet
+			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			n := 0

@@ -37,6 +37,7 @@ type memory struct {
 	index   uint64
 	batches []int
 	hold    chan struct{} // when set, writes wait for it
+	holding int           // batches that do
 	stopped error
 	refusal reply.Reply // of writes, if it is an error
 }
@@ -58,6 +59,7 @@ func (m *memory) Write(items []machine.Item, done func(error)) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if hold := m.hold; hold != nil {
+			m.holding++
 			m.mu.Unlock()
 			<-hold
 			m.mu.Lock()
