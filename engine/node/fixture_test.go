@@ -45,21 +45,12 @@ type authority struct{ *pki.Pair }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	return &authority{sign(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)}
-}
-
-func sign(t *testing.T, template x509.Certificate, parent *pki.Pair) *pki.Pair {
-	t.Helper()
-	pair, err := pki.Sign(template, parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
+	return &authority{pki.Must(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)}
 }
 
 // server is the files of a member's TLS secret.
 func (a *authority) server(t *testing.T) map[string]string {
-	pair := sign(t, x509.Certificate{
+	pair := pki.Must(t, x509.Certificate{
 		DNSNames: []string{serverName}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, a.Pair)
@@ -67,7 +58,7 @@ func (a *authority) server(t *testing.T) map[string]string {
 }
 
 func (a *authority) client(t *testing.T, name string) tls.Certificate {
-	return sign(t, x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, a.Pair).Certificate
+	return pki.Must(t, x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, a.Pair).Certificate
 }
 
 // mount replaces a directory's files as the kubelet does: a new directory, and

@@ -320,6 +320,7 @@ func (g *Group) onTick() error {
 	if err := g.renewLease(); err != nil {
 		return err
 	}
+	g.peers.changing = max(g.peers.changing, 1) - 1
 	g.tellGroup()
 	if g.peers.network != nil && g.snapshotDue() { // what came from others makes the log grow, too
 		if err := g.beginSnapshot(); err != nil {

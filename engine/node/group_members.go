@@ -35,7 +35,6 @@ func (g *Group) tellGroup() {
 	if g.peers.network == nil {
 		return
 	}
-	g.peers.changing = max(g.peers.changing, 1) - 1
 	leads := g.leading.Load()
 	s := &adminapi.Group{ID: g.opts.ID, Changing: g.peers.changing > 0 || g.member.Transferring()}
 	conf := g.member.Members()

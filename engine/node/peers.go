@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -167,7 +168,7 @@ func (c *colleagues) status() *adminapi.Group {
 	}
 	s := *g.Members()
 	s.Leader = c.nameOf(g.leader.Load())
-	s.Members = append([]adminapi.GroupMember(nil), s.Members...)
+	s.Members = slices.Clone(s.Members)
 	for i := range s.Members {
 		m := &s.Members[i]
 		m.Name = c.nameOf(m.ID)

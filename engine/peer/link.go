@@ -144,21 +144,26 @@ func (l *link) run() {
 
 // wait returns when there is something to send; false at the end.
 func (l *link) wait() bool {
-	select {
-	case <-l.wake:
-	case <-l.t.ctx.Done():
-		return false
+	for {
+		l.mu.Lock()
+		closed, queued := l.closed, len(l.queue) > 0
+		l.mu.Unlock()
+		if closed || queued {
+			return !closed
+		}
+		select {
+		case <-l.wake:
+		case <-l.t.ctx.Done():
+			return false
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.closed
 }
 
 // told keeps why there is no connection, and says it once.
 func (l *link) told(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if text := err.Error(); text != l.problem {
+	if text := err.Error(); text != l.problem && !l.closed {
 		l.problem = text
 		l.t.opts.Log.Warn("another member is not reached", "member", l.to, "error", err)
 	}

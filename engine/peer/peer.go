@@ -33,6 +33,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/credential"
 )
 
@@ -137,28 +138,11 @@ func (t *Transport) Serve(l net.Listener) error {
 	if closed {
 		return l.Close()
 	}
-	for {
-		conn, err := l.Accept()
-		if t.ctx.Err() != nil {
-			if err == nil {
-				_ = conn.Close()
-			}
-			return l.Close()
-		}
-		var ne net.Error
-		if errors.As(err, &ne) && !errors.Is(err, net.ErrClosed) {
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("accept on the port for peers: %w", err)
-		}
-		if !t.enter(conn) {
-			_ = conn.Close()
-			continue
-		}
-		t.wg.Go(func() { t.attend(conn) })
+	err := admission.Accept(l, t.opts.Log, t.enter)
+	if t.ctx.Err() != nil {
+		return nil
 	}
+	return fmt.Errorf("accept on the port for peers: %w", err)
 }
 
 // guest is who connected.
@@ -168,13 +152,14 @@ type guest struct {
 	member bool // it has shown that it is one
 }
 
-// enter counts a connection in. Strangers take no place of members: of too many
-// the oldest goes.
-func (t *Transport) enter(conn net.Conn) bool {
+// enter counts a connection in and serves it. Strangers take no place of members:
+// of too many the oldest goes.
+func (t *Transport) enter(conn net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ctx.Err() != nil {
-		return false
+		_ = conn.Close()
+		return
 	}
 	strangers := 0
 	var oldest net.Conn
@@ -192,7 +177,7 @@ func (t *Transport) enter(conn net.Conn) bool {
 	}
 	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // of TCP: it has one
 	t.accepted[conn] = &guest{host: host, since: time.Now()}
-	return true
+	t.wg.Go(func() { t.attend(conn) })
 }
 
 // known takes note that a connection is a member's.

@@ -53,19 +53,10 @@ func (o *one) Unreachable(uint64)          { o.mu.Lock(); o.unreachable++; o.mu.
 func (o *one) Sent(_ uint64, arrived bool) { o.sent <- arrived }
 func (o *one) lost() int                   { o.mu.Lock(); defer o.mu.Unlock(); return o.unreachable }
 func authority(t *testing.T) *pki.Pair {
-	return sign(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	return pki.Must(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
 }
-func sign(t *testing.T, template x509.Certificate, parent *pki.Pair) *pki.Pair {
-	t.Helper()
-	pair, err := pki.Sign(template, parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
-}
-
 func certificate(t *testing.T, ca *pki.Pair, dnsName string) *credential.Snapshot {
-	pair := sign(t, x509.Certificate{DNSNames: []string{dnsName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, ca)
+	pair := pki.Must(t, x509.Certificate{DNSNames: []string{dnsName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, ca)
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.Leaf)
 	return &credential.Snapshot{Admin: &credential.Certificate{TLS: &pair.Certificate}, Authorities: &credential.Authorities{Pool: pool}}

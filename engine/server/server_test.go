@@ -42,9 +42,10 @@ type memory struct {
 	refusal reply.Reply // of writes, if it is an error
 }
 
-// Read implements Executor.
+// Look implements Executor.
 func (m *memory) Look(items []machine.Item) error { return m.Read(items) }
 
+// Read implements Executor.
 func (m *memory) Read(items []machine.Item) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
