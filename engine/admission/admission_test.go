@@ -7,6 +7,20 @@ import (
 	"time"
 )
 
+// TestManyComeThroughAMember: its address is no single source, but all caps are.
+func TestManyComeThroughAMember(t *testing.T) {
+	g := NewGate(10, 3, 1)
+	g.Through = func(host string) bool { return host == "member" }
+	for i := range 3 {
+		if _, reached, ok := g.Enter(&Guest{Host: "member"}); !ok {
+			t.Fatalf("connection %d through a member: %s", i, reached)
+		}
+	}
+	if evicted, _, ok := g.Enter(&Guest{Host: "other"}); !ok || evicted == nil || evicted.Host != "member" {
+		t.Errorf("another source has no place beside them: %v, evicted %+v", ok, evicted)
+	}
+}
+
 // TestAdmission: the caps, and that what is counted in is counted out.
 func TestAdmission(t *testing.T) {
 	g := NewGate(3, 2, 1)

@@ -232,6 +232,43 @@ func TestLiarsAreCutOff(t *testing.T) {
 	}
 }
 
+// TestConnectionsStayUnderTheSameCertificates: users and queues change often, and
+// what is on its way between members is not to be cut off by it.
+func TestConnectionsStayUnderTheSameCertificates(t *testing.T) {
+	ca := authority(t)
+	member := certificate(t, ca, name)
+	p := connect(t, member, member, nil)
+	p.from.Send(1, []*raftpb.Message{message(1, 2)})
+	<-p.listener.got
+	conn := p.from.links[2].conn
+	p.from.CredentialsChanged(member)
+	p.to.CredentialsChanged(member)
+	p.from.Send(1, []*raftpb.Message{message(1, 2)})
+	<-p.listener.got
+	p.from.links[2].mu.Lock()
+	defer p.from.links[2].mu.Unlock()
+	if p.from.links[2].conn != conn || p.speaker.lost() > 0 {
+		t.Error("the connection was made anew")
+	}
+}
+
+// TestALinkEnds with the member that it leads to.
+func TestALinkEnds(t *testing.T) {
+	ca := authority(t)
+	member := certificate(t, ca, name)
+	p := connect(t, member, member, nil)
+	p.from.Send(1, []*raftpb.Message{message(1, 2)})
+	<-p.listener.got
+	p.from.Keep(map[uint64]bool{3: true})
+	ended := make(chan struct{})
+	go func() { p.from.wg.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("what sent to a member that was taken out goes on")
+	}
+}
+
 // TestStrangersTakeNoPlaceOfMembers, however many connect and say nothing.
 func TestStrangersTakeNoPlaceOfMembers(t *testing.T) {
 	ca := authority(t)
