@@ -147,7 +147,7 @@ func (t *Transport) Serve(l net.Listener) error {
 
 // guest is who connected.
 type guest struct {
-	host   string
+	source string // as admission knows it
 	since  time.Time
 	member bool // it has shown that it is one
 }
@@ -175,8 +175,7 @@ func (t *Transport) enter(conn net.Conn) {
 		_ = oldest.Close() // which ends its attend
 		delete(t.accepted, oldest)
 	}
-	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // of TCP: it has one
-	t.accepted[conn] = &guest{host: host, since: time.Now()}
+	t.accepted[conn] = &guest{source: admission.SourceOf(conn.RemoteAddr()), since: time.Now()}
 	t.wg.Go(func() { t.attend(conn) })
 }
 
@@ -189,12 +188,12 @@ func (t *Transport) known(conn net.Conn) {
 	}
 }
 
-// Hosts tells whether another member is connected from an address.
-func (t *Transport) Hosts(host string) bool {
+// Hosts tells whether another member is connected from a source.
+func (t *Transport) Hosts(source string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, g := range t.accepted {
-		if g.member && g.host == host {
+		if g.member && g.source == source {
 			return true
 		}
 	}
