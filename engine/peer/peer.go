@@ -138,11 +138,10 @@ func (t *Transport) Serve(l net.Listener) error {
 	if closed {
 		return l.Close()
 	}
-	err := admission.Accept(l, t.opts.Log, t.enter)
-	if t.ctx.Err() != nil {
-		return nil
+	if err := admission.Accept(l, t.opts.Log, t.enter); t.ctx.Err() == nil {
+		return fmt.Errorf("accept on the port for peers: %w", err)
 	}
-	return fmt.Errorf("accept on the port for peers: %w", err)
+	return nil
 }
 
 // guest is who connected.
