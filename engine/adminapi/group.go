@@ -8,6 +8,17 @@ type Group struct {
 	// holds nothing yet: the member waits to be told to begin a group, or to be
 	// added to one.
 	ID uint64 `json:"id"`
+	// Generation tells the group apart from those that it was before a majority was
+	// lost: members of another one are not listened to. 0 at first; its upper half
+	// counts, the lower one is random.
+	Generation uint64 `json:"generation,omitempty"`
+	// Recovered is of a member that went on alone, at the beginning of this
+	// generation: what it was told then.
+	Recovered *Recovered `json:"recovered,omitempty"`
+	// LastIndex is of the last entry of the member's log, and LastTerm is its term.
+	// It may not be applied: only a leader knows what is committed.
+	LastIndex uint64 `json:"lastIndex,omitempty"`
+	LastTerm  uint64 `json:"lastTerm,omitempty"`
 	// Leader is the pod of who leads, as far as the member knows; empty for nobody.
 	Leader string `json:"leader,omitempty"`
 	// Members are those of the group, as of the entry applied, by ordinal.
@@ -15,6 +26,13 @@ type Group struct {
 	// Changing is set by a leader while a change of the members, or a transfer of
 	// the leadership, is on its way.
 	Changing bool `json:"changing,omitempty"`
+}
+
+// Recovered is which member was to go on without the majority of its group, and
+// where its log ended.
+type Recovered struct {
+	ID    uint64 `json:"id"`
+	Index uint64 `json:"index"`
 }
 
 // GroupMember is one member as another one knows it.
@@ -36,7 +54,8 @@ type GroupMember struct {
 }
 
 // GroupOperation is what the operator has a member do about its group:
-// POST /v1/group with a GroupChange. All but GroupBegin are for the leader.
+// POST /v1/group with a GroupChange. All but GroupBegin and GroupRecover are for
+// the leader.
 type GroupOperation string
 
 // The operations.
@@ -51,6 +70,10 @@ const (
 	GroupRemove GroupOperation = "remove"
 	// GroupTransfer hands the leadership to a member that has caught up.
 	GroupTransfer GroupOperation = "transfer"
+	// GroupRecover has a member of that ID, whose log ends at Index, begin a group
+	// of its own from its log: it starts anew, under another number. The majority
+	// of its group must be gone for good: what only that had is given up.
+	GroupRecover GroupOperation = "recover"
 )
 
 // GroupChange is the body of POST /v1/group. The answer is 200 when the change
@@ -62,4 +85,6 @@ type GroupChange struct {
 	Member string `json:"member,omitempty"`
 	// ID is the number of whom the others are about.
 	ID uint64 `json:"id,omitempty"`
+	// Index is where the log ends that GroupRecover is to begin from.
+	Index uint64 `json:"index,omitempty"`
 }

@@ -50,9 +50,13 @@ type Options struct {
 	// Voters are who the group began with: those of the log's first entry, the
 	// same on every member for good. Who is a member now is in the log.
 	Voters []uint64
-	Parse  machine.Parse
-	Log    *slog.Logger
-	Keys   *vault.Ring // that files are sealed under; nil: they are not sealed
+	// Alone is the last index of a log that the member of that ID is to go on from
+	// without the others of its group: see begin. 0 for none. It stays so: a log
+	// that goes on behind it is left as it is.
+	Alone uint64
+	Parse machine.Parse
+	Log   *slog.Logger
+	Keys  *vault.Ring // that files are sealed under; nil: they are not sealed
 
 	MaxReply int64 // bytes of what one command answers; no limit when zero
 	// Lazy leaves it to the caller when entries become durable (SyncLog), while
@@ -117,6 +121,15 @@ func Open(opts Options) (*Member, error) {
 	ahead.finish()
 	if err != nil {
 		return nil, err
+	}
+	if opts.Alone != 0 {
+		begun, err := m.begin(log, state, &c)
+		if err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
+		if begun {
+			return Open(opts)
+		}
 	}
 	log.Fit(m.logWanted())
 	// A crash may have come between a snapshot and the release of what it holds.
@@ -250,6 +263,9 @@ func (m *Member) Members() *raftpb.ConfState { return m.replica.ConfState() }
 
 // Applied is the last entry applied, and its term.
 func (m *Member) Applied() (index, term uint64) { return m.replica.Applied() }
+
+// Last is the last entry of the log, and its term.
+func (m *Member) Last() (index, term uint64) { return m.replica.Last() }
 
 // Match is up to where the leader knows that a member has the log.
 func (m *Member) Match(id uint64) uint64 { return m.replica.Match(id) }

@@ -61,6 +61,9 @@ type GroupOptions struct {
 	OnEvent func(queue.Event)
 
 	ID uint64 // of the member; when zero, that of the directory, or of a first member
+	// Generation of the group that a member with an empty directory is of; else it is
+	// the directory's.
+	Generation uint64
 	// Network reaches the other members of the group; nil: the member is alone.
 	Network Network
 	// OnLead is called when the member has taken the group over, when it does not
@@ -110,6 +113,7 @@ type Group struct {
 	jobs     jobTimer
 
 	encryption encryption
+	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere
 	peers      peers
 	lease      lease
 

@@ -94,10 +94,12 @@ func (g *Group) finish(err error) {
 	g.leader.Store(0)
 	g.abandonSnapshot()
 	g.jobs.timer.Stop()
-	if err == nil {
-		err = g.member.Close()
+	if err == nil || errors.Is(err, ErrRecovered) {
+		err = cmp.Or(g.member.Close(), err)
 	}
-	if err != nil {
+	if errors.Is(err, ErrRecovered) {
+		g.opts.Log.Warn("a majority is given up", "outcome", err)
+	} else if err != nil {
 		g.opts.Log.Error("the group stops: nothing more is acknowledged", "error", err)
 		err = fmt.Errorf("%w: %w", ErrFailed, err)
 	} else {

@@ -36,7 +36,8 @@ func (g *Group) tellGroup() {
 		return
 	}
 	leads := g.leading.Load()
-	s := &adminapi.Group{ID: g.opts.ID, Changing: g.peers.changing > 0 || g.member.Transferring()}
+	s := &adminapi.Group{ID: g.opts.ID, Generation: g.opts.Generation, Recovered: g.recovered, Changing: g.peers.changing > 0 || g.member.Transferring()}
+	s.LastIndex, s.LastTerm = g.member.Last()
 	conf := g.member.Members()
 	for _, id := range slices.Concat(conf.GetVoters(), conf.GetLearners()) {
 		m := adminapi.GroupMember{ID: id, Voter: slices.Contains(conf.GetVoters(), id)}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/wal"
@@ -24,7 +25,7 @@ const (
 	// memberID is raft's name of a group's first member.
 	memberID = 1
 
-	identityVersion  = 2
+	identityVersion  = 3
 	identityCategory = vfs.DiskWriteCategory("identity")
 )
 
@@ -42,6 +43,10 @@ type identity struct {
 	// ID is the member's number, since version 2; it is the first one's in
 	// version 1, which is still written for that.
 	ID uint64 `json:"id,omitempty"`
+	// Generation of the group, and how it began if it did on this volume: since
+	// version 3, which is written for nothing else.
+	Generation uint64              `json:"generation,omitempty"`
+	Recovered  *adminapi.Recovered `json:"recovered,omitempty"`
 }
 
 // IDOf is the number of the member that a data directory is of; 0 when there is
@@ -164,7 +169,10 @@ func (g *Group) identify() error {
 	case data:
 		err = fmt.Errorf("%w: %s holds data and no %s", ErrForeign, g.opts.Dir, identityName)
 	default:
-		err = g.writeIdentity()
+		if g.opts.ID == 0 {
+			g.opts.ID = memberID
+		}
+		err = g.writeIdentity(identity{ID: g.opts.ID, Generation: g.opts.Generation})
 	}
 	return err
 }
@@ -180,17 +188,21 @@ func (g *Group) checkIdentity() error {
 	if g.opts.ID != 0 && id.ID != g.opts.ID {
 		return fmt.Errorf("%w: %s is of member %d, this is %d", ErrForeign, g.opts.Dir, id.ID, g.opts.ID)
 	}
-	g.opts.ID = id.ID
+	g.opts.ID, g.opts.Generation, g.recovered = id.ID, id.Generation, id.Recovered
 	return nil
 }
 
-func (g *Group) writeIdentity() error {
-	id := identity{Version: 1, Instance: g.opts.Instance}
-	if g.opts.ID == 0 {
-		g.opts.ID = memberID
-	}
-	if g.opts.ID != memberID {
-		id.Version, id.ID = identityVersion, g.opts.ID
+// writeIdentity says who the member is, in the lowest version that can: what an
+// engine before it cannot go by it does not read.
+func (g *Group) writeIdentity(id identity) error {
+	id.Version, id.Instance = 1, g.opts.Instance
+	switch {
+	case id.Generation != 0:
+		id.Version = identityVersion
+	case id.ID != memberID:
+		id.Version = 2
+	default:
+		id.ID = 0
 	}
 	data, err := json.Marshal(id)
 	if err != nil {
@@ -235,8 +247,12 @@ func (g *Group) open() (err error) {
 	if err := g.opts.FS.RemoveAll(g.path(incomingDir)); err != nil {
 		return fmt.Errorf("remove %s: %w", incomingDir, err)
 	}
+	var alone uint64
+	if g.recovered != nil {
+		alone = g.recovered.Index
+	}
 	g.member, err = member.Open(member.Options{
-		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID},
+		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID}, Alone: alone,
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
 		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
 	})

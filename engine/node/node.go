@@ -125,28 +125,28 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.background("credentials", func() error { return n.credentials.Run(ctx) })
 	if n.peers == nil {
-		return n.open(ctx, 0)
+		return n.open(ctx, place{})
 	}
 	// A member with an empty volume may wait long to be told who it is.
 	n.background("member", func() error {
-		id, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir)
-		if err != nil || id == 0 {
+		is, err := n.peers.becomeMember(n.joining, n.opts.Config.DataDir)
+		if err != nil || is.id == 0 {
 			return err
 		}
-		return n.open(ctx, id)
+		return n.open(ctx, is)
 	})
 	return nil
 }
 
 // open reads the state back and serves.
-func (n *Node) open(ctx context.Context, id uint64) (err error) {
+func (n *Node) open(ctx context.Context, is place) (err error) {
 	n.opening.Lock()
 	defer n.opening.Unlock()
 	if n.joining.Err() != nil {
 		return nil // it is being stopped
 	}
 	listen := n.opts.Config.Listen
-	if err := n.openGroup(id); err != nil {
+	if err := n.openGroup(is); err != nil {
 		return err
 	}
 	if err := n.openAudit(); err != nil {
@@ -211,13 +211,13 @@ func text(a net.Addr) string {
 // allocated then stays, so that a collection finds little and looks at everything:
 // at the usual percentage they took two fifths of the processor's time. A memory
 // limit holds all the same.
-func (n *Node) openGroup(id uint64) error {
+func (n *Node) openGroup(is place) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(mostGCPercent))
 	options := GroupOptions{
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
-		Keys: n.credentials.Current().Keys, ID: id,
+		Keys: n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
 	}
 	if n.peers != nil {
 		options.Network, options.OnLead = n.peers.transport, n.lookAtLead
@@ -229,6 +229,9 @@ func (n *Node) openGroup(id uint64) error {
 	g, err := OpenGroup(options)
 	if err != nil {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)
+	}
+	if n.peers != nil {
+		n.peers.generation.Store(g.opts.Generation)
 	}
 	if err := g.Start(); err != nil {
 		return fmt.Errorf("data in %s: %w", n.opts.Config.DataDir, err)

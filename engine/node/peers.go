@@ -30,8 +30,13 @@ type colleagues struct {
 	transport *peer.Transport
 	group     atomic.Pointer[Group] // nil until it is open
 	empty     atomic.Bool           // there is nothing on the volume
-	joined    chan uint64           // the number that an empty member is given
+	joined    chan place            // what an empty member is given
+
+	generation atomic.Uint64 // the group's, before it says anything
 }
+
+// place is a member's in a group.
+type place struct{ id, generation uint64 }
 
 // openPeers lets other members connect, if the configuration has any.
 func (n *Node) openPeers() error {
@@ -43,7 +48,7 @@ func (n *Node) openPeers() error {
 	if err != nil {
 		return err
 	}
-	c := &colleagues{node: n, ordinal: ordinal, joined: make(chan uint64, 1)}
+	c := &colleagues{node: n, ordinal: ordinal, joined: make(chan place, 1)}
 	c.transport = peer.New(peer.Options{
 		Instance: n.opts.Config.Instance, Name: p.Name, Credentials: n.credentials.Current, Member: c, Log: n.opts.Log,
 		Address:    func(id uint64) string { return addressOf(p.Address, ordinalOf(id)) },
@@ -77,52 +82,65 @@ func (c *colleagues) nameOf(id uint64) string {
 	return prefixOf(c.node.opts.Member) + strconv.Itoa(ordinalOf(id))
 }
 
-// becomeMember returns the number of this member: that of its volume, or the one
-// that it is given; 0 if the context ended before.
-func (c *colleagues) becomeMember(ctx context.Context, dir string) (uint64, error) {
-	id, err := IDOf(vfs.Default, dir)
-	if err != nil {
-		return 0, err
+// becomeMember returns who this member is: as its volume says, or as it is told;
+// nobody if the context ended before.
+func (c *colleagues) becomeMember(ctx context.Context, dir string) (is place, err error) {
+	if is.id, err = IDOf(vfs.Default, dir); err != nil {
+		return is, err
 	}
-	if id == 0 {
+	if is.id == 0 {
 		c.empty.Store(true)
 		c.node.setPhase(blank)
 		c.node.opts.Log.Info("the volume is empty: waiting to be added to a group", "member", c.node.opts.Member)
 		select {
-		case id = <-c.joined:
+		case is = <-c.joined:
 		case <-ctx.Done():
-			return 0, nil
+			return is, nil
 		}
 		c.node.setPhase(starting)
 	}
-	if ordinalOf(id) != c.ordinal {
-		return 0, fmt.Errorf("%w: its volume is that of %s, this is %s", ErrForeign, c.nameOf(id), c.node.opts.Member)
+	if ordinalOf(is.id) != c.ordinal {
+		return place{}, fmt.Errorf("%w: its volume is that of %s, this is %s", ErrForeign, c.nameOf(is.id), c.node.opts.Member)
 	}
-	return id, nil
+	return is, nil
 }
 
 // join gives an empty member its number, once.
-func (c *colleagues) join(id uint64) bool {
+func (c *colleagues) join(id, generation uint64) bool {
 	if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {
 		return false
 	}
-	c.joined <- id
+	c.joined <- place{id, generation}
 	return true
 }
 
 // Greet implements peer.Member.
 func (c *colleagues) Greet(h peer.Hello) peer.Welcome {
 	if g := c.group.Load(); g != nil {
-		if g.opts.ID != h.To {
+		switch {
+		case h.Generation != g.opts.Generation:
+			return peer.Welcome{Refused: otherGeneration(h.Generation, g.opts.Generation)}
+		case g.opts.ID != h.To:
 			return peer.Welcome{Refused: fmt.Sprintf("member %d is spoken to, this one is %d", h.To, g.opts.ID)}
 		}
 		return peer.Welcome{}
 	}
-	if c.empty.Load() && (!h.Join || !c.join(h.To)) {
+	if c.empty.Load() && (!h.Join || !c.join(h.To, h.Generation)) {
 		return peer.Welcome{Blank: true}
 	}
 	return peer.Welcome{Refused: "the member is starting"}
 }
+
+// otherGeneration is why a member is not listened to whose group is not this one's.
+func otherGeneration(theirs, own uint64) string {
+	if theirs < own {
+		return "the group went on without the member that speaks, after a majority was lost: its volume is of the time before"
+	}
+	return "this member's volume is of the time before the group went on without it, after a majority was lost"
+}
+
+// Generation implements peer.Member.
+func (c *colleagues) Generation() uint64 { return c.generation.Load() }
 
 // Receive implements peer.Member.
 func (c *colleagues) Receive(m *raftpb.Message) error { return c.group.Load().Receive(m) }
@@ -192,7 +210,7 @@ func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
 		if g := c.group.Load(); g != nil && g.opts.ID == memberID {
 			return nil // it has
 		}
-		if !c.join(memberID) {
+		if !c.join(memberID, 0) {
 			return notNow("only a member %s with an empty volume begins a group", c.nameOf(memberID))
 		}
 		return nil
@@ -200,6 +218,9 @@ func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
 	g := c.group.Load()
 	if g == nil {
 		return notNow("the member is not in a group yet")
+	}
+	if change.Operation == adminapi.GroupRecover {
+		return g.Recover(change.ID, change.Index)
 	}
 	ordinal := 0
 	if change.Operation == adminapi.GroupAdd {

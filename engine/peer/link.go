@@ -264,7 +264,8 @@ func (t *Transport) greet(ctx context.Context, raw net.Conn, h Hello) (*frames, 
 		return nil, err
 	}
 	f := newFrames(conn)
-	h.Version, h.Instance, h.Join = Version, t.opts.Instance, t.opts.Member.Joins(h.To)
+	h.Version, h.Instance = Version, t.opts.Instance
+	h.Generation, h.Join = t.opts.Member.Generation(), t.opts.Member.Joins(h.To)
 	if err := f.writeJSON(h); err != nil {
 		return nil, err
 	}

@@ -66,6 +66,8 @@ type Hello struct {
 	From     uint64 `json:"from"`
 	To       uint64 `json:"to"`
 	Purpose  string `json:"purpose"` // messages | snapshot
+	// Generation is From's group's: see adminapi.Group.
+	Generation uint64 `json:"generation,omitempty"`
 	// Join says that To is a learner that has nothing yet: a member with an empty
 	// volume may become it.
 	Join bool `json:"join,omitempty"`
@@ -88,6 +90,8 @@ type Member interface {
 	Receive(m *raftpb.Message) error
 	// ReceiveSnapshot takes the message that names a snapshot, and the state.
 	ReceiveSnapshot(m *raftpb.Message, state io.Reader) error
+	// Generation is the group's.
+	Generation() uint64
 	// Joins tells whether a member is a learner that has nothing yet.
 	Joins(id uint64) bool
 	// Unreachable is told that messages to a member were lost.

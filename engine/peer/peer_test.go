@@ -48,6 +48,7 @@ func (o *one) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	o.states <- string(data)
 	return nil
 }
+func (o *one) Generation() uint64          { return 0 }
 func (o *one) Joins(uint64) bool           { return false }
 func (o *one) Unreachable(uint64)          { o.mu.Lock(); o.unreachable++; o.mu.Unlock() }
 func (o *one) Sent(_ uint64, arrived bool) { o.sent <- arrived }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,6 +46,24 @@ func (r *Replica) Change(what Change, id uint64) error {
 	}
 	change := &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: &t, NodeId: &id}}}
 	return proposed(r.node.ProposeConfChange(change))
+}
+
+// Alone returns the entries behind a log's last one, at index, that make a member
+// the only one of a group of these: one change after the other, as any are. Their
+// term is later than all in the log.
+func Alone(conf *raftpb.ConfState, id, index, term uint64) (entries []*raftpb.Entry, err error) {
+	add := func(t raftpb.ConfChangeType, id uint64) {
+		change := &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: &t, NodeId: &id}}}
+		data, marshalErr := proto.Marshal(change)
+		err = errors.Join(err, marshalErr)
+		kind, at := raftpb.EntryConfChangeV2, index+uint64(len(entries))+1
+		entries = append(entries, &raftpb.Entry{Type: &kind, Index: &at, Term: &term, Data: data})
+	}
+	add(raftpb.ConfChangeAddNode, id)
+	for _, other := range slices.Concat(conf.GetVoters(), conf.GetLearners()) {
+		add(raftpb.ConfChangeRemoveNode, other)
+	}
+	return entries, err
 }
 
 // ConfState is who the members are, as of the entry applied.

@@ -237,6 +237,13 @@ func (r *Replica) ReportSnapshot(id uint64, arrived bool) {
 // Applied is the last entry of which Done was told, and its term.
 func (r *Replica) Applied() (index, term uint64) { return r.applied, r.term }
 
+// Last is the last entry of the log that is written, and its term.
+func (r *Replica) Last() (index, term uint64) {
+	index, _ = r.memory.LastIndex() // neither fails of what is in memory
+	term, _ = r.memory.Term(index)
+	return index, term
+}
+
 // Settled tells whether the replica leads its group, as far as it knows, and its
 // state has all that its predecessors have acknowledged.
 func (r *Replica) Settled() bool { return r.Leading() && r.term == r.CurrentTerm() }

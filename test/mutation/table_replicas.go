@@ -8,6 +8,8 @@ const (
 	peerListen   = "engine/peer/peer.go"
 	peerFrame    = "engine/peer/frame.go"
 	peerLink     = "engine/peer/link.go"
+	nodeRecover  = "engine/node/group_recover.go"
+	memberBegin  = "engine/member/begin.go"
 	chaosPkg     = "test/chaos"
 )
 
@@ -38,11 +40,23 @@ var replicas = []safeguard{
 	{name: "that one member begins a group", file: nodePeers, in: nodePkg, test: "TestAVoteIsForWhoHasTheLog",
 		old: "if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {", new: "if !c.empty.CompareAndSwap(true, false) {"},
 	{name: "that an empty volume is not a member that forgot", file: nodePeers, in: nodePkg, test: "TestReplicaThatLagsGetsASnapshot",
-		old: "if c.empty.Load() && (!h.Join || !c.join(h.To)) {", new: "if c.empty.Load() && !c.join(h.To) {"},
+		old: "if c.empty.Load() && (!h.Join || !c.join(h.To, h.Generation)) {", new: "if c.empty.Load() && !c.join(h.To, h.Generation) {"},
 	{name: "that a volume is not another member's", file: nodePeers, in: nodePkg, test: "TestReplicasRefuseWhatIsNotTheirs",
-		old: "if ordinalOf(id) != c.ordinal {\n\t\treturn 0", new: "if false {\n\t\treturn 0"},
+		old: "if ordinalOf(is.id) != c.ordinal {", new: "if false {"},
 	{name: "that a snapshot for a new member knows of it", file: "engine/replica/effects.go", in: nodePkg, test: "TestReplicaThatLagsGetsASnapshot",
 		old: "r.memory.snapshot = nil", new: "_ = s"},
+	{name: "that nobody goes on alone who has a leader", file: nodeRecover, in: nodePkg, test: "TestOnlyWhoIsMeantGoesOn",
+		old: "case g.member.Leader() != 0:", new: "case false:"},
+	{name: "that a group goes on from the place that was looked at", file: nodeRecover, in: nodePkg, test: "TestOnlyWhoIsMeantGoesOn",
+		old: "case index != last:", new: "case false:"},
+	{name: "that another member does not go on alone", file: nodeRecover, in: nodePkg, test: "TestOnlyWhoIsMeantGoesOn",
+		old: "case id != g.opts.ID:", new: "case false:"},
+	{name: "that the members of the time before are not heard", file: nodePeers, in: nodePkg, test: "TestTheOldGroupIsRefused",
+		old: "case h.Generation != g.opts.Generation:", new: "case false:"},
+	{name: "that all of a log counts from which a group begins", file: memberBegin, test: "TestAGroupBeginsFromALog",
+		old: "commit := last + uint64(len(entries))", new: "commit := c.Applied"},
+	{name: "that a group begins from a whole log", file: memberBegin, test: "TestAGroupDoesNotBeginFromLess",
+		old: "case last < m.opts.Alone:", new: "case false:"},
 	{name: "that nobody but members is a peer", file: peerListen, test: "TestStrangersAreNotHeard",
 		old: "if !slices.Contains(s.PeerCertificates[0].DNSNames, t.opts.Name) {", new: "if false && slices.Contains([]string{}, \"\") {"},
 	{name: "that a peer shows a certificate", file: peerListen, test: "TestStrangersAreNotHeard",
