@@ -188,13 +188,17 @@ func hello(s Session, argv [][]byte) reply.Reply {
 	if o.proto != 0 {
 		s.SetProto(o.proto)
 	}
+	role := "master"
+	if s.Replica() {
+		role = "replica"
+	}
 	return reply.Map(
 		reply.BulkString("server"), reply.BulkString("redis"),
 		reply.BulkString("version"), reply.BulkString(RedisVersion),
 		reply.BulkString("proto"), reply.Integer(int64(s.Proto())),
 		reply.BulkString("id"), reply.Integer(s.ID()),
 		reply.BulkString("mode"), reply.BulkString("standalone"),
-		reply.BulkString("role"), reply.BulkString("master"),
+		reply.BulkString("role"), reply.BulkString(role),
 		reply.BulkString("modules"), reply.Array(),
 	)
 }

@@ -31,6 +31,7 @@ type session struct {
 	user, name, lib string
 	proto           int
 	closed, reset   bool
+	replica         bool
 }
 
 func (s *session) ID() int64                       { return 7 }
@@ -41,6 +42,8 @@ func (s *session) SetName(n string)                { s.name = n }
 func (s *session) SetLib(name, v string)           { s.lib += name + "/" + v + " " }
 func (s *session) User() string                    { return s.user }
 func (s *session) Subscriber() Subscriber          { return deaf{} }
+func (s *session) Replica() bool                   { return s.replica }
+func (s *session) Role() Role                      { return Role{s.replica, "kv-1", 6379, true, 5} }
 func (s *session) Transactor() Transactor          { return hasty{} }
 func (s *session) Unblock(int64, reply.Reply) bool { return false }
 func (s *session) Reset()                          { s.reset = true }

@@ -114,8 +114,11 @@ func (h *scriptHost) permitted(c *Command, argv [][]byte) error {
 			return errorf("ERR key is longer than %d bytes", maxScriptKey)
 		}
 	}
-	if h.readOnly && (c.Flags&Write != 0 || c.Publishes()) {
+	switch changes := c.Flags&Write != 0 || c.Publishes(); {
+	case changes && h.readOnly:
 		return errReadOnlyRun
+	case changes && h.eval.onReplica:
+		return errReadOnly
 	}
 	return nil
 }

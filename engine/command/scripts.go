@@ -71,6 +71,8 @@ type Called interface {
 	// commands that it runs Trace shall tell. It returns the arguments that the
 	// log carries.
 	As(caller *acl.Identity, trace func(*Command) bool) (argv [][]byte)
+	// OnReplica has it change nothing, as what is evaluated outside the log.
+	OnReplica()
 	// Trace is what it did for its caller, on the member where As was called.
 	Trace() *Trace
 }
@@ -101,6 +103,7 @@ type eval struct {
 	keys, args [][]byte
 	bySHA      bool
 	readOnly   bool
+	onReplica  bool
 
 	caller *acl.Identity
 	memory int64
@@ -135,6 +138,12 @@ func (e *eval) As(caller *acl.Identity, wants func(*Command) bool) [][]byte {
 	e.caller, e.wants, e.trace = caller, wants, &Trace{}
 	return e.logged()
 }
+
+// OnReplica implements Called.
+func (e *eval) OnReplica() { e.onReplica = true }
+
+// reads says that the call leaves no trace in the state.
+func (e *eval) reads() bool { return e.readOnly || e.onReplica }
 
 // Trace implements Called.
 func (e *eval) Trace() *Trace { return e.trace }
@@ -192,6 +201,8 @@ func (e *eval) Apply(tx *machine.Tx) reply.Reply {
 	}
 	h := &scriptHost{eval: e, tx: tx, readOnly: e.readOnly || p.Flags.NoWrites, allowOOM: p.Flags.AllowOOM}
 	switch {
+	case p.Flags.Given && e.onReplica && !p.Flags.NoWrites:
+		return fail(errReadOnly)
 	case p.Flags.Given && e.readOnly && !p.Flags.NoWrites:
 		return fail(textError("ERR Can not execute a script with write flag using *_ro command."))
 	case p.Flags.Given && !p.Flags.NoWrites && !h.fits(0):
@@ -200,8 +211,8 @@ func (e *eval) Apply(tx *machine.Tx) reply.Reply {
 	return p.Run(h, e.keys, e.args, tx.Seed, script.Limits{Steps: script.DefaultSteps, Memory: e.memory})
 }
 
-// program finds the script or, of EVAL, makes it. What EVAL_RO runs is not kept:
-// a read leaves no trace; nor is that for which there is no room.
+// program finds the script or, of EVAL, makes it. What a read runs is not kept: it
+// leaves no trace; nor is that for which there is no room.
 func (e *eval) program(tx *machine.Tx) (*script.Program, error) {
 	scripts := tx.Scripts
 	sha := lower(e.argv[1])
@@ -218,13 +229,13 @@ func (e *eval) program(tx *machine.Tx) (*script.Program, error) {
 			return nil, errorf("ERR the script would take %d bytes of memory, compiled, and may have %d: make it shorter", size, e.memory)
 		}
 		p, err := script.Compile(string(e.argv[1]))
-		if err == nil && !e.readOnly && e.room-*tx.Grown >= size {
+		if err == nil && !e.reads() && e.room-*tx.Grown >= size {
 			scripts.Add(sha, string(e.argv[1]), false).Program = p
 			*tx.Grown += size
 		}
 		return p, err
 	}
-	if !e.readOnly {
+	if !e.reads() {
 		scripts.Use(found)
 	}
 	return compiled(found)

@@ -97,6 +97,8 @@ type Session interface {
 	// Unblock ends the waiting of the connection with that ID, which gets the
 	// answer; it says whether that one waited.
 	Unblock(id int64, answer reply.Reply) bool
+	Replica() bool          // the port is a replica's
+	Role() Role             // more of that
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions
 }

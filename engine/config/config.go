@@ -60,6 +60,10 @@ type Listen struct {
 	// fields that it does not know: these are not written unless they are set.
 	Jobs     string `json:"jobs,omitempty"`
 	JobsHTTP string `json:"jobsHTTP,omitempty"`
+	// Reads is RESP in TLS, :6380, of a member with peers, served from its own
+	// state, which may be older than the leader's. Like Jobs, it is not written
+	// unless it is set.
+	Reads string `json:"reads,omitempty"`
 }
 
 // Files are the mounted directories. A TLS directory holds tls.crt, tls.key

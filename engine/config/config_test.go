@@ -21,7 +21,7 @@ var peers = Peers{Listen: ":7443", Address: "kv-{ordinal}.kv-members.shop.svc:74
 func TestMarshalLoadRoundTrip(t *testing.T) {
 	want := valid()
 	want.Limits.MaxClients = 77
-	want.Durability, want.Peers = EverySecond, peers
+	want.Durability, want.Peers, want.Listen.Reads = EverySecond, peers, ":6380"
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestParseKeepsDefaultsOfWhatIsLeftOut(t *testing.T) {
 func TestWhatIsNotSetIsNotWritten(t *testing.T) {
 	data, err := json.Marshal(valid())
 	if err != nil || strings.Contains(string(data), "maxClientBufferBytes") || strings.Contains(string(data), "requestSeconds") ||
-		strings.Contains(string(data), "jobs") || strings.Contains(string(data), "peers") || strings.Contains(string(data), "queues") {
+		strings.Contains(string(data), "jobs") || strings.Contains(string(data), "peers") || strings.Contains(string(data), "queues") || strings.Contains(string(data), "reads") {
 		t.Errorf("%s, %v", data, err)
 	}
 }
@@ -106,6 +106,8 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Files.Users = "" }, "files.users"},
 		{func(c *Config) { c.Files.EncryptionKeys = "keys" }, `files.encryptionKeys: "keys", must be an absolute path`},
 		{func(c *Config) { c.Files.OperatorName = "*.x" }, "files.operatorName"},
+		{func(c *Config) { c.Listen.Reads = ":6380" }, `listen.reads: ":6380", needs listen.keys and peers`},
+		{func(c *Config) { c.Peers, c.Listen.Reads = peers, "6380" }, `listen.reads: "6380", must be host:port`},
 		{func(c *Config) { c.Peers.Listen = "x" }, `peers.listen: "x"`},
 		{func(c *Config) { c.Peers = peers; c.Peers.Address = "kv-0:7443" }, `peers.address: "kv-0:7443", must be host:port with one "{ordinal}" in the host`},
 		{func(c *Config) { c.Peers = peers; c.Peers.Name = "" }, "peers.name"},

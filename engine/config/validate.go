@@ -31,10 +31,20 @@ func (c Config) Validate() error {
 	if c.Peers != (Peers{}) {
 		problems = append(problems, c.Peers.validate())
 	}
+	if c.Listen.Reads != "" {
+		problems = append(problems, c.validateReads())
+	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil
+}
+
+func (c Config) validateReads() error {
+	if c.Peers == (Peers{}) || c.Listen.Keys == "" {
+		return fmt.Errorf("listen.reads: %q, needs listen.keys and peers: leave it out for a member alone", c.Listen.Reads)
+	}
+	return address("listen.reads", c.Listen.Reads)
 }
 
 func (p Peers) validate() error {

@@ -110,6 +110,16 @@ func (m *Member) Read(r *Read) error {
 	return nil
 }
 
+// Ask asks the leader, whoever it is, up to where its log is committed. A state
+// that has so much shows all that was acknowledged before the question. The
+// answer, with the number returned, is among a later Result's Answers, or never
+// comes.
+func (m *Member) Ask() (number uint64) {
+	m.number++
+	m.replica.Ask(m.number)
+	return m.number
+}
+
 // answer evaluates the reads whose time has come.
 func (m *Member) answer(found []replica.Read, r *Result) {
 	for _, f := range found {

@@ -66,6 +66,9 @@ type Options struct {
 	SegmentSize   int64         // of the log, bytes; by what the log is going to take when zero
 	Salt          func() uint64 // of the log's segments; the runtime's generator when nil
 	Tail          int           // entries kept in memory for followers; replica's default when zero
+	// Number is behind which questions to the leader are numbered: another one at
+	// each start, so that no answer is taken for one to a later question.
+	Number uint64
 }
 
 // Member is an open member. It is not safe for concurrent use, but for what
@@ -97,7 +100,7 @@ func Open(opts Options) (*Member, error) {
 	if opts.SnapshotAfter == 0 {
 		opts.SnapshotAfter = snapshotAfter
 	}
-	m := &Member{opts: opts}
+	m := &Member{opts: opts, number: opts.Number}
 	m.machine = m.empty()
 	if err := m.makeDirs(); err != nil {
 		return nil, err

@@ -23,6 +23,10 @@ type Result struct {
 	// Proposals and Reads that are answered, or failed: their Err says.
 	Proposals []*Proposal
 	Reads     []*Read
+	// Answers to Ask, and others.
+	Answers []replica.Read
+	// Replaced: the machine is another one, out of a snapshot.
+	Replaced bool
 }
 
 // Write begins a turn: it takes what the replica wants and writes it to the
@@ -81,7 +85,7 @@ func (m *Member) Sync() error {
 func (m *Member) Finish() (Result, error) {
 	t := m.turn
 	m.turn = nil
-	r := Result{}
+	r := Result{Answers: t.Reads, Replaced: t.state != nil}
 	if t.state != nil {
 		m.machine = t.state
 	}

@@ -66,9 +66,11 @@ type GroupOptions struct {
 	Generation uint64
 	// Network reaches the other members of the group; nil: the member is alone.
 	Network Network
+	// Stale has the member know how old its state is, so that staleReads can show it.
+	Stale bool
 	// OnLead is called when the member has taken the group over, when it does not
-	// lead any more, and when another one does: by the group's goroutine, which it
-	// must not block or call.
+	// lead any more, when another one does, and when a snapshot has replaced the
+	// state: by the group's goroutine, which it must not block or call.
 	OnLead func()
 }
 
@@ -98,6 +100,10 @@ type Group struct {
 	lost    atomic.Int64  // how often the leadership was
 	term    atomic.Uint64 // of the hard state written last
 	leader  atomic.Uint64 // as far as is known; 0 for nobody
+	// replaced is how often a snapshot took the state's place: what is watched in
+	// the former one does not change any more.
+	replaced atomic.Int64
+	fresh    freshness
 
 	// The rest is guarded by working, as all of member but its machine.
 	working  sync.Mutex

@@ -286,7 +286,12 @@ func (g *Group) turn() error {
 		}
 		g.send(r.Messages)
 		g.land(r)
+		g.freshen(r.Answers)
 		g.followLead()
+		if r.Replaced {
+			g.replaced.Add(1)
+			g.tellLead()
+		}
 	}
 }
 
@@ -316,6 +321,7 @@ func (g *Group) onTick() error {
 	if g.full.Load() && g.peers.network == nil {
 		return nil
 	}
+	g.ask()
 	if err := g.turnUnlessFull(); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"syscall"
@@ -93,6 +94,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	}
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	g.jobs.start()
+	g.fresh.start()
 	g.synced = make(chan wal.Synced, 1)
 	g.peers = peers{network: opts.Network, events: make(chan func() error, maxEvents), heard: map[uint64]uint64{}}
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
@@ -255,6 +257,7 @@ func (g *Group) open() (err error) {
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID}, Alone: alone,
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
 		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
+		Number: rand.Uint64(),
 	})
 	if err != nil {
 		return err

@@ -265,6 +265,7 @@ func (g *Group) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	index := m.GetSnapshot().GetMetadata().GetIndex()
 	g.receiving.Lock() // one at a time
 	defer g.receiving.Unlock()
+	g.fresh.proven.Store(false)
 	if err := g.opts.FS.RemoveAll(dir.Path); err != nil {
 		return fmt.Errorf("make room for a snapshot: %w", err)
 	}

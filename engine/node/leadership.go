@@ -23,8 +23,12 @@ const handOverTime = time.Second
 // it does not any more, until the context ends. What a session knows (watched
 // keys, subscriptions, leases) is true of one leadership only.
 func (n *Node) followLead(ctx context.Context) {
-	seen := int64(0)
+	seen, replaced := int64(0), int64(0)
 	for {
+		if now := n.group.replaced.Load(); now != replaced {
+			replaced = now
+			n.dismissReaders()
+		}
 		if lost := n.group.lost.Load(); lost != seen || !n.group.leading.Load() {
 			seen = lost
 			n.serving.Store(false)
@@ -86,6 +90,14 @@ func (n *Node) handOver() {
 	n.warn("hand the leadership over", n.group.Change(adminapi.GroupTransfer, 0, to.ID))
 	for end := time.Now().Add(handOverTime); n.group.leading.Load() && time.Now().Before(end); {
 		time.Sleep(forwardLook)
+	}
+}
+
+// dismissReaders closes the connections that read this member's own state, whose
+// place another one has taken: what they watch is in the former one.
+func (n *Node) dismissReaders() {
+	if n.reads != nil {
+		n.reads.Disconnect()
 	}
 }
 

@@ -56,6 +56,7 @@ type Node struct {
 	group       *Group
 	audit       *audit.Log
 	server      *server.Server
+	reads       *server.Server    // nil without listen.reads
 	dispatcher  *job.Dispatcher   // nil without listen.jobs
 	jobs        *jobserver.Server // nil without listen.jobs
 	guard       *guard.Guard
@@ -83,7 +84,7 @@ type Node struct {
 }
 
 // Addresses are where the node listens.
-type Addresses struct{ Keys, Jobs, JobsHTTP, Admin, Metrics net.Addr }
+type Addresses struct{ Keys, Reads, Jobs, JobsHTTP, Admin, Metrics net.Addr }
 
 // Start brings a member up. Health answers first, so that a long replay is not
 // taken for death.
@@ -166,6 +167,9 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	if n.addrs.Keys, err = n.serveClients("listen.keys", listen.Keys, n.server.Serve); err != nil {
 		return err
 	}
+	if n.addrs.Reads, err = n.serveReads(); err != nil {
+		return err
+	}
 	if n.jobs != nil {
 		if n.addrs.Jobs, err = n.serveClients("listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
 			return err
@@ -188,7 +192,7 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 		n.background("leadership", func() error { n.followLead(ctx); return nil })
 	}
 	n.phase.Store(nil)
-	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", text(n.addrs.Keys), "jobs", text(n.addrs.Jobs), "jobsHTTP", text(n.addrs.JobsHTTP),
+	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", text(n.addrs.Keys), "reads", text(n.addrs.Reads), "jobs", text(n.addrs.Jobs), "jobsHTTP", text(n.addrs.JobsHTTP),
 		"admin", text(n.addrs.Admin), "metrics", text(n.addrs.Metrics), "durability", string(n.opts.Config.Durability))
 	return nil
 }
@@ -221,6 +225,7 @@ func (n *Node) openGroup(is place) error {
 	}
 	if n.peers != nil {
 		options.Network, options.OnLead = n.peers.transport, n.lookAtLead
+		options.Stale = n.opts.Config.Listen.Reads != ""
 	}
 	if n.opts.Config.Listen.Jobs != "" {
 		n.dispatcher = job.New()
@@ -392,6 +397,9 @@ func (n *Node) drain(ctx context.Context) {
 	if n.server != nil {
 		wg.Go(func() { n.warn("drain", n.server.Shutdown(ctx)) })
 	}
+	if n.reads != nil {
+		wg.Go(func() { n.warn("drain", n.reads.Shutdown(ctx)) })
+	}
 	if n.jobs != nil {
 		wg.Go(func() { n.warn("drain", n.jobs.Shutdown(ctx)) })
 	}
@@ -420,6 +428,8 @@ func (n *Node) notReady() error {
 	switch {
 	case n.group.leading.Load() && n.peers != nil && !n.serving.Load():
 		return errors.New(takesOver)
+	case n.reads != nil && n.group.leader.Load() != 0 && n.group.tooOld() != nil:
+		return errors.New(behind)
 	case n.group.leading.Load():
 		return nil
 	case n.peers == nil:

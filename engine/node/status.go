@@ -16,6 +16,7 @@ import (
 const (
 	storageFull = "the volume is full: writes are refused"
 	takesOver   = "the member leads, and does not serve yet"
+	behind      = "the member does not have what the leader acknowledged"
 	noLeader    = "no member leads the group: a majority of its members is needed"
 	logWaits    = "the log cannot be taken up before there is space on the volume"
 )
@@ -123,6 +124,9 @@ func usersOf(accepted *acl.Users, stats admission.Stats) []adminapi.User {
 // stats are those of all ports for clients.
 func (n *Node) stats() admission.Stats {
 	s := n.server.Stats()
+	if n.reads != nil {
+		s = s.Add(n.reads.Stats())
+	}
 	if n.jobs != nil {
 		s = s.Add(n.jobs.Stats())
 	}

@@ -358,3 +358,64 @@ func TestAMemberThatWasStartedAgainVotesLater(t *testing.T) {
 		t.Error("it does not vote at all")
 	}
 }
+
+// TestAnyMemberAsksTheLeader, which answers what it is sure of.
+func TestAnyMemberAsksTheLeader(t *testing.T) {
+	g := newGroup(t, 1, 2, 3)
+	g.members[2].Ask(1) // of nobody
+	leader := g.lead(1)
+	g.propose(leader, 3)
+	g.members[2].Ask(2)
+	leader.Ask(3)
+	g.settle()
+	want, _ := leader.Applied()
+	for id, number := range map[uint64]uint64{2: 2, 1: 3} {
+		if r := g.reads[id]; len(r) != 1 || r[0] != (Read{number, want}) {
+			t.Errorf("member %d was answered %v, want %d", id, r, want)
+		}
+	}
+	g.cut[2], g.cut[3] = true, true
+	leader.Ask(4)
+	g.settle()
+	if n := len(g.reads[1]); n != 1 {
+		t.Errorf("a leader that is alone was answered: %v", g.reads[1])
+	}
+}
+
+// TestALeaderThatIsNotSettledAnswersNoQuestions: one of a single voter knows less
+// to be committed, when it has started, than it had acknowledged.
+func TestALeaderThatIsNotSettledAnswersNoQuestions(t *testing.T) {
+	g := newGroup(t, 1)
+	r := g.members[1]
+	if err := r.Campaign(); err != nil {
+		t.Fatal(err)
+	}
+	question := &raftpb.Message{Type: raftpb.MsgReadIndex.Enum(), From: new(uint64(2)), To: new(uint64(1)), Entries: []*raftpb.Entry{{Data: make([]byte, 8)}}}
+	for !r.Leading() {
+		if _, ok := r.Effects(); !ok {
+			t.Fatal("nothing is left to do, and nobody leads")
+		}
+		if err := r.Done(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for settled := range 2 {
+		if err := r.Step(question); err != nil {
+			t.Fatal(err)
+		}
+		answers := 0
+		for e, ok := r.Effects(); ok; e, ok = r.Effects() {
+			for _, m := range e.Messages {
+				if m.GetType() == raftpb.MsgReadIndexResp {
+					answers++
+				}
+			}
+			if err := r.Done(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if answers != settled {
+			t.Errorf("%d answers, want %d", answers, settled)
+		}
+	}
+}

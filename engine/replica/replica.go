@@ -166,6 +166,11 @@ func (r *Replica) Step(m *raftpb.Message) error {
 	if m.GetTo() != r.id || m.GetFrom() == r.id || raft.IsLocalMsg(m.GetType()) || m.GetType() == raftpb.MsgProp {
 		return fmt.Errorf("%w: %s from %d to %d", ErrMessage, m.GetType(), m.GetFrom(), m.GetTo())
 	}
+	if m.GetType() == raftpb.MsgReadIndex && !r.Settled() {
+		// A leader of one voter would answer with what it knew to be committed when
+		// it started; who does not lead would hand it on under another's name.
+		return nil
+	}
 	if t := m.GetType(); r.silent > 0 && (t == raftpb.MsgVote || t == raftpb.MsgPreVote) {
 		// It may have answered a leader right before it was started again, and does
 		// not remember: that leader counts on it for an election timeout.
@@ -191,6 +196,14 @@ func (r *Replica) ReadIndex(number uint64) error {
 	r.reads = append(r.reads, number)
 	r.askReads()
 	return nil
+}
+
+// Ask is ReadIndex for any member: the leader is asked, whoever it is. The answer
+// may never come.
+func (r *Replica) Ask(number uint64) {
+	if r.Leader() != 0 && (r.Settled() || !r.Leading()) {
+		r.node.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+	}
 }
 
 // askReads asks raft, once the leader has applied an entry of its own term:

@@ -29,6 +29,7 @@ type Facts struct {
 	StorageFull   bool
 	MemoryLimit   int64 // bytes, 0 for none
 	MaxData       int64 // bytes that the keyspace may take, 0 for no limit
+	Replica       ReplicaFacts
 }
 
 type field struct {
@@ -169,13 +170,17 @@ func (s *Server) infoReplication(f Facts) []field {
 	if f.Role == "follower" {
 		role = "slave"
 	}
-	return []field{
-		{"role", role},
+	fields := []field{{"role", role}}
+	if s.opts.Replica {
+		fields = s.infoReplica(f)
+	}
+	return append(fields, []field{
 		{"connected_slaves", 0},
 		{"coffer_member", f.Member},
 		{"coffer_term", f.Term},
 		{"coffer_applied_index", f.AppliedIndex},
-	}
+		{"coffer_role", f.Role},
+	}...)
 }
 
 func (s *Server) infoKeyspace(f Facts) []field {

@@ -263,10 +263,15 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 
 // itemOf makes a command's item. What it does by itself it does as its caller.
 func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
+	write := cmd.Logged()
 	if called, ok := op.(command.Called); ok {
+		if c.Replica() {
+			called.OnReplica()
+			write = false
+		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: cmd.Logged(), Grows: cmd.Grows()}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows()}
 }
 
 // permitted finds the command that argv calls, if the session may call it now.
@@ -282,6 +287,11 @@ func (c *session) permitted(argv [][]byte) (*command.Command, error) {
 			return nil, command.ErrNoAuth
 		}
 		if err := c.permit(cmd, action); err != nil {
+			return nil, err
+		}
+	}
+	if c.Replica() {
+		if err := c.onReplica(cmd); err != nil {
 			return nil, err
 		}
 	}

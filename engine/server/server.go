@@ -46,6 +46,11 @@ type Options struct {
 	// Through tells of an address that connections of many come through; nil for
 	// none (admission.Gate).
 	Through func(host string) bool
+	// Replica: nothing is written at this port, and what it shows is the state of
+	// this member, as the Executor lets it.
+	Replica bool
+	// Bounds are those that clients of another port count by, too; nil: none.
+	Bounds *admission.Bounds
 }
 
 // Server is the key port.
@@ -88,8 +93,16 @@ func New(opts Options) *Server {
 		replyTimeout: writeTimeout,
 	}
 	s.admission.Through = opts.Through
+	if b := opts.Bounds; b != nil {
+		s.admission, s.throttle, s.usages = b.Gate, b.Throttle, b.Usages
+	}
 	s.tls = credential.ServerTLS(opts.Credentials)
 	return s
+}
+
+// Bounds are those of its clients.
+func (s *Server) Bounds() *admission.Bounds {
+	return &admission.Bounds{Gate: s.admission, Throttle: s.throttle, Usages: s.usages, Counters: &s.counters}
 }
 
 // Serve accepts connections until Shutdown; it then returns nil.
@@ -219,7 +232,10 @@ func (s *Server) closeAll() int {
 // Stats counts.
 func (s *Server) Stats() admission.Stats {
 	st := s.counters.Stats()
-	st.Buffered, st.Users = s.buffered.Load(), s.usages.Stats()
+	st.Buffered = s.buffered.Load()
+	if s.opts.Bounds == nil { // else another port tells of its users
+		st.Users = s.usages.Stats()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.sessions {
