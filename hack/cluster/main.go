@@ -21,9 +21,9 @@ import (
 
 var errUsage = errors.New(`usage: cluster COMMAND [--name demo|test] [FILE…]
   build         build the cluster's programs into the user's cache directory
-  up            install missing Debian packages, build, start the cluster afresh
+  up            install missing Debian packages, build, start the cluster afresh: --nodes N, 1 if left out
   down          remove the cluster and all it left
-  load-image    put images (docker-archive files) on the node
+  load-image    put images (docker-archive files) on every node
   status        tell what runs`)
 
 func main() {
@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet("cluster "+args[0], flag.ContinueOnError)
 	name := flags.String("name", "test", "which cluster: demo or test")
+	nodes := flags.Int("nodes", 1, "how many nodes it gets")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -57,10 +58,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return dispatch(ctx, args[0], cluster, flags.Args())
+	return dispatch(ctx, args[0], cluster, *nodes, flags.Args())
 }
 
-func dispatch(ctx context.Context, verb string, cluster *local.Cluster, files []string) error {
+func dispatch(ctx context.Context, verb string, cluster *local.Cluster, nodes int, files []string) error {
 	out := &progress.Printer{Out: os.Stdout}
 	if verb == "build" {
 		_, err := build.All(ctx, cluster.Root, out)
@@ -71,7 +72,7 @@ func dispatch(ctx context.Context, verb string, cluster *local.Cluster, files []
 	}
 	switch verb {
 	case "up":
-		return up(ctx, cluster, out)
+		return up(ctx, cluster, nodes, out)
 	case "down":
 		return out.Run("removing cluster "+cluster.Name, func(*progress.Step) error { return cluster.Down(ctx) })
 	case "status":
@@ -91,7 +92,7 @@ func dispatch(ctx context.Context, verb string, cluster *local.Cluster, files []
 	return errUsage
 }
 
-func up(ctx context.Context, cluster *local.Cluster, out *progress.Printer) error {
+func up(ctx context.Context, cluster *local.Cluster, nodes int, out *progress.Printer) error {
 	if missing := local.MissingPackages(); len(missing) > 0 {
 		err := out.Run("installing Debian packages "+strings.Join(missing, " "), func(*progress.Step) error {
 			return local.InstallPackages(ctx, missing)
@@ -104,7 +105,7 @@ func up(ctx context.Context, cluster *local.Cluster, out *progress.Printer) erro
 	if err != nil {
 		return err
 	}
-	if err := cluster.Up(ctx, programs, out); err != nil {
+	if err := cluster.Up(ctx, programs, nodes, out); err != nil {
 		return err
 	}
 	fmt.Printf("kubeconfig: %s\nkubectl:    %s\n", cluster.Kubeconfig(), filepath.Join(cluster.Root, ".cluster", "bin", "kubectl"))

@@ -86,7 +86,7 @@ func runLocal(ctx context.Context, root, verb string, out *progress.Printer) err
 	if err != nil {
 		return err
 	}
-	if err := cluster.Up(ctx, programs, out); err != nil {
+	if err := cluster.Up(ctx, programs, 1, out); err != nil {
 		return err
 	}
 	d := &demo{root: root, kubeconfig: cluster.Kubeconfig(), kubectl: programs.Path("kubectl"), helm: programs.Path("helm"),

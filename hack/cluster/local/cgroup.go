@@ -36,29 +36,42 @@ func hierarchies() ([]string, error) {
 	return found, nil
 }
 
-// makeCgroups makes the group that all pods are under. kubelet wants it to exist in every tree, with the
-// controllers handed down (version 2) or the processors copied (version 1).
+// makeCgroups makes the group that all pods are under, and in it one for each node's. kubelet wants its own to exist
+// in every tree, with the controllers handed down (version 2) or the processors copied (version 1).
 func (c *Cluster) makeCgroups() error {
 	dirs, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, dir := range dirs {
-		group := filepath.Join(dir, c.cgroup())
-		if err := os.MkdirAll(group, 0o755); err != nil {
-			return err
-		}
 		if unified() {
-			if err := errors.Join(handDown(dir), handDown(group)); err != nil {
+			if err := handDown(dir); err != nil {
 				return err
 			}
-			continue
 		}
-		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			if value, err := os.ReadFile(filepath.Join(dir, file)); err == nil {
-				if err := os.WriteFile(filepath.Join(group, file), value, 0o600); err != nil {
-					return err
-				}
+		if err := makeCgroup(filepath.Join(dir, c.cgroup())); err != nil {
+			return err
+		}
+		for _, n := range c.Nodes() {
+			if err := makeCgroup(filepath.Join(dir, n.cgroup())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func makeCgroup(group string) error {
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		return err
+	}
+	if unified() {
+		return handDown(group)
+	}
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		if value, err := os.ReadFile(filepath.Join(filepath.Dir(group), file)); err == nil {
+			if err := os.WriteFile(filepath.Join(group, file), value, 0o600); err != nil {
+				return err
 			}
 		}
 	}

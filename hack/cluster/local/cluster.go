@@ -1,7 +1,7 @@
-// Package local runs a real Kubernetes on this machine: one node in a network namespace of its own, reached
-// through a pair of virtual interfaces, so that the machine's own rules and addresses stay as they are. Everything
-// the cluster has lives in two directories, one namespace and one control group; Down removes them all, whatever
-// state an interrupted Up left.
+// Package local runs a real Kubernetes on this machine: a control plane and its nodes, each in a network namespace
+// of its own, reached through a pair of virtual interfaces, so that the machine's own rules and addresses stay as
+// they are. Everything the cluster has lives in two directories, these namespaces and one control group; Down removes
+// them all, whatever state an interrupted Up left.
 package local
 
 import (
@@ -23,8 +23,8 @@ type Cluster struct {
 	Root     string // of the clone
 	Programs *build.Programs
 
-	subnet      string // first three octets of the link between machine and node
-	podCIDR     string
+	subnet      string // first three octets of the machine's, the control plane's and the nodes' addresses
+	pods        string // first two octets of all pods' addresses
 	serviceCIDR string
 	apiService  string // first address of serviceCIDR: the service `kubernetes`
 }
@@ -33,10 +33,10 @@ type Cluster struct {
 func New(root, name string) (*Cluster, error) {
 	switch name {
 	case "demo":
-		return &Cluster{Name: name, Root: root, subnet: "172.31.250", podCIDR: "10.244.0.0/16",
+		return &Cluster{Name: name, Root: root, subnet: "172.31.250", pods: "10.244",
 			serviceCIDR: "10.96.0.0/16", apiService: "10.96.0.1"}, nil
 	case "test":
-		return &Cluster{Name: name, Root: root, subnet: "172.31.251", podCIDR: "10.245.0.0/16",
+		return &Cluster{Name: name, Root: root, subnet: "172.31.251", pods: "10.245",
 			serviceCIDR: "10.97.0.0/16", apiService: "10.97.0.1"}, nil
 	}
 	return nil, fmt.Errorf("no cluster is called %q: --name is demo or test", name)
@@ -50,15 +50,15 @@ func (c *Cluster) runDir() string             { return "/run/coffer-" + c.Name }
 func (c *Cluster) state(name string) string   { return filepath.Join(c.stateDir(), name) }
 func (c *Cluster) run(name string) string     { return filepath.Join(c.runDir(), name) }
 func (c *Cluster) netns() string              { return c.run("netns") }
-func (c *Cluster) socket() string             { return c.run("containerd.sock") }
-func (c *Cluster) node() string               { return "coffer-" + c.Name }
 func (c *Cluster) cgroup() string             { return "coffer-" + c.Name }
 func (c *Cluster) hostIP() string             { return c.subnet + ".1" }
-func (c *Cluster) nodeIP() string             { return c.subnet + ".2" }
+func (c *Cluster) podCIDR() string            { return c.pods + ".0.0/16" }
 func (c *Cluster) hostLink() string           { return "cfr-" + c.Name }
-func (c *Cluster) nodeLink() string           { return "cfn-" + c.Name }
 func (c *Cluster) cloneDir() string           { return filepath.Join(c.Root, ".cluster", c.Name) }
 func (c *Cluster) kubeconfig(u string) string { return c.state(u + ".kubeconfig") }
+
+// ControlIP is the control plane's address.
+func (c *Cluster) ControlIP() string { return c.subnet + ".2" }
 
 // Kubeconfig is the administrator's file, in the clone.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.cloneDir(), "admin.kubeconfig") }
@@ -128,7 +128,7 @@ func (c *Cluster) Status(out io.Writer) error {
 		return fmt.Errorf("cluster %s is down", c.Name)
 	}
 	var dead []string
-	for _, name := range daemonOrder {
+	for _, name := range c.daemons() {
 		pid, alive := c.daemonPID(name)
 		state := fmt.Sprintf("running, pid %d", pid)
 		if !alive {

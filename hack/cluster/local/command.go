@@ -31,15 +31,10 @@ func output(ctx context.Context, stdin []byte, name string, args ...string) (str
 	return stdout.String(), nil
 }
 
-// inNode prefixes a command so that it runs in the node's network namespace. nsenter, not `ip netns exec`: the
-// latter mounts a fresh /sys, which hides the control groups from kubelet and containerd.
-func (c *Cluster) inNode(name string, args ...string) []string {
-	return append([]string{"nsenter", "--net=" + c.netns(), name}, args...)
-}
-
-func (c *Cluster) inNodeRun(ctx context.Context, name string, args ...string) error {
-	line := c.inNode(name, args...)
-	return command(ctx, line[0], line[1:]...)
+// within prefixes a command so that it runs in a network namespace. nsenter, not `ip netns exec`: the latter mounts a
+// fresh /sys, which hides the control groups from kubelet and containerd.
+func within(netns string, line ...string) []string {
+	return append([]string{"nsenter", "--net=" + netns}, line...)
 }
 
 // kubectl runs kubectl as administrator.
@@ -49,14 +44,15 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (st
 
 func (c *Cluster) logFile(name string) string { return c.state(filepath.Join("log", name+".log")) }
 
-// start runs a program in the node for as long as the cluster lives: a session of its own, output in a log file.
-func (c *Cluster) start(name string, args ...string) error {
+// start runs a program in a network namespace for as long as the cluster lives: a session of its own, output in a log
+// file.
+func (c *Cluster) start(netns, name string, args ...string) error {
 	log, err := os.OpenFile(c.logFile(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	line := c.inNode(args[0], args[1:]...)
+	line := within(netns, args...)
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.stateDir(), log, log
 	cmd.Env = append(os.Environ(), "PATH="+strings.Join(c.Programs.Dirs(), ":")+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -80,7 +76,7 @@ func (c *Cluster) daemonPID(name string) (pid int, alive bool) {
 	if pid, err = strconv.Atoi(string(data)); err != nil {
 		return 0, false
 	}
-	return pid, c.belongs(pid, c.netnsID())
+	return pid, c.belongs(pid, c.netnsIDs())
 }
 
 // waitFor polls until ready returns nil. When the program it depends on ends, or time is up, the error holds the

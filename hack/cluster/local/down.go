@@ -31,6 +31,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 }
 
 func (c *Cluster) clean(ctx context.Context) error {
+	c.thawVolumes()
 	if err := c.killAll(); err != nil {
 		return err
 	}
@@ -42,19 +43,34 @@ func (c *Cluster) clean(ctx context.Context) error {
 	return errors.Join(os.RemoveAll(c.runDir()), os.RemoveAll(c.stateDir()), os.RemoveAll(c.cloneDir()), restoreHost())
 }
 
-// netnsID identifies the node's network namespace; "" when there is none.
-func (c *Cluster) netnsID() string {
-	var st unix.Stat_t
-	if err := unix.Stat(c.netns(), &st); err != nil {
-		return ""
+// thawVolumes lets file systems go on that a test which was interrupted has frozen: nothing that waits for one can be
+// killed.
+func (c *Cluster) thawVolumes() {
+	const fiThaw = 0xC0045878 // of linux/fs.h
+	points, _ := mountsUnder(c.state("volumes"))
+	for _, point := range points {
+		if f, err := os.Open(point); err == nil {
+			_ = unix.IoctlSetInt(int(f.Fd()), fiThaw, 0) // one that is not frozen says so
+			_ = f.Close()
+		}
 	}
-	return fmt.Sprintf("net:[%d]", st.Ino)
 }
 
-// belongs tells whether a process is of this cluster: in its network namespace or its control group.
-func (c *Cluster) belongs(pid int, netns string) bool {
+// netnsIDs identify the network namespaces of control plane and nodes, as far as they exist.
+func (c *Cluster) netnsIDs() (ids []string) {
+	for _, netns := range c.namespaces() {
+		var st unix.Stat_t
+		if err := unix.Stat(netns, &st); err == nil {
+			ids = append(ids, fmt.Sprintf("net:[%d]", st.Ino))
+		}
+	}
+	return ids
+}
+
+// belongs tells whether a process is of this cluster: in one of its network namespaces or its control group.
+func (c *Cluster) belongs(pid int, netns []string) bool {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	if link, err := os.Readlink(filepath.Join(proc, "ns/net")); err == nil && link == netns {
+	if link, err := os.Readlink(filepath.Join(proc, "ns/net")); err == nil && slices.Contains(netns, link) {
 		return true
 	}
 	groups, err := os.ReadFile(filepath.Join(proc, "cgroup"))
@@ -67,7 +83,7 @@ func (c *Cluster) processes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	netns := c.netnsID()
+	netns := c.netnsIDs()
 	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -159,7 +175,8 @@ func detachLoops(ctx context.Context, dir string) error {
 	return errors.Join(errs...)
 }
 
-// removeLink deletes the machine's end of the link; routes and the other end go with it.
+// removeLink deletes the machine's end of the link; routes and the other end go with it. The other links go with the
+// namespaces.
 func (c *Cluster) removeLink(ctx context.Context) error {
 	if !exists("/sys/class/net/" + c.hostLink()) {
 		return nil

@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/coffer-dev/coffer/hack/cluster/build"
 	"github.com/coffer-dev/coffer/hack/image/archive"
@@ -12,30 +11,34 @@ import (
 // pauseRef is the image that holds a pod's namespaces; its registry is never asked.
 const pauseRef = "localhost/coffer-pause:1"
 
-func (c *Cluster) ctr(ctx context.Context, args ...string) (string, error) {
-	return output(ctx, nil, c.Programs.Path("ctr"), append([]string{"--address", c.socket(), "--namespace", "k8s.io"}, args...)...)
+func (n Node) ctr(ctx context.Context, args ...string) (string, error) {
+	return output(ctx, nil, n.Programs.Path("ctr"), append([]string{"--address", n.socket(), "--namespace", "k8s.io"}, args...)...)
 }
 
-func (c *Cluster) loadPause(ctx context.Context) error {
-	tar := c.state("pause.tar")
+func (n Node) loadPause(ctx context.Context) error {
+	tar := n.state("pause.tar")
 	err := archive.Write(tar, archive.Image{
 		Ref:        pauseRef,
-		Files:      map[string]string{"/pause": c.Programs.Path("pause")},
+		Files:      map[string]string{"/pause": n.Programs.Path("pause")},
 		Entrypoint: []string{"/pause"},
 	})
 	if err != nil {
 		return err
 	}
-	_, err = c.ctr(ctx, "images", "import", tar)
+	_, err = n.ctr(ctx, "images", "import", tar)
 	return err
 }
 
-// LoadImage puts the image of a docker-archive file on the node. Pods use it with a pull policy other than Always.
+// LoadImage puts the image of a docker-archive file on every node. Pods use it with a pull policy other than Always.
 func (c *Cluster) LoadImage(ctx context.Context, programs *build.Programs, file string) error {
 	c.Programs = programs
-	if _, err := os.Stat(c.socket()); err != nil {
+	if !c.Left() {
 		return fmt.Errorf("cluster %s is down", c.Name)
 	}
-	_, err := c.ctr(ctx, "images", "import", file)
-	return err
+	for _, n := range c.Nodes() {
+		if _, err := n.ctr(ctx, "images", "import", file); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -51,18 +51,21 @@ func (c *Cluster) writePKI() error {
 		return err
 	}
 	masters := []string{"system:masters"}
-	for _, id := range []identity{
+	ids := []identity{
 		{file: "apiserver", user: "kube-apiserver", hosts: []string{"localhost", "kubernetes", "kubernetes.default",
-			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "127.0.0.1", c.apiService, c.nodeIP()}},
+			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "127.0.0.1", c.apiService, c.ControlIP()}},
 		{file: "admin", user: "admin", groups: masters, hasKubeconfig: true},
-		{file: "kubelet", user: "system:node:" + c.node(), groups: []string{"system:nodes"},
-			hosts: []string{c.node(), c.nodeIP()}, hasKubeconfig: true},
 		{file: "controller-manager", user: "system:kube-controller-manager", hasKubeconfig: true},
 		{file: "scheduler", user: "system:kube-scheduler", hasKubeconfig: true},
 		{file: "proxy", user: "system:kube-proxy", hasKubeconfig: true},
 		// The cluster's add-ons are administrators: what they may do is not what this cluster is for.
 		{file: "addons", user: "coffer-addons", groups: masters, hasKubeconfig: true},
-	} {
+	}
+	for _, n := range c.Nodes() {
+		ids = append(ids, identity{file: n.identity(), user: "system:node:" + n.Name(), groups: []string{"system:nodes"},
+			hosts: []string{n.Name(), n.IP()}, hasKubeconfig: true})
+	}
+	for _, id := range ids {
 		if err := ca.issue(id); err != nil {
 			return fmt.Errorf("certificate %s: %w", id.file, err)
 		}
@@ -187,9 +190,10 @@ func (c *Cluster) writeKubeconfig(file string) error {
 		return err
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters[c.node()] = &clientcmdapi.Cluster{Server: "https://" + c.nodeIP() + ":6443", CertificateAuthorityData: ca}
+	name := "coffer-" + c.Name
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + c.ControlIP() + ":6443", CertificateAuthorityData: ca}
 	config.AuthInfos[file] = &clientcmdapi.AuthInfo{ClientCertificateData: cert, ClientKeyData: key}
-	config.Contexts[c.node()] = &clientcmdapi.Context{Cluster: c.node(), AuthInfo: file}
-	config.CurrentContext = c.node()
+	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: file}
+	config.CurrentContext = name
 	return clientcmd.WriteToFile(*config, c.kubeconfig(file))
 }

@@ -15,9 +15,12 @@ import (
 // Steps is how many steps Up reports.
 const Steps = 3
 
-// Up starts the cluster afresh, after removing what is left of an earlier one of this name, and returns when the
-// node is Ready, volumes can be made and cert-manager runs.
-func (c *Cluster) Up(ctx context.Context, programs *build.Programs, out *progress.Printer) error {
+// Up starts the cluster afresh with that many nodes, after removing what is left of an earlier one of this name, and
+// returns when they are Ready, volumes can be made and cert-manager runs.
+func (c *Cluster) Up(ctx context.Context, programs *build.Programs, nodes int, out *progress.Printer) error {
+	if nodes < 1 || nodes > MaxNodes {
+		return fmt.Errorf("--nodes is %d: it can be 1 to %d", nodes, MaxNodes)
+	}
 	c.Programs = programs
 	unlock, err := c.lock()
 	if err != nil {
@@ -34,8 +37,10 @@ func (c *Cluster) Up(ctx context.Context, programs *build.Programs, out *progres
 		title string
 		work  func(context.Context, *progress.Step) error
 	}{
-		{"control plane (" + filepath.Base(programs.Dir("kubernetes")) + ")", c.controlPlane},
-		{"node", c.startNode},
+		{"control plane (" + filepath.Base(programs.Dir("kubernetes")) + ")", func(ctx context.Context, step *progress.Step) error {
+			return c.controlPlane(ctx, nodes, step)
+		}},
+		{fmt.Sprintf("nodes (%d)", nodes), c.startNodes},
 		{"volumes, DNS, cert-manager", c.addOns},
 	}
 	for _, s := range steps {
@@ -46,12 +51,11 @@ func (c *Cluster) Up(ctx context.Context, programs *build.Programs, out *progres
 	return nil
 }
 
-func (c *Cluster) controlPlane(ctx context.Context, step *progress.Step) error {
+func (c *Cluster) controlPlane(ctx context.Context, nodes int, step *progress.Step) error {
 	if err := rememberHost(); err != nil {
 		return err
 	}
-	for _, dir := range []string{c.runDir(), c.stateDir(), c.state("log"), c.state("pid"), c.state("cni"),
-		c.state("volumes"), c.state("podlogs"), c.state("volume-plugins")} {
+	for _, dir := range []string{c.runDir(), c.stateDir(), c.state("log"), c.state("pid"), c.state("volumes")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -59,13 +63,21 @@ func (c *Cluster) controlPlane(ctx context.Context, step *progress.Step) error {
 	if err := os.WriteFile(c.state("owner"), []byte(c.Root), 0o600); err != nil {
 		return err
 	}
+	if err := c.makeNodes(nodes); err != nil {
+		return err
+	}
 	step.Note("network and certificates")
 	if err := errors.Join(c.makeNetwork(ctx), c.makeCgroups(), c.writePKI(), c.writeConfigs()); err != nil {
 		return err
 	}
 	step.Note("etcd and kube-apiserver")
-	if err := c.startDaemons("etcd", "kube-apiserver", "containerd"); err != nil {
+	if err := c.startDaemons("etcd", "kube-apiserver"); err != nil {
 		return err
+	}
+	for _, n := range c.Nodes() {
+		if err := n.startDaemons("containerd"); err != nil {
+			return err
+		}
 	}
 	err := c.waitFor(ctx, "kube-apiserver", 2*time.Minute, func() error {
 		_, err := c.kubectl(ctx, nil, "get", "--raw", "/readyz")
@@ -77,30 +89,14 @@ func (c *Cluster) controlPlane(ctx context.Context, step *progress.Step) error {
 	return c.startDaemons("kube-controller-manager", "kube-scheduler")
 }
 
-func (c *Cluster) startNode(ctx context.Context, step *progress.Step) error {
-	// kubelet ends if its runtime does not answer yet, and needs the pause image for its first pod.
-	step.Note("containerd")
-	err := c.waitFor(ctx, "containerd", time.Minute, func() error {
-		_, err := c.ctr(ctx, "version")
-		return err
-	})
-	if err != nil {
-		return err
+// writeConfigs writes the configuration files that programs read.
+func (c *Cluster) writeConfigs() error {
+	for _, n := range c.Nodes() {
+		if err := n.writeConfigs(); err != nil {
+			return err
+		}
 	}
-	if err := c.loadPause(ctx); err != nil {
-		return err
-	}
-	if _, err := c.kubectl(ctx, []byte(baseManifests), "apply", "-f", "-"); err != nil {
-		return err
-	}
-	step.Note("kubelet and kube-proxy")
-	if err := c.startDaemons("kubelet", "kube-proxy"); err != nil {
-		return err
-	}
-	return c.waitFor(ctx, "kubelet", 2*time.Minute, func() error {
-		_, err := c.kubectl(ctx, nil, "wait", "--for=condition=Ready", "--timeout=10s", "node/"+c.node())
-		return err
-	})
+	return os.WriteFile(c.state("Corefile"), []byte(c.corefile()), 0o600)
 }
 
 func (c *Cluster) addOns(ctx context.Context, step *progress.Step) error {
@@ -133,6 +129,6 @@ func (c *Cluster) addOns(ctx context.Context, step *progress.Step) error {
 	}
 	step.Note("DNS")
 	return c.waitFor(ctx, "coredns", time.Minute, func() error {
-		return c.inNodeRun(ctx, "bash", "-c", "exec 3<>/dev/tcp/"+c.nodeIP()+"/8181 && printf 'GET /ready HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ' 200 ' <&3")
+		return command(ctx, "bash", "-c", "exec 3<>/dev/tcp/"+c.ControlIP()+"/8181 && printf 'GET /ready HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ' 200 ' <&3")
 	})
 }

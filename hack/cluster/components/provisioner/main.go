@@ -1,6 +1,7 @@
 // Program provisioner gives the local cluster dynamic volumes whose size is real: each is an ext4 image file of
-// the requested size, mounted through a loop device and published as a `local` volume. A full volume is therefore
-// full, fsGroup is honoured, and a claim that grows is grown online.
+// the requested size, mounted through a loop device and published as a `local` volume of the node that its first pod was
+// put on: all nodes are this machine's. A full volume is therefore full, fsGroup is honoured, and a claim that grows is
+// grown online.
 //
 // Growing ext4 online takes CAP_SYS_RESOURCE, which root lacks on some virtual machines and in containers. There a
 // file beside the volume, its ballast, takes up what the volume may not use yet, and shrinks when the claim grows.
@@ -39,7 +40,6 @@ const growEvery = 2 * time.Second
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "kubeconfig of the cluster")
 	dir := flag.String("dir", "", "directory of the images and their mount points")
-	node := flag.String("node", "", "name of the node the volumes belong to")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -51,7 +51,7 @@ func main() {
 	if err != nil {
 		klog.Fatal(err)
 	}
-	p := &provisioner{client: client, dir: *dir, node: *node, resizes: canResize()}
+	p := &provisioner{client: client, dir: *dir, resizes: canResize()}
 	go p.growLoop(ctx)
 	pc := controller.NewProvisionController(ctx, client, name, p,
 		controller.LeaderElection(false), controller.ResyncPeriod(time.Minute), controller.MetricsPort(0))
@@ -61,7 +61,6 @@ func main() {
 type provisioner struct {
 	client kubernetes.Interface
 	dir    string
-	node   string
 
 	resizes bool // this process may grow a mounted file system
 }
@@ -73,12 +72,12 @@ func (p *provisioner) mount(pv string) string { return filepath.Join(p.dir, pv) 
 func (p *provisioner) volume(pv string) string  { return filepath.Join(p.mount(pv), "volume") }
 func (p *provisioner) ballast(pv string) string { return filepath.Join(p.mount(pv), "ballast") }
 
-// Provision makes an image of the claim's size, mounts it and describes it as a volume of this node. It is safe
+// Provision makes an image of the claim's size, mounts it and describes it as a volume of the pod's node. It is safe
 // to repeat: a step that an interrupted attempt finished is not done again.
 func (p *provisioner) Provision(_ context.Context, o controller.ProvisionOptions) (*corev1.PersistentVolume, controller.ProvisioningState, error) {
 	size := o.PVC.Spec.Resources.Requests[corev1.ResourceStorage]
-	if o.SelectedNodeName != "" && o.SelectedNodeName != p.node {
-		return nil, controller.ProvisioningFinished, fmt.Errorf("node %q is not this provisioner's node %q", o.SelectedNodeName, p.node)
+	if o.SelectedNodeName == "" {
+		return nil, controller.ProvisioningFinished, errors.New("no node is chosen: the StorageClass needs volumeBindingMode: WaitForFirstConsumer")
 	}
 	if err := p.makeVolume(o.PVName, size.Value()); err != nil {
 		return nil, controller.ProvisioningFinished, err
@@ -94,7 +93,7 @@ func (p *provisioner) Provision(_ context.Context, o controller.ProvisionOptions
 			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: p.volume(o.PVName)}},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 				MatchExpressions: []corev1.NodeSelectorRequirement{{
-					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{p.node},
+					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{o.SelectedNodeName},
 				}},
 			}}}},
 		},
