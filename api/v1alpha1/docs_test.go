@@ -21,7 +21,7 @@ func TestOperationsNamesEverything(t *testing.T) {
 	for name, value := range constants(t) {
 		switch {
 		case strings.HasPrefix(name, "Condition"), strings.HasPrefix(name, "Reason"):
-		case strings.HasPrefix(name, "AnnotationRotate"), strings.HasPrefix(name, "AnnotationApprove"), name == "AnnotationSwitchover", name == "AnnotationRestart":
+		case strings.HasPrefix(name, "AnnotationRotate"), strings.HasPrefix(name, "AnnotationApprove"), name == "AnnotationSwitchover", name == "AnnotationRestart", name == "AnnotationRecoverFrom":
 			value = GroupName + value
 		default:
 			continue

@@ -8,6 +8,14 @@ const (
 	AnnotationSwitchover = GroupName + "/switchover"
 	// AnnotationRestart replaces every pod, one after the other, the leader last.
 	AnnotationRestart = GroupName + "/restart"
+	// AnnotationRecoverFrom goes on from one member after the majority of its group
+	// is lost for good. The value is POD@INDEX: the member, and where its log ends,
+	// as the condition Degraded shows them. All that is in its log is kept, the
+	// volumes of all other members are deleted, and writes that only those have are
+	// lost. It is refused, and used up, while there is a majority, for a member that
+	// does not answer, when another one has a later log, and when the log ends
+	// elsewhere by now; to ask for the same again, take the annotation off first.
+	AnnotationRecoverFrom = GroupName + "/recover-from"
 )
 
 // Annotations that the operator writes on the claims of volumes.
@@ -16,7 +24,8 @@ const (
 	// While a claim has it, no group is begun anew: the data is somewhere.
 	AnnotationMember = GroupName + "/member"
 	// AnnotationMemberRemoved is the number of a member that is taken out of its
-	// group because fewer are wanted. Once it is out, its claim is deleted.
+	// group because fewer are wanted, or that another one is to go on without
+	// (recover-from). Once it is out, its claim is deleted.
 	AnnotationMemberRemoved = GroupName + "/member-removed"
 )
 
@@ -32,6 +41,8 @@ const (
 	ReasonMembersChanged = "MembersChanged"
 	// ReasonLeaderChanged: another member leads (events).
 	ReasonLeaderChanged = "LeaderChanged"
+	// ReasonRecovered: the group goes on from one member, as was asked (events).
+	ReasonRecovered = "Recovered"
 )
 
 // Reasons of groups for what somebody has to look at.
@@ -44,4 +55,7 @@ const (
 	ReasonMemberRefused = "MemberRefused"
 	// ReasonMembersHeld: to go on with the change of members would leave too few.
 	ReasonMembersHeld = "MembersHeld"
+	// ReasonRecoveryRefused: the group does not go on from the member that was
+	// named (events).
+	ReasonRecoveryRefused = "RecoveryRefused"
 )

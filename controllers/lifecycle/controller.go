@@ -114,7 +114,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
 //
 // The volume of a member that has left its group, as spec.replicas asks, is a
-// copy that nobody needs.
+// copy that nobody needs; coffer.dev/recover-from asks for those of lost members.
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=delete
 //
 // The instance's CA and leaves.

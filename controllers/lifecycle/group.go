@@ -37,17 +37,24 @@ type group struct {
 func (s *scope) decideGroup(context.Context) error {
 	g := &s.group
 	asked := credentials.Request(s.object, v1alpha1.AnnotationSwitchover)
+	recoverFrom := credentials.Request(s.object, v1alpha1.AnnotationRecoverFrom)
 	if g.grouped = s.isGrouped(); !g.grouped {
-		s.handledSwitchover = asked // there is nobody else
+		s.handledSwitchover, s.handledRecovery = asked, recoverFrom // there is nobody else
 		return nil
 	}
 	g.seen = s.groupObserved()
 	if asked != s.handledSwitchover {
 		g.seen.Switchover = asked
 	}
+	if recoverFrom != s.handledRecovery {
+		g.seen.Recover = recoverFrom
+	}
 	g.decision = membership.Next(g.seen)
 	if g.decision.Switchover != "" {
 		s.handledSwitchover = g.decision.Switchover
+	}
+	if g.decision.Recover != "" {
+		s.handledRecovery = g.decision.Recover
 	}
 	return nil
 }
@@ -61,7 +68,7 @@ func (s *scope) isGrouped() bool {
 
 // groupObserved translates members and their claims.
 func (s *scope) groupObserved() membership.Observed {
-	o := membership.Observed{Wanted: s.spec().Members()}
+	o := membership.Observed{Wanted: s.spec().Members(), Object: s.r.Kind.Short + " " + s.object.GetName()}
 	if s.set != nil && s.set.Spec.Replicas != nil {
 		o.Pods = int(*s.set.Spec.Replicas)
 	}
@@ -84,7 +91,9 @@ func (s *scope) podOf(m instance.Member) membership.Pod {
 	if m.Pod == nil {
 		return membership.Pod{}
 	}
-	return membership.Pod{Exists: true, Leaving: m.Pod.DeletionTimestamp != nil, Down: instance.Down(m.Pod), Outdated: instance.Outdated(s.set, m.Pod)}
+	claim := s.claim(m.Ordinal)
+	older := claim != nil && m.Pod.CreationTimestamp.Time.Before(claim.CreationTimestamp.Time)
+	return membership.Pod{Exists: true, Older: older, Ready: instance.Ready(m.Pod), Leaving: m.Pod.DeletionTimestamp != nil, Down: instance.Down(m.Pod), Outdated: instance.Outdated(s.set, m.Pod)}
 }
 
 // claim of a member's volume; nil while there is none.
@@ -164,6 +173,9 @@ func (s *scope) carryOut(ctx context.Context, act *membership.Act) error {
 	if done && act.Switchover != "" {
 		s.handledSwitchover = act.Switchover
 	}
+	if done && act.Recover != "" {
+		s.handledRecovery = act.Recover
+	}
 	return nil
 }
 
@@ -205,8 +217,13 @@ func (s *scope) deleteClaim(ctx context.Context, act *membership.Act) (bool, err
 // ask has a member change the group. What it does not do now is no error: the
 // next pass observes anew.
 func (s *scope) ask(ctx context.Context, act *membership.Act) (bool, error) {
-	if act.Change.Operation == adminapi.GroupBegin {
+	switch act.Change.Operation {
+	case adminapi.GroupBegin:
 		if once, err := s.everBegun(ctx); err != nil || once {
+			return false, err
+		}
+	case adminapi.GroupRecover:
+		if alone, err := s.leftAlone(ctx, act.Ordinal); err != nil || !alone {
 			return false, err
 		}
 	}

@@ -5,17 +5,18 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/instance"
+	"github.com/coffer-dev/coffer/controllers/membership"
 	"github.com/coffer-dev/coffer/engine/adminapi"
 )
 
 // roleLearner is of a member that gets the data and has no vote yet.
 const roleLearner = "learner"
 
-// leader is who says that it leads; of two, the one of the later term.
+// leader is who says that it leads; of two, the one that supersedes the other.
 func (s *scope) leader() *instance.Member {
 	var found *instance.Member
 	for i := range s.members {
-		if m := &s.members[i]; m.Leads() && (found == nil || m.Status.Term > found.Status.Term) {
+		if m := &s.members[i]; m.Leads() && (found == nil || membership.Supersedes(m.Status, found.Status)) {
 			found = m
 		}
 	}
@@ -91,7 +92,11 @@ func (s *scope) groupProblem() *instance.Problem {
 	if d.Reason == v1alpha1.ReasonMembersChanging && s.group.refused != nil {
 		return s.group.refused
 	}
-	return &instance.Problem{Reason: d.Reason, Message: d.Message, Passing: d.Passing}
+	p := &instance.Problem{Reason: d.Reason, Message: d.Message, Passing: d.Passing}
+	if s.group.refused != nil {
+		p.Message += ": " + s.group.refused.Message
+	}
+	return p
 }
 
 // leavingProblem: pods that are no longer wanted are still there.
@@ -109,6 +114,10 @@ func (s *scope) leavingProblem() *instance.Problem {
 func (s *scope) announceGroup(primary string) {
 	if act := s.group.done; act != nil && act.Message != "" {
 		s.r.Events.Eventf(s.object, nil, corev1.EventTypeNormal, act.Reason, "Members", "%s", act.Message)
+	}
+	if why := s.group.decision.Refused; why != "" {
+		s.r.Events.Eventf(s.object, nil, corev1.EventTypeWarning, v1alpha1.ReasonRecoveryRefused, "Members", "%s",
+			instance.Brief(v1alpha1.AnnotationRecoverFrom+" is not carried out: "+why, instance.MaxStatus))
 	}
 	if before := s.before().Primary; s.group.grouped && before != "" && primary != "" && before != primary {
 		s.r.Events.Eventf(s.object, nil, corev1.EventTypeNormal, v1alpha1.ReasonLeaderChanged, "Members", "%s leads now, after %s", primary, before)

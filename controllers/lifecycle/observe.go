@@ -61,7 +61,7 @@ type scope struct {
 	renewal rotation.Phase // of the leaves, as rotate-tls asks for it
 
 	// The values of annotations that were acted upon.
-	handledTLS, handledRollout, handledSwitchover string
+	handledTLS, handledRollout, handledSwitchover, handledRecovery string
 
 	rolled string // pod that is being replaced
 	grown  string // claim that was asked to grow
@@ -85,6 +85,7 @@ func (r *Reconciler) newScope(o v1alpha1.Instance) *scope {
 
 		handledRollout:    o.InstanceStatus().LastHandled[v1alpha1.AnnotationApproveRollout],
 		handledSwitchover: o.InstanceStatus().LastHandled[v1alpha1.AnnotationSwitchover],
+		handledRecovery:   o.InstanceStatus().LastHandled[v1alpha1.AnnotationRecoverFrom],
 	}
 }
 

@@ -357,7 +357,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus, fresh bool) []v1alp
 
 func (s *scope) lastHandled() map[string]string {
 	h := rotation.Handled(s.seen)
-	return instance.Handled(map[string]string{
+	handled := instance.Handled(map[string]string{
 		v1alpha1.AnnotationRotateCredentials: h.Rotate,
 		v1alpha1.AnnotationRotateComplete:    h.Complete,
 		v1alpha1.AnnotationRotateAbort:       h.Abort,
@@ -368,7 +368,14 @@ func (s *scope) lastHandled() map[string]string {
 		v1alpha1.AnnotationRestart:           s.restarted(),
 
 		v1alpha1.AnnotationRotateEncryptionKey: s.handledKey(),
+		v1alpha1.AnnotationRecoverFrom:         s.handledRecovery,
 	}, s.before().LastHandled)
+	if credentials.Request(s.object, v1alpha1.AnnotationRecoverFrom) == "" {
+		// Where a log ends does not change while nobody leads: the same may be asked
+		// for again.
+		delete(handled, v1alpha1.AnnotationRecoverFrom)
+	}
+	return handled
 }
 
 // announce makes an event of each condition that turned, with its reason.

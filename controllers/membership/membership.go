@@ -10,7 +10,8 @@
 //     anything else is done. While a claim does, no group is begun anew.
 //   - A member that is taken out is noted on its claim first
 //     (coffer.dev/member-removed). Only what is noted so is deleted, and only
-//     once the leader no longer counts it.
+//     once the leader no longer counts it; or while there is none, on somebody's
+//     request (recover.go).
 package membership
 
 import (
@@ -38,6 +39,11 @@ type Observed struct {
 	Members []Member
 	// Switchover is a request that has not been carried out; empty for none.
 	Switchover string
+	// Recover is a request to go on from one member that has not been carried out;
+	// empty for none.
+	Recover string
+	// Object is the instance, as kubectl's commands name it.
+	Object string
 }
 
 // Member is one that is wanted, or still exists.
@@ -53,6 +59,10 @@ type Member struct {
 // Pod is a member's.
 type Pod struct {
 	Exists, Leaving bool
+	// Ready, as its node tells: it has a leader or is one.
+	Ready bool
+	// Older: it was made before its claim, for a claim that was there before.
+	Older bool
 	// Down: its container does not run.
 	Down bool
 	// Outdated: it is not what the StatefulSet makes now.
@@ -95,8 +105,8 @@ type Act struct {
 	// Reason and Message tell of it once it is done; empty for what is not worth
 	// telling.
 	Reason, Message string
-	// Switchover is the request that it answers.
-	Switchover string
+	// Switchover and Recover are the requests that it answers.
+	Switchover, Recover string
 }
 
 // Decision is what to do, and what to say of it.
@@ -109,8 +119,10 @@ type Decision struct {
 	// when it is as wanted. Passing is true for what is expected to end by itself.
 	Reason, Message string
 	Passing         bool
-	// Switchover is the request that needs no act (any more).
-	Switchover string
+	// Switchover and Recover are the requests that need no act (any more).
+	Switchover, Recover string
+	// Refused is why Recover is not carried out; empty when it was.
+	Refused string
 }
 
 // Next decides. What is not about members, who is replaced, NextToReplace does.
@@ -142,16 +154,28 @@ func numberOf(x Member) uint64 {
 // as yet either.
 func blank(x Member) bool { return x.Status != nil && x.Status.Role == roleBlank }
 
-// leader is who leads; of two who say so, the one of the later term.
+// leader is who leads; of two who say so, the one of the later generation, then of
+// the later term.
 func (m machine) leader() *Member {
 	var found *Member
 	for i := range m.o.Members {
 		x := &m.o.Members[i]
-		if numberOf(*x) != 0 && x.Status.Role == roleLeader && (found == nil || x.Status.Term > found.Status.Term) {
+		if numberOf(*x) != 0 && x.Status.Role == roleLeader && (found == nil || Supersedes(x.Status, found.Status)) {
 			found = x
 		}
 	}
 	return found
+}
+
+// Supersedes says whether of two who say that they lead it is the first.
+func Supersedes(a, b *adminapi.Status) bool {
+	generation := func(s *adminapi.Status) uint64 {
+		if s.Group == nil {
+			return 0
+		}
+		return s.Group.Generation
+	}
+	return generation(a) > generation(b) || generation(a) == generation(b) && a.Term > b.Term
 }
 
 // group is what the leader knows; nil without a leader, and for one that is

@@ -16,7 +16,7 @@ func three(modify ...func(*Observed)) Observed {
 	for i := range w.wanted {
 		id := uint64(i + 1) //nolint:gosec // a handful
 		w.group = append(w.group, adminapi.GroupMember{ID: id, Name: name(i), Voter: true})
-		w.pods[i], w.claims[i], w.volumes[i] = pod{exists: true}, &Claim{Exists: true, Member: id}, volume{id, w.applied}
+		w.pods[i], w.claims[i], w.volumes[i] = pod{exists: true}, &Claim{Exists: true, Member: id}, volume{id: id, has: w.applied}
 	}
 	o := w.observe()
 	for _, m := range modify {

@@ -14,6 +14,20 @@ func (m machine) next() Decision {
 	if act := m.unmarked(); act != nil {
 		return Decision{Act: act}
 	}
+	if m.o.Recover == "" {
+		return m.usual()
+	}
+	due, refused := m.recover()
+	if due != nil {
+		return *due
+	}
+	d := m.usual()
+	d.Recover, d.Refused = m.o.Recover, refused
+	return d
+}
+
+// usual is what is due when nobody asks for anything that is not.
+func (m machine) usual() Decision {
 	leader, g := m.group()
 	switch {
 	case leader == nil:
@@ -24,7 +38,7 @@ func (m machine) next() Decision {
 		return Decision{Reason: v1alpha1.ReasonMembersChanging, Message: "members are changing", Passing: true}
 	}
 	c := change{machine: m, leader: leader, g: g}
-	for _, step := range []func() *Act{c.repair, c.promote, c.add, c.forget, c.shrink, c.settle} {
+	for _, step := range []func() *Act{c.repair, c.promote, c.add, c.forget, c.shrink, c.renew, c.settle} {
 		if act := step(); act != nil {
 			return Decision{Act: act, Reason: v1alpha1.ReasonMembersChanging, Message: "members are changing", Passing: true}
 		}
@@ -94,29 +108,11 @@ func (m machine) starting() bool {
 
 // unled is a group in which nobody leads.
 func (m machine) unled(g *adminapi.Group) Decision {
-	voters, there := 0, 0
-	var missing []string
-	for _, v := range g.Members {
-		if !v.Voter {
-			continue
-		}
-		voters++
-		if x := m.member(v.Name); x != nil && (numberOf(*x) == v.ID || x.Status != nil && x.Status.Role == roleStarting) {
-			there++
-		} else {
-			missing = append(missing, v.Name)
-		}
-	}
+	voters, there, missing := m.count(g)
 	if voters == 0 || there > voters/2 {
 		return Decision{Reason: v1alpha1.ReasonElecting, Message: "members are electing a leader", Passing: true}
 	}
-	verb := "answer"
-	if there == 1 {
-		verb = "answers"
-	}
-	return Decision{Reason: v1alpha1.ReasonQuorumLost, Passing: true, Message: fmt.Sprintf(
-		"quorum is lost: %d of %d members %s: nothing is answered until enough of %s are back with their volumes; see `kubectl describe pod`. "+
-			"Coffer does not go on without a majority by itself, as that may lose acknowledged writes", there, voters, verb, list(missing, "and"))}
+	return m.quorumLost(voters, there, missing)
 }
 
 // change is one look at a group that has a leader.
@@ -201,12 +197,14 @@ func (c *change) add() *Act {
 		known := entry(c.g, x.Name)
 		switch id := numberOf(x); {
 		case x.Status == nil || x.Status.Group == nil || id == 0 && !blank(x):
-		case id != 0 && (known == nil || known.ID != id):
+		case id != 0 && (known == nil || known.ID != id || x.Status.Group.Generation != c.g.Generation):
 			if act := c.discard(x, id); act != nil {
 				return act
 			}
 		case id != 0 || known != nil: // a member, or on its way to be one
-		case x.Ordinal >= c.o.Wanted || c.catchingUp:
+		case x.Ordinal >= c.o.Wanted || c.catchingUp || x.Claim.Leaving && x.Pod.Leaving:
+		case x.Claim.Leaving: // what it would be sent goes with the claim
+			return &Act{Kind: Replace, Ordinal: x.Ordinal}
 		case c.leader.Claim.Member != numberOf(*c.leader): // first of all it is noted that there is a group
 		default:
 			return c.ask(adminapi.GroupChange{Operation: adminapi.GroupAdd, Member: x.Name}, "%s joins the group, without a vote until it has caught up", x.Name)
@@ -298,6 +296,24 @@ func (c *change) remove(out adminapi.GroupMember, format string, args ...any) *A
 		return &Act{Kind: MarkRemoved, Ordinal: x.Ordinal, ID: out.ID}
 	}
 	return c.ask(adminapi.GroupChange{Operation: adminapi.GroupRemove, ID: out.ID}, format, args...)
+}
+
+// renew has a member join anew whose volume is being deleted: the group was to go
+// on without it, and then there was a majority.
+func (c *change) renew() *Act {
+	for _, x := range c.o.Members {
+		known := entry(c.g, x.Name)
+		switch {
+		case known == nil || !x.Claim.Leaving || x.Claim.Removed != known.ID:
+		case !c.spare(x):
+			c.hold(v1alpha1.ReasonMembersHeld, "the volume of %s is being deleted: it joins anew once all others have the data and serve", x.Name)
+		case known.ID == c.leader.Status.Group.ID:
+			return c.transfer(c.best(), "%s leads from now on, as %s is to join anew", c.leader.Name)
+		default:
+			return c.remove(*known, "%s leaves the group, to join it anew: its volume is being deleted", x.Name)
+		}
+	}
+	return nil
 }
 
 // settle takes back that a member was to go, when it is wanted again.

@@ -22,14 +22,22 @@ type world struct {
 	applied uint64
 	used    map[uint64]bool
 	log     []string
+
+	generation uint64
+	recovered  *adminapi.Recovered // on the volume of who went on alone
+	recover    string              // the annotation
+	handled    string
+	refused    string // why it was, the last time
 }
 
 // MaxOrdinals is how many pods the world has room for.
 const MaxOrdinals = 5
 
-type pod struct{ exists, outdated, alone, starting bool }
+// pod is a member's; lost is one whose node is, so that it does not answer, and
+// does not go before the node is back.
+type pod struct{ exists, outdated, alone, starting, lost, leaving bool }
 
-type volume struct{ id, has uint64 }
+type volume struct{ id, has, generation uint64 }
 
 func name(i int) string { return fmt.Sprint("db-", i) }
 
@@ -46,7 +54,7 @@ func (w *world) fail(format string, args ...any) {
 // holds says whether a member is up with all that it had.
 func (w *world) holds(x adminapi.GroupMember) bool {
 	i := int(x.ID&0xff) - 1
-	return w.pods[i].exists && w.volumes[i].id == x.ID
+	return w.pods[i].exists && !w.pods[i].lost && w.volumes[i].id == x.ID && w.volumes[i].generation == w.generation
 }
 
 // alive counts voters and those of them that are up with what they had.
@@ -85,6 +93,9 @@ func (w *world) round() {
 			continue
 		}
 		if w.pods[i].starting = false; !w.pods[i].exists {
+			if c := w.claims[i]; c != nil && c.Leaving {
+				continue // no pod is made for it
+			}
 			w.pods[i] = pod{exists: true, starting: w.volumes[i].id != 0}
 			if w.claims[i] == nil {
 				w.claims[i] = &Claim{Exists: true}
@@ -109,20 +120,23 @@ func (w *world) round() {
 	w.applied += 5
 	for _, x := range w.group {
 		v := &w.volumes[x.ID&0xff-1]
-		if w.pods[x.ID&0xff-1].exists && (v.id == x.ID || v.id == 0 && !x.Voter) {
-			v.id, v.has = x.ID, w.applied
+		if p := w.pods[x.ID&0xff-1]; p.exists && !p.lost && (v.id == x.ID || v.id == 0 && !x.Voter) {
+			v.id, v.has, v.generation = x.ID, w.applied, w.generation
 		}
 	}
 }
 
 func (w *world) observe() Observed {
-	o := Observed{Wanted: w.wanted, Pods: w.set}
+	o := Observed{Wanted: w.wanted, Pods: w.set, Object: "kvdb db"}
+	if w.recover != w.handled {
+		o.Recover = w.recover
+	}
 	for i := range MaxOrdinals {
-		m := Member{Ordinal: i, Name: name(i), Pod: Pod{Exists: w.pods[i].exists, Outdated: w.pods[i].outdated}}
+		m := Member{Ordinal: i, Name: name(i), Pod: Pod{Exists: w.pods[i].exists, Outdated: w.pods[i].outdated, Leaving: w.pods[i].leaving}}
 		if c := w.claims[i]; c != nil {
 			m.Claim = *c
 		}
-		if w.pods[i].exists {
+		if w.pods[i].exists && !w.pods[i].lost {
 			m.Status = w.status(i)
 		}
 		if i < w.wanted || m.Pod.Exists || m.Claim.Exists {
@@ -146,6 +160,13 @@ func (w *world) status(i int) *adminapi.Status {
 		s.Role, s.Group.ID = roleStarting, 0
 		return s
 	}
+	s.Group.Generation, s.Group.LastIndex, s.Group.LastTerm = v.generation, v.has, 1
+	if r := w.recovered; r != nil && int(r.ID&0xff) == i+1 {
+		s.Group.Recovered = r
+	}
+	if l := w.entry(w.leads); l != nil {
+		s.Group.Leader = l.Name
+	}
 	s.Ready = w.leads != 0
 	for _, x := range w.group {
 		s.Group.Members = append(s.Group.Members, adminapi.GroupMember{ID: x.ID, Name: x.Name, Voter: x.Voter})
@@ -157,7 +178,7 @@ func (w *world) status(i int) *adminapi.Status {
 	for j := range s.Group.Members {
 		x := &s.Group.Members[j]
 		at := int(x.ID&0xff) - 1
-		x.Active = w.pods[at].exists
+		x.Active = w.pods[at].exists && !w.pods[at].lost
 		x.Blank = x.Active && w.volumes[at].id == 0
 		if x.Active && w.volumes[at].id == x.ID {
 			x.Match = w.volumes[at].has
@@ -170,29 +191,37 @@ func (w *world) status(i int) *adminapi.Status {
 func (w *world) do(a *Act) {
 	w.say("%s %s %d %+v", a.Kind, name(a.Ordinal), a.ID, a.Change)
 	c := w.claims[a.Ordinal]
+	voters, up := w.alive()
+	lost := voters > 0 && up <= voters/2
 	switch a.Kind {
 	case Mark:
 		c.Member, c.Removed = a.ID, 0
 	case MarkRemoved:
 		c.Member, c.Removed = a.ID, a.ID
 	case DeleteClaim:
-		if w.entry(w.volumes[a.Ordinal].id) != nil {
+		if w.entry(w.volumes[a.Ordinal].id) != nil && (!lost || w.recover == w.handled) {
 			w.fail("the volume of a member is deleted")
 		}
 		c.Leaving = true
 	case Replace:
-		w.pods[a.Ordinal] = pod{}
+		if w.pods[a.Ordinal].leaving = true; !w.pods[a.Ordinal].lost {
+			w.pods[a.Ordinal] = pod{}
+		}
 	case Ask:
 		w.change(a)
 	}
-	voters, up := w.alive()
-	if voters > 0 && up <= voters/2 && (voters > 1 || a.Kind != Replace) {
+	voters, up = w.alive()
+	if !lost && voters > 0 && up <= voters/2 && (voters > 1 || a.Kind != Replace) {
 		w.fail("no quorum is left: %d of %d", up, voters)
 	}
 }
 
 func (w *world) change(a *Act) {
 	id := a.Change.ID
+	if a.Change.Operation == adminapi.GroupRecover {
+		w.goOn(a)
+		return
+	}
 	if a.Change.Operation != adminapi.GroupBegin && w.volumes[a.Ordinal].id != w.leads {
 		w.fail("%s is asked, and does not lead", name(a.Ordinal))
 	}
@@ -202,7 +231,7 @@ func (w *world) change(a *Act) {
 			w.fail("a second group is begun")
 		}
 		w.group = []adminapi.GroupMember{{ID: w.fresh(0), Name: name(0), Voter: true}}
-		w.leads, w.volumes[0] = w.group[0].ID, volume{w.group[0].ID, w.applied}
+		w.leads, w.volumes[0] = w.group[0].ID, volume{id: w.group[0].ID, has: w.applied}
 	case adminapi.GroupAdd:
 		var i int
 		if _, err := fmt.Sscanf(a.Change.Member, "db-%d", &i); err != nil {
@@ -244,6 +273,10 @@ func (w *world) pass(dies func() bool) {
 	if dies() {
 		return
 	}
+	if d.Recover != "" {
+		w.say("used up: %s", d.Refused)
+		w.handled, w.refused = d.Recover, d.Refused
+	}
 	if d.Pods < w.set {
 		for _, x := range w.group {
 			if int(x.ID&0xff) > d.Pods {
@@ -263,6 +296,9 @@ func (w *world) pass(dies func() bool) {
 		return
 	}
 	w.do(act)
+	if act.Recover != "" && !dies() {
+		w.handled, w.refused = act.Recover, ""
+	}
 }
 
 // done says whether all is as wanted.
@@ -320,7 +356,7 @@ func TestScaling(t *testing.T) {
 // TestFromAlone: a database of one member becomes a group, and keeps its data.
 func TestFromAlone(t *testing.T) {
 	w := newWorld(t, 3)
-	w.set, w.pods[0], w.claims[0], w.volumes[0] = 1, pod{exists: true, outdated: true, alone: true}, &Claim{Exists: true}, volume{1, 10}
+	w.set, w.pods[0], w.claims[0], w.volumes[0] = 1, pod{exists: true, outdated: true, alone: true}, &Claim{Exists: true}, volume{id: 1, has: 10}
 	w.group, w.leads, w.used[1] = []adminapi.GroupMember{{ID: 1, Name: name(0), Voter: true}}, 1, true
 	w.settle(100, never)
 	if w.entry(1) == nil {

@@ -4,7 +4,9 @@ const (
 	membersNext    = "controllers/membership/next.go"
 	membersReplace = "controllers/membership/replace.go"
 	membersSeen    = "controllers/membership/membership.go"
+	membersRecover = "controllers/membership/recover.go"
 	groupActs      = "controllers/lifecycle/group.go"
+	groupRecover   = "controllers/lifecycle/group_recover.go"
 )
 
 // groups: that the operator makes no second group in the place of one, deletes
@@ -42,6 +44,42 @@ var groups = []safeguard{
 		old: "case follower != nil:", new: "case follower != nil && !c.leader.Pod.Outdated:"},
 	{name: "that nobody is replaced without a leader", file: membersReplace, test: "TestNextToReplace",
 		old: "case leader == nil:\n\t\treturn nil", new: "case leader == nil:\n\t\treturn replace(first(o.Members, func(x Member) bool { return x.Pod.Outdated }))"},
+	{name: "that the others are out of the way before one goes on alone", file: membersRecover, test: "TestRecovery",
+		old: "d := r.fence()\n", new: "d := (*Decision)(nil)\n"},
+	{name: "that a pod is gone before its volume counts as gone", file: membersRecover, test: "TestRecovery",
+		old: "case x.Pod.Exists && !x.Pod.Leaving:", new: "case false:"},
+	{name: "that it is noted of all others before the first goes", file: membersRecover, test: "TestRecoverySteps",
+		old: "c.Exists && !c.Leaving && c.Member != 0 && c.Removed != c.Member {", new: "c.Exists && !c.Leaving && c.Member != 0 && c.Removed != c.Member && x.Ordinal == 0 {"},
+	{name: "that nobody goes on beside a majority that elects", file: membersRecover, test: "TestRecoverySteps",
+		old: "there > voters/2 {\n\t\t\treturn \"a majority answers", new: "there > voters {\n\t\t\treturn \"a majority answers"},
+	{name: "that nobody goes on beside a leader", file: membersRecover, test: "TestRecoverySteps",
+		old: "case m.leader() != nil:", new: "case false:"},
+	{name: "that nobody goes on who hears of a leader", file: membersRecover, test: "TestRecoverySteps",
+		old: "if leader := x.Status.Group.Leader; leader != \"\" {", new: "if leader := x.Status.Group.Leader; false {"},
+	{name: "that nobody goes on beside a pod that is ready", file: membersRecover, test: "TestRecoverySteps",
+		old: "if x.Pod.Ready && x.Status == nil && x.Ordinal != r.from.Ordinal {", new: "if false {"},
+	{name: "that nothing is offered which would be refused", file: membersRecover, test: "TestLostQuorumIsTold",
+		old: "return r.index != 0 && r.majority() == \"\" && r.unfit() == \"\"", new: "return r.index != 0"},
+	{name: "that the latest log is gone on from", file: membersRecover, test: "TestRecoverySteps",
+		old: "best != nil && later(best.Status.Group, own) > 0 {", new: "best != nil && false {"},
+	{name: "that a group goes on from where somebody has looked", file: membersRecover, test: "TestRecoverySteps",
+		old: "case own.LastIndex != r.index:", new: "case false:"},
+	{name: "that who does not answer is not waited for to go on", file: membersRecover, test: "TestRecoverySteps",
+		old: "if x.Ordinal != r.from.Ordinal && !begun(x) {", new: "if false && !begun(x) {"},
+	{name: "that a member whose volume goes joins anew", file: membersNext, test: "TestAMajorityThatComesBack",
+		old: "case known == nil || !x.Claim.Leaving || x.Claim.Removed != known.ID:", new: "case true:"},
+	{name: "that nobody joins on a volume that goes", file: membersNext, test: "TestAMajorityThatComesBack",
+		old: "case x.Claim.Leaving: // what it would be sent goes with the claim", new: "case false:"},
+	{name: "that the later generation leads", file: membersSeen, test: "TestTheLaterGenerationLeads",
+		old: "return generation(a) > generation(b) ||", new: "return"},
+	{name: "that claims and pods are read live before one goes on alone", file: groupActs, test: "TestAMemberGoesOnWhenNothingElseIsLeft",
+		old: "err != nil || !alone {", new: "err != nil || !alone && false {"},
+	{name: "that a claim with a number is of the old group", file: groupRecover, test: "TestAMemberGoesOnWhenNothingElseIsLeft",
+		old: "c.DeletionTimestamp != nil || number(c, v1alpha1.AnnotationMember) != 0", new: "c.DeletionTimestamp != nil && number(c, v1alpha1.AnnotationMember) == 0"},
+	{name: "that a pod from before its claim is of the old group", file: groupRecover, test: "TestAMemberGoesOnWhenNothingElseIsLeft",
+		old: "!ok || p.CreationTimestamp.Time.Before(at)", new: "!ok || at.IsZero()"},
+	{name: "that a request which is refused is used up", file: groupActs, test: "TestARecoveryIsRefusedOnce",
+		old: "s.handledRecovery = g.decision.Recover", new: "_ = g.decision.Recover"},
 	{name: "that a member without state proves nothing", file: "controllers/instance/members.go", test: "TestMemberWithoutStateProvesNothing",
 		old: "case status.Role == RoleStarting || status.Role == RoleBlank:", new: "case status.Role == \"\":"},
 }

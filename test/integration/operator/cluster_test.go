@@ -41,6 +41,8 @@ type player struct {
 // engine is a running member.
 type engine struct {
 	cmd         *exec.Cmd
+	ended       chan struct{} // closed when it has
+	again       func() error  // starts it anew
 	dir         string
 	ip          string
 	annotations map[string]string
@@ -70,8 +72,7 @@ func play(ctx context.Context, dir string) *sync.WaitGroup {
 
 func (p *player) stop() {
 	for _, e := range p.engines {
-		_ = e.cmd.Process.Kill()
-		_ = e.cmd.Wait()
+		e.kill()
 	}
 }
 
@@ -332,6 +333,13 @@ func (p *player) runPods(ctx context.Context) error {
 				return err
 			}
 		}
+		select {
+		case <-e.ended:
+			if err := e.again(); err != nil {
+				return err
+			}
+		default:
+		}
 		if !maps.Equal(e.annotations, pod.Annotations) {
 			if err := e.deliver(ctx, pod.Namespace); err != nil {
 				return err
@@ -351,8 +359,7 @@ func (p *player) end(pods []corev1.Pod) {
 	}
 	for uid, e := range p.engines {
 		if !alive[uid] {
-			_ = e.cmd.Process.Kill()
-			_ = e.cmd.Wait()
+			e.kill()
 			delete(p.engines, uid)
 		}
 	}
@@ -410,9 +417,22 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return nil, err
 	}
-	e.cmd = exec.Command(suite.engine, "serve", "--config", file, "--member", pod.Name)
-	e.cmd.Stderr = os.Stderr
-	return e, e.cmd.Start()
+	e.again = func() error {
+		e.cmd, e.ended = exec.Command(suite.engine, "serve", "--config", file, "--member", pod.Name), make(chan struct{})
+		e.cmd.Stderr = os.Stderr
+		if err := e.cmd.Start(); err != nil {
+			return err
+		}
+		go func(cmd *exec.Cmd, ended chan struct{}) { defer close(ended); _ = cmd.Wait() }(e.cmd, e.ended)
+		return nil
+	}
+	return e, e.again()
+}
+
+// kill ends it, if it has not ended.
+func (e *engine) kill() {
+	_ = e.cmd.Process.Kill()
+	<-e.ended
 }
 
 // host is what the addresses of a set's pods begin with: a pod that is made anew

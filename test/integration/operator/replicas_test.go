@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -208,6 +211,50 @@ func TestReplicasFromTheStart(t *testing.T) {
 	awaitMembers(t, db, 3)
 	write(t, db, status.Primary, "second")
 	holds(t, db, "db-1", "first", "second")
+}
+
+// TestGroupGoesOnFromOne: the majority of the volumes is lost, and somebody does
+// what the condition says; what the one member has is there, on three again.
+func TestGroupGoesOnFromOne(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t)
+	startOperator(t, ns)
+	db := database(ns, "db", replicas(3))
+	create(t, db)
+	awaitMembers(t, db, 3)
+	write(t, db, "db-0", "first")
+	for _, member := range []string{"db-0", "db-1"} {
+		for _, o := range []client.Object{get(t, ns, "data-"+member, &corev1.PersistentVolumeClaim{}), get(t, ns, member, &corev1.Pod{})} {
+			if err := suite.client.Delete(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	annotate(t, current(t, db), v1alpha1.AnnotationRecoverFrom, "db-2@1") // unread
+	var command []string
+	eventually(t, "the condition to say what can be done", func() string {
+		now := current(t, db)
+		c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionDegraded)
+		if c == nil || c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonQuorumLost || now.Status.LastHandled[v1alpha1.AnnotationRecoverFrom] != "db-2@1" {
+			return fmt.Sprintf("%+v", c)
+		}
+		if command = regexp.MustCompile("`kubectl annotate kvdb db (\\S+)=(db-2@\\d+) --overwrite`").FindStringSubmatch(c.Message); command == nil {
+			return c.Message
+		}
+		return ""
+	})
+	annotate(t, current(t, db), command[1], command[2])
+	status := awaitMembers(t, db, 3)
+	if status.LastHandled[v1alpha1.AnnotationRecoverFrom] != command[2] {
+		t.Errorf("carried out: %v", status.LastHandled)
+	}
+	for _, m := range status.Members {
+		if m.ID < 256 {
+			t.Errorf("%s is still member %d of the group before", m.Name, m.ID)
+		}
+	}
+	write(t, db, "db-1", "second")
+	holds(t, db, "db-0", "first", "second")
 }
 
 // TestGroupRotates: passwords, certificates and the authority of three members,
