@@ -129,3 +129,8 @@ bench-security: ## What strangers and the audit log cost users, and what login t
 bench-queue: ## Jobs beside BullMQ, asynq, JetStream and beanstalkd, taking turns: OUT=docs/benchmarks/queue.md
 	@hack/preflight bench-queue
 	$(GO) run ./test/bench/queue -out $(or $(OUT),docs/benchmarks/queue.md)
+
+.PHONY: bench-replicated
+bench-replicated: ## Three members beside redis-server with replicas and etcd, taking turns; pauses when leaders change: OUT=docs/benchmarks/replicated.md
+	@hack/preflight bench-replicated
+	$(GO) test ./test/bench/replicated -run '^$$' -bench Replicated -benchtime 1x -timeout 0 -args -out $(abspath $(or $(OUT),docs/benchmarks/replicated.md))
