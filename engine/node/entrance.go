@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/admission"
+	"github.com/coffer-dev/coffer/engine/peer"
 )
 
 const (
-	// Bounds of a connection for the leader that came to another member.
-	forwardDial = time.Second
 	// forwardWait is how long a client waits for there to be a leader.
 	forwardWait = 5 * time.Second
 	forwardLook = 20 * time.Millisecond
-	// forwardAgain is the pause after a leader could not be reached.
-	forwardAgain = 100 * time.Millisecond
+	// forwardDial bounds the way to a leader of a version that knows of no other
+	// than the port for clients.
+	forwardDial = time.Second
 )
 
 // entrance is the listener of a port for clients on a member that has peers. A
@@ -27,9 +27,9 @@ const (
 // has to know of leaders.
 type entrance struct {
 	net.Listener
-	port  string // of the leader
+	kind  peer.Port
 	place func() (own bool, leader uint64)
-	host  func(leader uint64) string
+	reach func(leader uint64, client net.Addr) (net.Conn, error)
 	max   int // connections handed through
 	log   *slog.Logger
 
@@ -52,14 +52,6 @@ func (p *passage) close() {
 	_ = p.client.Close()
 	if p.server != nil {
 		_ = p.server.Close()
-	}
-}
-
-func newEntrance(l net.Listener, limit int, log *slog.Logger, place func() (own bool, leader uint64), host func(leader uint64) string) *entrance {
-	_, port, _ := net.SplitHostPort(l.Addr().String()) // of TCP: it has one
-	return &entrance{
-		Listener: l, port: port, place: place, host: host, max: limit, log: log,
-		own: make(chan net.Conn), closed: make(chan struct{}), through: map[*passage]struct{}{},
 	}
 }
 
@@ -142,16 +134,12 @@ func (e *entrance) forward(p *passage) {
 			e.enter(p.client)
 			return
 		}
-		pause := forwardLook
-		if leader != 0 {
-			if e.reach(p, leader) {
-				pump(p.client, p.server)
-				break
-			}
-			pause = forwardAgain
+		if leader != 0 && e.connect(p, leader) {
+			pump(p.client, p.server)
+			break
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(forwardLook):
 		case <-e.closed:
 			end = time.Time{}
 		}
@@ -160,10 +148,10 @@ func (e *entrance) forward(p *passage) {
 	p.close()
 }
 
-func (e *entrance) reach(p *passage, leader uint64) bool {
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(e.host(leader), e.port), forwardDial)
+func (e *entrance) connect(p *passage, leader uint64) bool {
+	conn, err := e.reach(leader, p.client.RemoteAddr())
 	if err != nil {
-		return false
+		return false // there may be another one soon
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -196,9 +184,9 @@ func pump(client, server net.Conn) {
 // redirect closes what is handed through to a member that does not lead any
 // more, and may be gone without a word.
 func (e *entrance) redirect() {
-	_, leader := e.place()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, leader := e.place() // as connect sees it
 	for p := range e.through {
 		if p.server != nil && p.leader != leader {
 			p.close()

@@ -97,6 +97,7 @@ type Group struct {
 	now     atomic.Int64  // the latest time stamped, ms
 	full    atomic.Bool   // writes are refused for want of space
 	leading atomic.Bool   // the state is complete and can be read
+	yields  atomic.Bool   // the leadership is on its way to another member
 	lost    atomic.Int64  // how often the leadership was
 	term    atomic.Uint64 // of the hard state written last
 	leader  atomic.Uint64 // as far as is known; 0 for nobody

@@ -285,9 +285,9 @@ func (g *Group) turn() error {
 			return err
 		}
 		g.send(r.Messages)
+		g.followLead() // who is told that an answer is lost may come again at once
 		g.land(r)
 		g.freshen(r.Answers)
-		g.followLead()
 		if r.Replaced {
 			g.replaced.Add(1)
 			g.tellLead()
@@ -313,6 +313,7 @@ func (g *Group) onTick() error {
 	g.ticks++
 	second := g.ticks%ticksPerSecond == 0
 	g.member.Tick()
+	g.yields.Store(g.member.Transferring()) // a transfer can fail by time alone
 	if second && g.full.Load() {
 		if err := g.heal(); err != nil {
 			return err
@@ -445,6 +446,7 @@ func (g *Group) followLead() {
 		g.keep(conf)
 		g.lease.end() // who could be elected before is another majority
 	}
+	g.yields.Store(g.member.Transferring())
 	leader, settled := g.member.Leader(), g.member.Settled()
 	if g.leader.Swap(leader) != leader {
 		defer g.tellLead()

@@ -183,5 +183,6 @@ func (g *Group) transfer(id uint64) error {
 	if err := g.member.Transfer(id); err != nil {
 		return notNow("%s", err)
 	}
+	g.yields.Store(true)
 	return nil
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/jobserver"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/metrics"
+	"github.com/coffer-dev/coffer/engine/peer"
 	"github.com/coffer-dev/coffer/engine/server"
 )
 
@@ -164,19 +165,19 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 		return err
 	}
 	n.background("collector", func() error { return n.tuneCollector(ctx) })
-	if n.addrs.Keys, err = n.serveClients("listen.keys", listen.Keys, n.server.Serve); err != nil {
+	if n.addrs.Keys, err = n.serveClients(peer.Keys, "listen.keys", listen.Keys, n.server.Serve); err != nil {
 		return err
 	}
 	if n.addrs.Reads, err = n.serveReads(); err != nil {
 		return err
 	}
 	if n.jobs != nil {
-		if n.addrs.Jobs, err = n.serveClients("listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
+		if n.addrs.Jobs, err = n.serveClients(peer.Jobs, "listen.jobs", listen.Jobs, n.jobs.Serve); err != nil {
 			return err
 		}
 	}
 	if n.jobsHTTP != nil {
-		if n.addrs.JobsHTTP, err = n.serveClients("listen.jobsHTTP", listen.JobsHTTP, n.jobsHTTP.Serve); err != nil {
+		if n.addrs.JobsHTTP, err = n.serveClients(peer.JobsHTTP, "listen.jobsHTTP", listen.JobsHTTP, n.jobsHTTP.Serve); err != nil {
 			return err
 		}
 	}
@@ -278,7 +279,7 @@ func (n *Node) serve(field, address string, serve func(net.Listener) error) (net
 }
 
 // serveClients is serve for clients, who are the leader's.
-func (n *Node) serveClients(field, address string, serve func(net.Listener) error) (net.Addr, error) {
+func (n *Node) serveClients(kind peer.Port, field, address string, serve func(net.Listener) error) (net.Addr, error) {
 	if n.peers == nil || address == "" {
 		return n.serve(field, address, serve)
 	}
@@ -286,7 +287,14 @@ func (n *Node) serveClients(field, address string, serve func(net.Listener) erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
-	e := newEntrance(l, n.opts.Config.Limits.MaxClients, n.opts.Log, n.leaderForClients, n.peers.hostOf)
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // of TCP: it has one
+	e := &entrance{
+		Listener: l, kind: kind, place: n.leaderForClients, max: n.opts.Config.Limits.MaxClients, log: n.opts.Log,
+		reach: func(leader uint64, client net.Addr) (net.Conn, error) {
+			return n.peers.handThrough(leader, kind, port, client)
+		},
+		own: make(chan net.Conn), closed: make(chan struct{}), through: map[*passage]struct{}{},
+	}
 	n.entrances = append(n.entrances, e)
 	n.background(field+", the way in", e.run)
 	n.background(field, func() error { return serve(e) })
@@ -302,13 +310,27 @@ func (n *Node) through() func(host string) bool {
 	return n.peers.transport.Hosts
 }
 
+// entered is what takes clients that another member hands through; nil while
+// this one does not lead.
+func (n *Node) entered(kind peer.Port) (enter func(net.Conn)) {
+	if own, _ := n.leaderForClients(); !own {
+		return nil
+	}
+	for _, e := range n.entrances {
+		if e.kind == kind {
+			return e.enter
+		}
+	}
+	return nil
+}
+
 // leaderForClients is who serves them; 0 while nobody is known to.
 func (n *Node) leaderForClients() (own bool, leader uint64) {
-	if n.serving.Load() {
+	if n.serving.Load() && n.group.leading.Load() && !n.group.yields.Load() {
 		return true, 0
 	}
 	if leader = n.group.leader.Load(); leader == n.group.opts.ID {
-		return false, 0 // not yet, or not any more
+		return false, 0 // not yet, or not any more, or not for long
 	}
 	return false, leader
 }

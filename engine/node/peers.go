@@ -50,7 +50,7 @@ func (n *Node) openPeers() error {
 	}
 	c := &colleagues{node: n, ordinal: ordinal, joined: make(chan place, 1)}
 	c.transport = peer.New(peer.Options{
-		Instance: n.opts.Config.Instance, Name: p.Name, Credentials: n.credentials.Current, Member: c, Log: n.opts.Log,
+		Instance: n.opts.Config.Instance, Name: p.Name, Credentials: n.credentials.Current, Member: c, Clients: n.entered, Log: n.opts.Log,
 		Address:    func(id uint64) string { return addressOf(p.Address, ordinalOf(id)) },
 		MaxMessage: wal.MaxPayload + 1<<20,
 	})
@@ -234,6 +234,16 @@ func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
 
 // prefixOf is what the names of all of an instance's pods begin with.
 func prefixOf(name string) string { return name[:strings.LastIndexByte(name, '-')+1] }
+
+// handThrough opens a connection to the leader for a client. A leader of a version
+// before this has no other way in for it than the client's own.
+func (c *colleagues) handThrough(leader uint64, kind peer.Port, port string, client net.Addr) (net.Conn, error) {
+	conn, err := c.transport.HandThrough(leader, kind, client)
+	if errors.Is(err, peer.ErrUnanswered) {
+		return net.DialTimeout("tcp", net.JoinHostPort(c.hostOf(leader), port), forwardDial)
+	}
+	return conn, err
+}
 
 // hostOf is where the ports of a member are.
 func (c *colleagues) hostOf(id uint64) string {

@@ -2,12 +2,16 @@ package node_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,6 +200,68 @@ func TestReplicasHandTheLeadershipOver(t *testing.T) {
 	}
 	if err := r.Redis(leader).Get(ctx, "n").Err(); err == nil {
 		t.Error("a read was answered by one member of three")
+	}
+}
+
+// TestWhoTriesOnceMoreNoticesNoSwitchover: a connection ends with the leadership
+// that it is of, and no connection is made for one that has ended.
+func TestWhoTriesOnceMoreNoticesNoSwitchover(t *testing.T) {
+	r := replicas.New(t, 3, inProcess)
+	r.Form()
+	var clients sync.WaitGroup
+	var acknowledged atomic.Int64
+	stop := make(chan struct{})
+	for i := range 12 {
+		o := r.Redis(0).Options()
+		o.PoolSize, o.MaxRetries, o.MinRetryBackoff = 1, 1, -1 // what is tried again has a connection of its own
+		turn := i
+		o.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			turn++
+			return (&tls.Dialer{Config: o.TLSConfig}).DialContext(ctx, network, r.Configs[turn%3].Listen.Keys)
+		}
+		c := redis.NewClient(o)
+		defer c.Close()
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := c.Incr(context.Background(), fmt.Sprint("n", i)).Err(); err != nil {
+					t.Errorf("a command failed twice: %v", err)
+					return
+				}
+				acknowledged.Add(1)
+			}
+		})
+	}
+	for range 6 {
+		old := r.WaitLeader()
+		id, _ := r.ID((old + 1) % 3)
+		r.Change(adminapi.GroupChange{Operation: adminapi.GroupTransfer, ID: id})
+		before := acknowledged.Load()
+		r.Until("the other to lead, and writes", func() bool {
+			return r.Status((old+1)%3).Role == "leader" && acknowledged.Load() > before+100
+		})
+	}
+	close(stop)
+	clients.Wait()
+}
+
+// TestALeaderKnowsWhoComesThroughAMember: its address is the client's own.
+func TestALeaderKnowsWhoComesThroughAMember(t *testing.T) {
+	r := replicas.New(t, 3, inProcess)
+	r.Form()
+	o := r.Redis((r.WaitLeader() + 1) % 3).Options()
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 99)}}
+	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return (&tls.Dialer{NetDialer: from, Config: o.TLSConfig}).DialContext(ctx, network, address)
+	}
+	c := redis.NewClient(o)
+	defer c.Close()
+	if info, err := c.Do(t.Context(), "CLIENT", "INFO").Text(); err != nil || !strings.Contains(info, " addr=127.0.0.99:") {
+		t.Errorf("%q, %v", info, err)
 	}
 }
 

@@ -15,6 +15,8 @@
 // Certificates say that somebody is a member of this instance, not which one:
 // all members have the same. Which one is said by the Hello, and no message of
 // its connection may be from another.
+//
+// Clients' connections are handed through on the same port (through.go).
 package peer
 
 import (
@@ -107,8 +109,11 @@ type Options struct {
 	Address     func(id uint64) string
 	Credentials func() *credential.Snapshot // Admin and Authorities
 	Member      Member
-	MaxMessage  int // bytes
-	Log         *slog.Logger
+	// Clients is what takes connections that other members hand through; nil while
+	// this one does not lead.
+	Clients    func(Port) (enter func(net.Conn))
+	MaxMessage int // bytes
+	Log        *slog.Logger
 }
 
 // Transport is a member's connections with the others.
@@ -205,20 +210,35 @@ func (t *Transport) Hosts(source string) bool {
 
 // attend serves one connection of another member.
 func (t *Transport) attend(raw net.Conn) {
-	defer func() {
+	_ = raw.SetDeadline(time.Now().Add(greetTimeout))
+	first, passed := make([]byte, 1), false
+	_, err := io.ReadFull(raw, first)
+	switch {
+	case err != nil:
+	case first[0] == throughMagic[0]:
+		passed, err = t.takeThrough(raw, first[0])
+	default:
+		err = t.listen(raw, first)
+	}
+	if !passed {
 		_ = raw.Close()
-		t.mu.Lock()
-		delete(t.accepted, raw)
-		t.mu.Unlock()
-	}()
-	if err := t.listen(raw); err != nil && t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		t.forget(raw)
+	}
+	if err != nil && t.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		t.opts.Log.Warn("the connection of another member ends", "address", raw.RemoteAddr().String(), "error", err)
 	}
 }
 
-func (t *Transport) listen(raw net.Conn) error {
-	_ = raw.SetDeadline(time.Now().Add(greetTimeout))
-	conn := tls.Server(raw, t.serverTLS())
+// forget leaves a connection to itself.
+func (t *Transport) forget(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.accepted, conn)
+}
+
+// listen serves a connection whose first byte was read.
+func (t *Transport) listen(raw net.Conn, first []byte) error {
+	conn := tls.Server(&begun{raw, first}, t.serverTLS())
 	if err := conn.HandshakeContext(t.ctx); err != nil {
 		return err
 	}

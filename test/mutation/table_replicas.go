@@ -10,6 +10,7 @@ const (
 	peerLink     = "engine/peer/link.go"
 	nodeRecover  = "engine/node/group_recover.go"
 	memberBegin  = "engine/member/begin.go"
+	peerThrough  = "engine/peer/through.go"
 	chaosPkg     = "test/chaos"
 )
 
@@ -21,6 +22,14 @@ var replicas = []safeguard{
 		old: "g.lease.over = g.member.Term()", new: ""},
 	{name: "that a member's address is not one source", file: "engine/admission/gate.go", test: "TestManyComeThroughAMember",
 		old: "(g.Through == nil || !g.Through(c.Host))", new: "true"},
+	{name: "that a member which hands the leadership over takes no clients", file: "engine/node/node.go", in: nodePkg, test: "TestWhoTriesOnceMoreNoticesNoSwitchover",
+		old: " && n.group.leading.Load() && !n.group.yields.Load() {", new: " {"},
+	{name: "that only members say who a client is", file: peerThrough, test: "TestOnlyMembersSayWhoAClientIs",
+		old: "if !hmac.Equal(b[throughMAC:], mac(key, b[:throughMAC])) {", new: "if false {"},
+	{name: "that what was overheard is not said again", file: peerThrough, test: "TestIntroductions",
+		old: "age > throughAge {", new: "age < 0 {"},
+	{name: "that a leader knows its clients' addresses", file: peerThrough, in: nodePkg, test: "TestALeaderKnowsWhoComesThroughAMember",
+		old: "enter(&handed{raw.(*net.TCPConn), client})", new: "enter(raw)\n\t_ = client"},
 	{name: "that a member that vanished is given up", file: "engine/peer/timeout_linux.go", test: "TestWhoVanishesIsGivenUp",
 		old: "err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))", new: "_ = unix.TCP_USER_TIMEOUT\n\t\t_ = fd"},
 	{name: "that connections stay under the same certificates", file: peerListen, test: "TestConnectionsStayUnderTheSameCertificates",
