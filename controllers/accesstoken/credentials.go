@@ -94,7 +94,7 @@ func (s *scope) connectionInput() *desired.Connection {
 	if out == nil || s.access == nil || s.moving() {
 		return nil
 	}
-	out.CA = s.access.Data[desired.KeyCA]
+	out.CA, out.Reads = s.access.Data[desired.KeyCA], len(s.access.Data[desired.KeyReadsHost]) > 0
 	if t, err := time.Parse(time.RFC3339, string(s.access.Data[desired.KeyNotAfter])); err == nil {
 		out.NotAfter = t
 	}

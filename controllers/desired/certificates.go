@@ -112,11 +112,18 @@ func serverCertificate(in Inputs) Object {
 // somebody else's is not asked for names without a namespace, which mean
 // something different in each.
 func clientNames(in Inputs) []string {
-	name, namespace := in.Instance.GetName(), in.Instance.GetNamespace()
-	host := NamesOf(in.Instance).Host()
-	list := []string{host, host + ".cluster.local"}
-	if in.spec().TLS.IssuerRef == nil {
-		list = append(list, name, name+"."+namespace)
+	names := NamesOf(in.Instance)
+	services := []string{names.ClientService()}
+	if in.hasReads() {
+		services = append(services, names.ReadsService())
+	}
+	var list []string
+	for _, name := range services {
+		inside := name + "." + in.Instance.GetNamespace()
+		list = append(list, inside+".svc", inside+".svc.cluster.local")
+		if in.spec().TLS.IssuerRef == nil {
+			list = append(list, name, inside)
+		}
 	}
 	return append(list, in.spec().Service.Hostnames...)
 }

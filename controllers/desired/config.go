@@ -25,6 +25,9 @@ func EngineConfig(in Inputs) config.Config {
 	}
 	if in.grouped() {
 		c.Peers = peersConfig(in)
+		if reads := in.kind().Reads; reads != nil {
+			c.Listen.Reads = fmt.Sprintf(":%d", reads.Number)
+		}
 	}
 	in.kind().configure(in.Instance, &c)
 	return c

@@ -107,7 +107,9 @@ type Connection struct {
 	// empty when the issuer tells none and the system's roots are to be used.
 	CA []byte
 	// NotAfter is when the served certificate ends; zero when not yet known.
-	NotAfter    time.Time
+	NotAfter time.Time
+	// Reads: clients may use the Service of reads that may be stale.
+	Reads       bool
 	Annotations map[string]string
 }
 
@@ -144,6 +146,9 @@ func All(in Inputs) []Object {
 	objects = append(objects, EngineConfigMap(in), MembersService(in), ClientService(in), StatefulSet(in))
 	if in.members() > 1 {
 		objects = append(objects, DisruptionBudget(in))
+	}
+	if in.hasReads() {
+		objects = append(objects, ReadsService(in))
 	}
 	if in.Connection != nil {
 		objects = append(objects, ConnectionSecret(in))

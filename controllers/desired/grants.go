@@ -129,7 +129,7 @@ func PeersInWords(in Inputs) []v1alpha1.PeerStatus {
 	if !in.spec().NetworkPolicy.Managed() {
 		return nil
 	}
-	clients := portsInWords(in.kind().portNumbers())
+	clients := portsInWords(numbers(in.kind().ports(in.hasReads())))
 	if in.OperatorNamespace != "" {
 		add("the operator's pods in namespace "+in.OperatorNamespace, fmt.Sprintf("%d, %d", in.kind().Ports[0].Number, PortAdmin), "the operator asks members for their state")
 	}

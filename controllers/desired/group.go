@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,11 +36,13 @@ func (in Inputs) grouped() bool { return in.spec().Members() > 1 || in.Grouped }
 
 // Grouped says whether a pod is made for a group.
 func Grouped(pod corev1.PodSpec) bool {
+	return hasPort(pod, portNamePeers)
+}
+
+func hasPort(pod corev1.PodSpec, name string) bool {
 	for _, c := range pod.Containers {
-		for _, p := range c.Ports {
-			if p.Name == portNamePeers {
-				return true
-			}
+		if slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == name }) {
+			return true
 		}
 	}
 	return false
@@ -102,7 +105,7 @@ func admitMembers(in Inputs, spec *networkingv1ac.NetworkPolicySpecApplyConfigur
 		return
 	}
 	members := networkingv1ac.NetworkPolicyPeer().WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(in)))
-	ports := append([]int32{PortPeers}, in.kind().portNumbers()...)
+	ports := append([]int32{PortPeers}, numbers(in.kind().Ports)...)
 	out := networkingv1ac.NetworkPolicyEgressRule().WithTo(members)
 	for _, p := range ports {
 		out.WithPorts(policyPort(corev1.ProtocolTCP, p))

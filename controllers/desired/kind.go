@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -26,6 +28,9 @@ type Kind struct {
 	// Ports of clients, all with one certificate. The first is the one in the
 	// connection secret, and where the operator looks at the certificate.
 	Ports []Port
+	// Reads is where members of a group have reads that may be stale; nil for a
+	// kind without them.
+	Reads *Port
 	// UsersVersion of the users file has room for all that the kind's users need.
 	UsersVersion int
 	// ConnectionType of the secrets that applications mount.
@@ -73,9 +78,17 @@ func kindLabelled(label string) *Kind {
 	return nil
 }
 
-func (k *Kind) portNumbers() []int32 {
+// ports are those of clients, on members that are made for a group or not.
+func (k *Kind) ports(grouped bool) []Port {
+	if grouped && k.Reads != nil {
+		return append(slices.Clone(k.Ports), *k.Reads)
+	}
+	return k.Ports
+}
+
+func numbers(ports []Port) []int32 {
 	var out []int32
-	for _, p := range k.Ports {
+	for _, p := range ports {
 		out = append(out, p.Number)
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 var kvDatabase = Kind{
 	Name: v1alpha1.KindKVDatabase, Label: "kvdatabase", Short: "kvdb",
 	Ports:          []Port{{"keys", PortKeys}},
+	Reads:          &Port{portNameReads, PortReads},
 	UsersVersion:   acl.TokensFileVersion,
 	ConnectionType: bindingTypes + "redis",
 	New:            func() v1alpha1.Instance { return &v1alpha1.KVDatabase{} },
@@ -23,16 +24,24 @@ var kvDatabase = Kind{
 		}
 	},
 	connect: func(data map[string][]byte) {
-		// A password of the user's own may have any character: the URI is escaped.
-		uri := url.URL{
-			Scheme: "rediss", User: url.UserPassword(string(data[keyUsername]), string(data[KeyPassword])),
-			Host: net.JoinHostPort(string(data[keyHost]), string(data[keyPort])),
+		data[keyURI] = uri(data, keyHost)
+		if data[KeyReadsHost] != nil {
+			data[keyReadsURI] = uri(data, KeyReadsHost)
 		}
-		data[keyURI] = []byte(uri.String())
 	},
 	configure: func(o v1alpha1.Instance, c *config.Config) {
 		if db, ok := o.(*v1alpha1.KVDatabase); ok {
 			c.Limits = engineLimits(db.Spec.Limits, c.Limits)
 		}
 	},
+}
+
+// uri is a host's of a connection secret. A password of the user's own may have
+// any character: it is escaped.
+func uri(data map[string][]byte, host string) []byte {
+	u := url.URL{
+		Scheme: "rediss", User: url.UserPassword(string(data[keyUsername]), string(data[KeyPassword])),
+		Host: net.JoinHostPort(string(data[host]), string(data[keyPort])),
+	}
+	return []byte(u.String())
 }

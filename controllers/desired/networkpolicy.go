@@ -31,7 +31,7 @@ func NetworkPolicy(in Inputs) Object {
 	admitMembers(in, spec)
 	// A rule without peers would let in everybody: no peers, no rule.
 	if clients := clientPeers(in); len(clients) > 0 {
-		spec.WithIngress(ingress(peers(clients), in.kind().portNumbers()...))
+		spec.WithIngress(ingress(peers(clients), numbers(in.kind().ports(in.hasReads()))...))
 	}
 	if len(policy.MetricsFrom) > 0 {
 		spec.WithIngress(ingress(peers(policy.MetricsFrom), PortMetrics))

@@ -29,10 +29,14 @@ const (
 	// KeyNotAfter in connection: RFC 3339.
 	KeyNotAfter = "notAfter"
 
+	// KeyReadsHost in connection: where there are reads that may be stale.
+	KeyReadsHost = "host-ro"
+
 	keyHost     = "host"
 	keyPort     = "port"
 	keyUsername = "username"
 	keyURI      = "uri"
+	keyReadsURI = "uri-ro"
 )
 
 // ConnectionUser is the user of the connection secret. Clients that send only
@@ -116,6 +120,9 @@ func connectionData(to v1alpha1.Instance, user string, c Connection) map[string]
 		keyUsername:   []byte(user),
 		KeyPassword:   []byte(c.Password),
 		KeyGeneration: decimal(c.Generation),
+	}
+	if c.Reads && HasReads(to) {
+		data[KeyReadsHost] = []byte(names.ReadsHost())
 	}
 	kind.connect(data)
 	if len(c.CA) > 0 {

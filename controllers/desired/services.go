@@ -29,7 +29,7 @@ func ClientService(in Inputs) Object {
 	spec := corev1ac.ServiceSpec().
 		WithType(corev1.ServiceType(kind)).
 		WithSelector(Selector(in)).
-		WithPorts(clientServicePorts(in)...)
+		WithPorts(servicePorts(in.kind().Ports)...)
 	if kind == v1alpha1.ServiceLoadBalancer {
 		spec.WithLoadBalancerSourceRanges(s.LoadBalancerSourceRanges...)
 	}
@@ -46,7 +46,7 @@ func ClientService(in Inputs) Object {
 // MembersService gives each member a name of its own, from before it is ready:
 // members find each other, and the operator them, while they start.
 func MembersService(in Inputs) Object {
-	ports := append(clientServicePorts(in), servicePort(portNameAdmin, PortAdmin), servicePort(portNameMetrics, PortMetrics))
+	ports := append(servicePorts(in.kind().ports(in.grouped())), servicePort(portNameAdmin, PortAdmin), servicePort(portNameMetrics, PortMetrics))
 	if in.grouped() {
 		ports = append(ports, servicePort(portNamePeers, PortPeers))
 	}
@@ -61,9 +61,9 @@ func MembersService(in Inputs) Object {
 			WithPorts(ports...))
 }
 
-func clientServicePorts(in Inputs) []*corev1ac.ServicePortApplyConfiguration {
+func servicePorts(ports []Port) []*corev1ac.ServicePortApplyConfiguration {
 	var out []*corev1ac.ServicePortApplyConfiguration
-	for _, p := range in.kind().Ports {
+	for _, p := range ports {
 		out = append(out, servicePort(p.Name, p.Number))
 	}
 	return out

@@ -157,7 +157,7 @@ func Resources(in Inputs) corev1.ResourceRequirements {
 
 func containerPorts(in Inputs) []*corev1ac.ContainerPortApplyConfiguration {
 	var out []*corev1ac.ContainerPortApplyConfiguration
-	for _, p := range in.kind().Ports {
+	for _, p := range in.kind().ports(in.grouped()) {
 		out = append(out, containerPort(p.Name, p.Number))
 	}
 	out = append(out, containerPort(portNameAdmin, PortAdmin), containerPort(portNameMetrics, PortMetrics))

@@ -53,7 +53,7 @@ func (s *scope) prune(ctx context.Context) error {
 	if len(s.changes) > 0 || s.set == nil || s.set.Status.ObservedGeneration != s.set.Generation {
 		return nil
 	}
-	kinds := []client.ObjectList{&corev1.ConfigMapList{}, &networkingv1.NetworkPolicyList{}, &policyv1.PodDisruptionBudgetList{}}
+	kinds := []client.ObjectList{&corev1.ConfigMapList{}, &corev1.ServiceList{}, &networkingv1.NetworkPolicyList{}, &policyv1.PodDisruptionBudgetList{}}
 	_, err := s.applier.Prune(ctx, desired.All(s.inputs), kinds, apply.UsedByPods(s.pods))
 	if err != nil {
 		return fmt.Errorf("prune: %w", err)

@@ -96,6 +96,9 @@ type Reconciler struct {
 // The headless Service and the clients'.
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch
 //
+// The Service of reads that may be stale, once there is one member.
+// +kubebuilder:rbac:groups="",resources=services,verbs=delete
+//
 // The members. Never deleted: the garbage collector does that.
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
 //

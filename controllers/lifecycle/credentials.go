@@ -132,12 +132,28 @@ func (s *scope) metricsInput() *desired.Metrics {
 	return &desired.Metrics{Token: token, CA: instance.Bundle(s.bundle())}
 }
 
+// offersReads: applications may be told of the Service of reads that may be stale
+// once pods have the port, and every member serves a certificate that names it.
+// They are told until there is one member.
+func (s *scope) offersReads() bool {
+	if !desired.HasReads(s.object) || s.set == nil || !desired.ReadsPort(s.set.Spec.Template.Spec) {
+		return false
+	}
+	if s.connection != nil && len(s.connection.Data[desired.KeyReadsHost]) > 0 {
+		return true
+	}
+	served := instance.Leaf(s.issued[s.names.ServerTLS()])
+	return served != nil && served.VerifyHostname(s.names.ReadsHost()) == nil && len(s.members) > 0 &&
+		s.leafState(leaf{s.names.ServerCertificate(), s.names.ServerTLS()}).Lagging == ""
+}
+
 // connectionInput adds to the credential what clients need beside it.
 func (s *scope) connectionInput() *desired.Connection {
 	out := credentials.ConnectionInput(s.connection, s.pending, s.seen, s.decision)
 	if out == nil {
 		return nil
 	}
+	out.Reads = s.offersReads()
 	if issued := s.issued[s.names.ServerTLS()]; issued != nil {
 		out.CA = issued.Data[desired.KeyCA]
 		if s.spec().TLS.IssuerRef == nil {

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,6 +64,32 @@ func replicasSpecs() {
 		src, address := source(ctx, db)
 		conn = redis.NewClient(src.Options(20, address))
 		DeferCleanup(func() { _ = conn.Close() })
+	})
+
+	It("is read from every member by a Service of its own", func(ctx SpecContext) {
+		Expect(conn.Set(ctx, "spread", "over all", 0).Err()).To(Succeed())
+		service := &corev1.Service{}
+		Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: db.Name + "-ro"}, service)).To(Succeed())
+		var secret *corev1.Secret
+		Eventually(func(g Gomega) {
+			var err error
+			secret, err = cluster.Connection(ctx, db)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(secret.Data).To(HaveKey("uri-ro"))
+		}, soon, tick).Should(Succeed())
+		secret = secret.DeepCopy()
+		secret.Data["host"] = secret.Data["host-ro"] // by which the certificate is verified
+		members := map[string]bool{}
+		Eventually(func(g Gomega) {
+			c := fixture.Client(secret, net.JoinHostPort(service.Spec.ClusterIP, "6379"))
+			defer func() { _ = c.Close() }()
+			g.Expect(c.Get(ctx, "spread").Val()).To(Equal("over all"))
+			g.Expect(c.Set(ctx, "spread", "here", 0).Err()).To(MatchError(HavePrefix("READONLY ")))
+			_, member, _ := strings.Cut(c.Info(ctx, "replication").Val(), "coffer_member:")
+			member, _, _ = strings.Cut(member, "\r\n")
+			members[member] = true
+			g.Expect(members).To(HaveLen(3))
+		}, soon, tick).Should(Succeed())
 	})
 
 	It("keeps what was acknowledged when the pod of who leads is killed under load", func(ctx SpecContext) {
@@ -144,6 +172,7 @@ func replicasSpecs() {
 			claims := &corev1.PersistentVolumeClaimList{}
 			g.Expect(cluster.List(ctx, claims, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": db.Name})).To(Succeed())
 			g.Expect(claims.Items).To(HaveLen(1))
+			g.Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: db.Name + "-ro"}, &corev1.Service{})).To(MatchError(ContainSubstring("not found")))
 		}, soon, tick).Should(Succeed())
 		Eventually(func() error { return conn.Ping(ctx).Err() }, soon, tick).Should(Succeed())
 		verify(ctx, conn, writers)

@@ -28,4 +28,8 @@ var staleReads = []safeguard{
 		old: "if denied := c.judge(cmd, action); denied != nil {", new: "if denied := c.judge(cmd, action); denied != nil && !c.Replica() {"},
 	{name: "that quotas are of both ports together", file: "engine/server/server.go", test: "TestAReplicaHoldsToTheSamePermissions",
 		old: "s.admission, s.throttle, s.usages = b.Gate, b.Throttle, b.Usages", new: "_ = b"},
+	{name: "that applications are told of reads once they are served", file: "controllers/lifecycle/credentials.go", test: "TestReadsAreOfferedOnceTheyAreServed",
+		old: "served.VerifyHostname(s.names.ReadsHost()) == nil", new: "s.object != nil"},
+	{name: "that a port nobody serves is not opened", file: "controllers/desired/networkpolicy.go", test: "TestReadsAreOfSeveral",
+		old: "in.kind().ports(in.hasReads())", new: "in.kind().ports(true)"},
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/mattfenwick/cyclonus/pkg/matcher"
@@ -43,7 +44,7 @@ var kinds = map[string]map[string]string{
 }
 
 var (
-	ports     = []int{desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP, desired.PortAdmin, desired.PortMetrics, desired.PortPeers, 53, 443, 22, 1}
+	ports     = []int{desired.PortKeys, desired.PortReads, desired.PortJobs, desired.PortJobsHTTP, desired.PortAdmin, desired.PortMetrics, desired.PortPeers, 53, 443, 22, 1}
 	protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 )
 
@@ -149,21 +150,20 @@ func (a access) may(from pod, port int, protocol corev1.Protocol) bool {
 		return operator
 	case desired.PortMetrics:
 		return anyOf(a.metrics, from)
+	case desired.PortReads:
+		return !a.jobs && a.several && a.client(from)
 	case desired.PortKeys, desired.PortJobs, desired.PortJobsHTTP:
 		if a.jobs != (port != desired.PortKeys) {
 			return false
 		}
 		// The operator looks at the certificate, which both ports of a job queue serve.
-		if operator && port != desired.PortJobsHTTP || anyOf(a.clients, from) {
-			return true
-		}
-		for _, t := range a.tokens {
-			if t.lets(from) {
-				return true
-			}
-		}
+		return operator && port != desired.PortJobsHTTP || a.client(from)
 	}
 	return false
+}
+
+func (a access) client(from pod) bool {
+	return anyOf(a.clients, from) || slices.ContainsFunc(a.tokens, func(t token) bool { return t.lets(from) })
 }
 
 // betweenMembers: members of a group have a port of their own, and hand on what
@@ -271,6 +271,8 @@ func TestMatrix(t *testing.T) {
 		"a team, by home's token":   {access{tokens: []token{{home, []v1alpha1.TokenPeer{{NamespaceSelector: team("b"), PodSelector: app("web")}}}}}, operator + 2},
 		"a team, by another's":      {access{tokens: []token{{"billing", []v1alpha1.TokenPeer{{NamespaceSelector: team("a"), PodSelector: app("web")}}}}}, operator},
 		"three members":             {access{several: true}, operator + 2},
+		"a token of three":          {access{several: true, tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("checkout")}}}}}, operator + 4},
+		"clients of three":          {access{several: true, clients: []networkingv1.NetworkPolicyPeer{{PodSelector: app("web")}}}, operator + 4},
 		"three members of jobs":     {access{several: true, jobs: true}, operator + 3},
 		"two tokens, one pod": {access{tokens: []token{{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}},
 			{home, []v1alpha1.TokenPeer{{PodSelector: app("web")}}}}}, operator + 1},

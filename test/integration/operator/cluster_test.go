@@ -394,7 +394,7 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 	if _, port, ok := strings.Cut(c.Peers.Address, ":"); ok {
 		c.Peers.Address = host + config.Ordinal + ":" + port // there is no DNS
 	}
-	for _, address := range []*string{&c.Listen.Keys, &c.Listen.Jobs, &c.Listen.JobsHTTP, &c.Listen.Admin, &c.Listen.Metrics, &c.Peers.Listen} {
+	for _, address := range []*string{&c.Listen.Keys, &c.Listen.Reads, &c.Listen.Jobs, &c.Listen.JobsHTTP, &c.Listen.Admin, &c.Listen.Metrics, &c.Peers.Listen} {
 		if *address != "" {
 			*address = e.ip + *address
 		}

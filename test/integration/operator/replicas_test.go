@@ -60,10 +60,59 @@ func awaitMembers(t *testing.T, o v1alpha1.Instance, n int) *v1alpha1.InstanceSt
 func dial(t *testing.T, db *v1alpha1.KVDatabase, member string) *redis.Client {
 	t.Helper()
 	secret := connection(t, db)
+	return dialPort(t, db, member, ":6379", secret, clientTLS(secret))
+}
+
+func dialPort(t *testing.T, db *v1alpha1.KVDatabase, member, port string, secret *corev1.Secret, by *tls.Config) *redis.Client {
+	t.Helper()
 	pod := get(t, db.Namespace, member, &corev1.Pod{})
-	c := redis.NewClient(&redis.Options{Addr: pod.Status.PodIP + ":6379", Password: string(secret.Data["password"]), TLSConfig: clientTLS(secret), DialTimeout: 2 * time.Second})
+	c := redis.NewClient(&redis.Options{Addr: pod.Status.PodIP + port, Password: string(secret.Data["password"]), TLSConfig: by, DialTimeout: 2 * time.Second})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// readsAnywhere reads a key from each member's own state, under the name that the
+// connection secret has for that.
+func readsAnywhere(t *testing.T, db *v1alpha1.KVDatabase, key string) {
+	t.Helper()
+	eventually(t, "the secret to have a name for reads", func() string {
+		if secret := connection(t, db); len(secret.Data["host-ro"]) == 0 || !strings.HasSuffix(string(secret.Data["uri-ro"]), "@db-ro."+db.Namespace+".svc:6379") {
+			return fmt.Sprintf("%q", secret.Data["host-ro"])
+		}
+		return ""
+	})
+	secret := connection(t, db)
+	by := clientTLS(secret)
+	by.ServerName = string(secret.Data["host-ro"])
+	for _, member := range []string{"db-0", "db-1", "db-2"} {
+		c := dialPort(t, db, member, ":6380", secret, by)
+		eventually(t, "what was written, read from "+member, func() string {
+			if got, err := c.Get(t.Context(), key).Result(); got != key {
+				return fmt.Sprint(got, err)
+			}
+			return ""
+		})
+		if err := c.Set(t.Context(), key, "other", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "READONLY ") {
+			t.Errorf("%s: a write: %v", member, err)
+		}
+	}
+	service := get(t, db.Namespace, "db-ro", &corev1.Service{})
+	if p := service.Spec.Ports; len(p) != 1 || p[0].Port != 6379 || p[0].TargetPort.String() != "reads" {
+		t.Errorf("the Service's ports: %+v", p)
+	}
+}
+
+// awaitNoReads waits until nothing is left of reads that may be stale.
+func awaitNoReads(t *testing.T, db *v1alpha1.KVDatabase) {
+	t.Helper()
+	eventually(t, "no reads of one member alone", func() string {
+		err := suite.client.Get(t.Context(), client.ObjectKey{Namespace: db.Namespace, Name: "db-ro"}, &corev1.Service{})
+		data := connection(t, db).Data
+		if !apierrors.IsNotFound(err) || data["host-ro"] != nil || data["uri-ro"] != nil {
+			return fmt.Sprintf("%v, %q", err, data["host-ro"])
+		}
+		return ""
+	})
 }
 
 // write writes a key by way of a member, however long that takes.
@@ -126,6 +175,7 @@ func TestReplicas(t *testing.T) {
 	change(t, current(t, db), replicas(3))
 	awaitMembers(t, db, 3)
 	holds(t, db, "db-2", "alone")
+	readsAnywhere(t, db, "alone")
 	if budget := get(t, ns, "db", &policyv1.PodDisruptionBudget{}); budget.Spec.MaxUnavailable.IntValue() != 1 {
 		t.Errorf("budget %+v", budget.Spec)
 	}
@@ -164,6 +214,7 @@ func TestReplicas(t *testing.T) {
 	change(t, current(t, db), replicas(1))
 	awaitMembers(t, db, 1)
 	awaitNoClaim(t, db, "data-db-4", "data-db-3", "data-db-2", "data-db-1")
+	awaitNoReads(t, db)
 	holds(t, db, "db-0", "alone", "switched", "restarted")
 	if err := suite.client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "db"}, &policyv1.PodDisruptionBudget{}); !apierrors.IsNotFound(err) {
 		t.Errorf("a member that is alone has a budget: %v", err)
