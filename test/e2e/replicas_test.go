@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -163,6 +165,35 @@ func replicasSpecs() {
 			}, soon, tick).Should(Succeed())
 			settled(ctx, 3)
 		})
+	})
+
+	It("goes on from one member when the volumes of the others are lost", func(ctx SpecContext) {
+		settled(ctx, 3)
+		Eventually(func(g Gomega) { // all have all: what is acknowledged needs two of them only
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
+			for _, m := range db.Status.Members {
+				g.Expect(m.Lag).To(BeZero(), m.Name)
+			}
+		}, time.Minute, tick).Should(Succeed())
+		for _, name := range []string{"many-0", "many-1"} {
+			Expect(cluster.Delete(ctx, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "data-" + name}})).To(Succeed())
+			Expect(cluster.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: name}}, client.GracePeriodSeconds(0))).To(Succeed())
+		}
+		var command []string
+		Eventually(func(g Gomega) {
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
+			c := meta.FindStatusCondition(db.Status.Conditions, v1alpha1.ConditionDegraded)
+			g.Expect(c.Reason).To(Equal(v1alpha1.ReasonQuorumLost), db.Status.Status)
+			command = regexp.MustCompile("`kubectl (annotate kvdb many \\S+=many-2@\\d+ --overwrite)`").FindStringSubmatch(c.Message)
+			g.Expect(command).NotTo(BeNil(), c.Message)
+		}, soon, tick).Should(Succeed())
+		asked := time.Now()
+		kubectl(ctx, append(strings.Fields(command[1]), "-n", shop)...)
+		Eventually(func() error { return conn.Get(ctx, "pulse").Err() }, soon, tick).Should(Succeed())
+		figure("a majority of volumes lost: clients were served %s after the command", time.Since(asked).Round(100*time.Millisecond))
+		settled(ctx, 3)
+		verify(ctx, conn, writers)
+		under(ctx, func() { time.Sleep(2 * time.Second) })
 	})
 
 	It("shrinks to one member, which has all", func(ctx SpecContext) {
