@@ -329,6 +329,7 @@ func (g *Group) onTick() error {
 	if err := g.renewLease(); err != nil {
 		return err
 	}
+	g.followLead() // a leader may have fallen silent
 	g.peers.changing = max(g.peers.changing, 1) - 1
 	g.tellGroup()
 	if g.peers.network != nil && g.snapshotDue() { // what came from others makes the log grow, too
@@ -447,7 +448,7 @@ func (g *Group) followLead() {
 		g.lease.end() // who could be elected before is another majority
 	}
 	g.yields.Store(g.member.Transferring())
-	leader, settled := g.member.Leader(), g.member.Settled()
+	leader, settled := g.leaderHeard(), g.member.Settled()
 	if g.leader.Swap(leader) != leader {
 		defer g.tellLead()
 	}

@@ -132,6 +132,16 @@ func (g *Group) active(id uint64) bool {
 	return ok && g.ticks-at <= activeTicks
 }
 
+// leaderHeard is who leads, as far as is known; 0 for nobody. Raft has a learner,
+// which stands for no election, believe in a leader that it heard of once.
+func (g *Group) leaderHeard() uint64 {
+	leader := g.member.Leader()
+	if slices.Contains(g.member.Members().GetLearners(), g.opts.ID) && g.ticks-g.peers.led > activeTicks {
+		return 0
+	}
+	return leader
+}
+
 // behind says that a member has not caught up with this one, which leads.
 func (g *Group) behind(id uint64) error {
 	index, _ := g.member.Applied()

@@ -61,6 +61,7 @@ type peers struct {
 	// The loop's alone.
 	conf     *raftpb.ConfState // as of the last look
 	heard    map[uint64]uint64 // of a leader: the tick at which a member was last known to be there
+	led      uint64            // the tick at which the leader was last heard
 	changing uint64            // ticks left to a change of the members; 0 for none
 }
 
@@ -246,6 +247,9 @@ func (g *Group) Receive(m *raftpb.Message) error {
 
 func (g *Group) step(m *raftpb.Message) error {
 	err := g.member.Step(m)
+	if m.GetFrom() == g.member.Leader() {
+		g.peers.led = g.ticks
+	}
 	switch {
 	case errors.Is(err, wal.ErrFull):
 		g.setFull(err, 0)

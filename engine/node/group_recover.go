@@ -57,8 +57,8 @@ func (g *Group) recover(id, index uint64) error {
 		return notNow("member %d is to go on, this one is %d", id, g.opts.ID)
 	case !slices.Contains(conf.GetVoters(), id) && !slices.Contains(conf.GetLearners(), id):
 		return notNow("the member has not been sent the data yet, or was taken out")
-	case g.member.Leader() != 0:
-		return notNow("member %d leads: there is a majority", g.member.Leader())
+	case g.leaderHeard() != 0:
+		return notNow("member %d leads: there is a majority", g.leaderHeard())
 	case index != last:
 		return notNow("the log ends at %d, not at %d", last, index)
 	}
