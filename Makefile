@@ -74,7 +74,17 @@ crash-jobs: ## The engine is killed every 2 s under 20 workers, for DURATION=2m 
 	@$(GO) test ./engine/jobserver -run TestCrashLoop -v -timeout 1h -args -crash-for $(or $(DURATION),2m) -crash-every 2s -crash-workers 20 -crash-jobs $(or $(JOBS),100000)
 
 .PHONY: chaos
-chaos: ## Three members are killed, paused, lose power and volumes under clients whose answers are checked: DURATION=5m SEED=...
+chaos: assets ## Everything that can happen to a database and a queue of three on three nodes: DURATION=10m SEED=... REPORT=docs/reliability (root)
+	@hack/preflight chaos
+	@NODES=3 hack/on-cluster $(GO) run ./test/chaos/run --duration $(or $(DURATION),10m) --seed $(or $(SEED),0) --report '$(REPORT)'
+
+.PHONY: chaos-rollover
+chaos-rollover: assets ## Leaders' pods deleted, the image rolled, nodes drained, under 50 clients: SEED=... REPORT=docs/reliability (root)
+	@hack/preflight chaos
+	@NODES=3 hack/on-cluster $(GO) run ./test/chaos/run --scenario rollover --seed $(or $(SEED),0) --report '$(REPORT)'
+
+.PHONY: chaos-local
+chaos-local: ## Three members without a cluster: killed, paused, all without power at once, volumes lost: DURATION=5m SEED=...
 	@$(GO) test ./test/chaos -run TestChaos -v -timeout 0 -args -chaos-for $(or $(DURATION),5m) -chaos-seed $(or $(SEED),0)
 
 .PHONY: storm

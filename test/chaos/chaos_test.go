@@ -6,21 +6,16 @@ package chaos
 import (
 	"context"
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
-	"github.com/coffer-dev/coffer/engine/reply"
+	"github.com/coffer-dev/coffer/test/chaos/clients"
 	"github.com/coffer-dev/coffer/test/fixture/replicas"
-	"github.com/coffer-dev/coffer/test/linear"
 )
 
 var (
@@ -28,15 +23,7 @@ var (
 	seed     = flag.Uint64("chaos-seed", 0, "of the faults and of the clients' commands; 0 for another one each time")
 )
 
-const (
-	clients = 6
-	// keyTime is how long a key is used before another takes its place, and
-	// keySlots how many keys of a kind are in use at once.
-	keyTime  = 400 * time.Millisecond
-	keySlots = 3
-	// answerTime is how long a client waits.
-	answerTime = 2 * time.Second
-)
+const users = 6
 
 // TestMain lets the test's program be a member.
 func TestMain(m *testing.M) { replicas.Main(m) }
@@ -44,16 +31,9 @@ func TestMain(m *testing.M) { replicas.Main(m) }
 // world is the group under test and what is seen of it.
 type world struct {
 	*replicas.Group
-	t     *testing.T
-	begun time.Time
-	stop  chan struct{}
-
-	mu      sync.Mutex
-	history linear.History
-	faults  map[string]int
-
-	nextClient, values       atomic.Int64
-	acknowledged, unanswered atomic.Int64
+	t      *testing.T
+	keys   *clients.Keys
+	faults map[string]int
 }
 
 // TestChaos: whatever happens to any one member, or to all at once, what was
@@ -63,19 +43,22 @@ func TestChaos(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d", *seed)
-	w := &world{Group: replicas.New(t, 3, replicas.Processes(t)), t: t, begun: time.Now(), stop: make(chan struct{}), faults: map[string]int{}}
+	w := &world{Group: replicas.New(t, 3, replicas.Processes(t)), t: t, faults: map[string]int{}}
 	w.Form()
+	w.keys = clients.NewKeys(func(rng *rand.Rand) *redis.Client { return w.Redis(rng.IntN(3)) })
+	using, stop := context.WithCancel(context.Background())
+	defer stop()
 	var running sync.WaitGroup
-	for i := range clients {
+	for i := range users {
 		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
-		running.Go(func() { w.client(rng) })
+		running.Go(func() { w.keys.Use(using, rng) })
 	}
-	rng := rand.New(rand.NewPCG(*seed, clients))
+	rng := rand.New(rand.NewPCG(*seed, users))
 	for end := time.Now().Add(*duration); time.Now().Before(end) && !t.Failed(); {
 		w.strike(rng)
 		time.Sleep(time.Duration(rng.IntN(600)) * time.Millisecond)
 	}
-	close(w.stop)
+	stop()
 	running.Wait()
 	w.readAll()
 	w.check()
@@ -86,11 +69,8 @@ func (w *world) readAll() {
 	leader := w.WaitLeader()
 	conn := w.Redis(leader)
 	w.Until("commands answered", func() bool { return conn.Ping(context.Background()).Err() == nil })
-	id := int(w.nextClient.Add(1))
-	for _, key := range w.history.Keys {
-		if !w.ask(conn, id, key, linear.KindOf(key).All) {
-			w.t.Errorf("%s cannot be read at the end", key)
-		}
+	for _, key := range w.keys.ReadAll() {
+		w.t.Errorf("%s cannot be read at the end", key)
 	}
 }
 
@@ -162,92 +142,15 @@ func (w *world) loseVolume(i int) {
 	w.Join(i)
 }
 
-// client sends commands one after the other, to any member, until the end. One
-// that has no answer leaves the client behind: another one goes on.
-func (w *world) client(rng *rand.Rand) {
-	var conn *redis.Client
-	id := int(w.nextClient.Add(1))
-	for {
-		select {
-		case <-w.stop:
-			return
-		default:
-		}
-		if conn == nil {
-			conn = w.Redis(rng.IntN(3))
-		}
-		kind := linear.Pick(rng, linear.Kinds...)
-		key := fmt.Sprintf("%s:%d-%d", kind.Name, time.Since(w.begun)/keyTime, rng.IntN(keySlots))
-		argv := kind.Make(rng, strconv.FormatInt(w.values.Add(1), 10))
-		if !w.ask(conn, id, key, argv) {
-			conn, id = nil, int(w.nextClient.Add(1))
-		}
-		time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond)
-	}
-}
-
-// ask sends one command, and writes down what came of it.
-func (w *world) ask(conn *redis.Client, id int, key string, argv []string) bool {
-	args := []any{argv[0], key}
-	for _, a := range argv[1:] {
-		args = append(args, a)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	call := time.Since(w.begun)
-	got, err := conn.Do(ctx, args...).Result()
-	back := time.Since(w.begun)
-	answer := linear.Unknown
-	if err == nil || err == redis.Nil { //nolint:errorlint // it is never wrapped
-		answer = linear.Render(argv, replyOf(got))
-		w.acknowledged.Add(1)
-	} else {
-		w.unanswered.Add(1)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.history.Add(key, id, argv, int64(call), int64(back), answer)
-	return answer != linear.Unknown
-}
-
-// replyOf is what a client library made of a reply, as a reply.
-func replyOf(v any) reply.Reply {
-	switch v := v.(type) {
-	case nil:
-		return reply.Reply{Kind: reply.KindNull}
-	case int64:
-		return reply.Reply{Kind: reply.KindInteger, Int: v}
-	case string:
-		return reply.Reply{Kind: reply.KindBulk, Str: []byte(v)}
-	case []any:
-		r := reply.Reply{Kind: reply.KindArray}
-		for _, item := range v {
-			r.Items = append(r.Items, replyOf(item))
-		}
-		return r
-	case map[any]any:
-		r := reply.Reply{Kind: reply.KindMap}
-		for k, item := range v {
-			r.Items = append(r.Items, replyOf(k), replyOf(item))
-		}
-		return r
-	}
-	return reply.Error(fmt.Sprintf("%T", v))
-}
-
 // check looks for an order of the commands on every key.
 func (w *world) check() {
-	results := map[porcupine.CheckResult]int{}
-	for _, key := range w.history.Keys {
-		result := w.history.Check(key)
-		results[result]++
-		if result == porcupine.Illegal {
-			w.t.Errorf("the answers about %s are not linearizable:\n%s", key, w.history.Describe(key, int64(time.Second)))
-		}
+	v := w.keys.Check()
+	for _, key := range v.Illegal {
+		w.t.Errorf("the answers about %s are not linearizable:\n%s", key, w.keys.Describe(key))
 	}
-	w.t.Logf("faults %v; %d commands answered, %d not; keys: %d linearizable, %d undecided", w.faults,
-		w.acknowledged.Load(), w.unanswered.Load(), results[porcupine.Ok], results[porcupine.Unknown])
-	if results[porcupine.Ok] == 0 {
+	w.t.Logf("faults %v; %d commands answered, instead of answers %v; keys: %d linearizable, %d undecided", w.faults,
+		w.keys.Answered(), w.keys.Errors(), v.Linearizable, v.Undecided)
+	if v.Linearizable == 0 {
 		w.t.Error("nothing was checked")
 	}
 }

@@ -2,13 +2,12 @@ package chaos
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/coffer-dev/coffer/engine/client/jobs"
+	"github.com/coffer-dev/coffer/test/chaos/clients"
 	"github.com/coffer-dev/coffer/test/fixture/replicas"
 )
 
@@ -18,51 +17,18 @@ import (
 func TestNoJobIsLostWithALeader(t *testing.T) {
 	g := replicas.New(t, 3, replicas.Processes(t))
 	g.Form()
-	ctx, cancel := context.WithCancel(context.Background())
-	var mu sync.Mutex
-	pushed, done := map[string]bool{}, map[string]int{}
+	seen := clients.NewJobs()
+	pushing, enough := context.WithCancel(context.Background())
+	defer enough()
+	pulling, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	var producing, working sync.WaitGroup
-	stop := make(chan struct{})
 	for i := range 3 {
-		client := g.Jobs(i)
-		producing.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(5 * time.Millisecond):
-				}
-				id := fmt.Sprintf("%d-%d", i, n)
-				for {
-					_, err := client.Push(context.Background(), "q", id, jobs.PushOptions{JobID: id})
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, jobs.ErrDisconnected) {
-						t.Errorf("push %s: %v", id, err)
-						return
-					}
-				}
-				mu.Lock()
-				pushed[id] = true
-				mu.Unlock()
-			}
-		})
-		working.Go(func() {
-			worker := jobs.Worker{Queue: "q", Concurrency: 4, Lease: 5 * time.Second, Handle: func(_ context.Context, job *jobs.Job) (any, error) {
-				var id string
-				if err := job.Decode(&id); err != nil {
-					return nil, err
-				}
-				mu.Lock()
-				done[id]++
-				mu.Unlock()
-				return nil, nil
-			}}
-			if err := worker.Run(ctx, g.Jobs(i)); err != nil {
-				t.Errorf("worker %d: %v", i, err)
-			}
-		})
+		producer, worker := g.Jobs(i), g.Jobs(i)
+		producing.Go(func() { seen.Produce(pushing, producer, strconv.Itoa(i)) })
+		for range 4 {
+			working.Go(func() { seen.Work(pulling, worker) })
+		}
 	}
 	for range 3 {
 		leader := g.WaitLeader()
@@ -72,26 +38,14 @@ func TestNoJobIsLostWithALeader(t *testing.T) {
 		g.Start(leader)
 		g.Until("the member back", func() bool { return g.Status(leader).Ready })
 	}
-	close(stop)
+	enough()
 	producing.Wait()
-	g.Until("all jobs carried out", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		for id := range pushed {
-			if done[id] == 0 {
-				return false
-			}
-		}
-		return true
-	})
+	g.Until("all jobs carried out", func() bool { return seen.Left() == 0 })
 	cancel()
 	working.Wait()
-	again := 0
-	for _, n := range done {
-		again += n - 1
-	}
-	t.Logf("%d jobs, %d carried out more than once", len(pushed), again)
-	if len(pushed) == 0 {
-		t.Error("nothing was pushed")
+	v := seen.Check()
+	t.Logf("%d jobs, %d carried out more than once; instead of answers %v", v.Jobs, v.Twice, seen.Errors())
+	if v.Jobs == 0 || len(v.Lost) > 0 || len(v.Again) > 0 {
+		t.Errorf("%d jobs, lost %v, handed out after they had been acknowledged %v", v.Jobs, v.Lost, v.Again)
 	}
 }

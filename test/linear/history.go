@@ -78,5 +78,5 @@ func (h *History) Describe(key string, second int64) string {
 // KindOf is the kind of a key.
 func KindOf(key string) Kind {
 	name, _, _ := strings.Cut(key, ":")
-	return Kinds[slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })]
+	return All[slices.IndexFunc(All, func(k Kind) bool { return k.Name == name })]
 }

@@ -33,6 +33,12 @@ var Kinds = []Kind{
 	{"hash", []string{"HGETALL"}, makeHash, stepHash},
 }
 
+// pair is a kind of two keys that change together, by transactions.
+var pair = Kind{"pair", []string{"BOTH"}, makePair, stepPair}
+
+// All are Kinds, and the one whose commands are transactions.
+var All = append(slices.Clone(Kinds), pair)
+
 // Pick returns one of the alternatives.
 func Pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
 
@@ -223,6 +229,49 @@ func stepHash(state string, argv []string) (string, string) {
 	return state, answer
 }
 
+func makePair(rng *rand.Rand, value string) []string {
+	return Pick(rng, []string{"BOTH"}, []string{"PUT", value}, []string{"MOVE", strconv.Itoa(1 + rng.IntN(9))}, []string{"MOVE", "7"})
+}
+
+// A pair's state is both values with a blank between.
+func stepPair(state string, argv []string) (string, string) {
+	switch argv[0] {
+	case "PUT":
+		return argv[1] + " " + argv[1], "[OK OK]"
+	case "MOVE":
+		var a, b int
+		_, _ = fmt.Sscan(state, &a, &b)
+		by, _ := strconv.Atoi(argv[1])
+		state = fmt.Sprintf("%d %d", a-by, b+by)
+		return state, fmt.Sprintf("[:%d :%d]", a-by, b+by)
+	}
+	if state == "" {
+		return state, "[nil nil]"
+	}
+	return state, list(strings.Fields(state))
+}
+
+// Transaction are the commands, with their keys, that a pair's command stands
+// for; nil for a command of another kind.
+func Transaction(key string, argv []string) [][]string {
+	a, b := "{"+key+"}a", "{"+key+"}b"
+	switch argv[0] {
+	case "BOTH":
+		return [][]string{{"GET", a}, {"GET", b}}
+	case "PUT":
+		return [][]string{{"SET", a, argv[1]}, {"SET", b, argv[1]}}
+	case "MOVE":
+		return [][]string{{"DECRBY", a, argv[1]}, {"INCRBY", b, argv[1]}}
+	}
+	return nil
+}
+
+// reads are the commands that change nothing.
+var reads = []string{"GET", "STRLEN", "SCARD", "SISMEMBER", "SMEMBERS", "XLEN", "XRANGE", "LLEN", "LRANGE", "HGET", "HLEN", "HGETALL", "BOTH"}
+
+// Writes says whether a command may change something.
+func Writes(argv []string) bool { return !slices.Contains(reads, argv[0]) }
+
 // Render writes a reply as the models do.
 func Render(argv []string, r reply.Reply) string {
 	switch r.Kind {
@@ -254,6 +303,8 @@ func renderItems(command string, items []reply.Reply) string {
 			}
 			last = number
 			texts = append(texts, string(values[1].Str))
+		case "BOTH", "PUT", "MOVE":
+			texts = append(texts, Render([]string{"GET"}, items[i]))
 		default:
 			texts = append(texts, string(items[i].Str))
 		}
