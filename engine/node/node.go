@@ -313,6 +313,9 @@ func (n *Node) through() func(host string) bool {
 // entered is what takes clients that another member hands through; nil while
 // this one does not lead.
 func (n *Node) entered(kind peer.Port) (enter func(net.Conn)) {
+	if !n.serving.Load() {
+		return nil // it may have no group yet: others believe that it leads until they hear of another
+	}
 	if own, _ := n.leaderForClients(); !own {
 		return nil
 	}

@@ -24,6 +24,8 @@ var replicas = []safeguard{
 		old: "(g.Through == nil || !g.Through(c.Host))", new: "true"},
 	{name: "that a member which hands the leadership over takes no clients", file: "engine/node/node.go", in: nodePkg, test: "TestWhoTriesOnceMoreNoticesNoSwitchover",
 		old: " && n.group.leading.Load() && !n.group.yields.Load() {", new: " {"},
+	{name: "that a member which has no group yet takes no clients", file: "engine/node/node.go", in: nodePkg, test: "TestAMemberThatStartsTakesNoClients",
+		old: "if !n.serving.Load() {", new: "if false {"},
 	{name: "that only members say who a client is", file: peerThrough, test: "TestOnlyMembersSayWhoAClientIs",
 		old: "if !hmac.Equal(b[throughMAC:], mac(key, b[:throughMAC])) {", new: "if false {"},
 	{name: "that what was overheard is not said again", file: peerThrough, test: "TestIntroductions",
