@@ -19,6 +19,9 @@ type Group struct {
 	// It may not be applied: only a leader knows what is committed.
 	LastIndex uint64 `json:"lastIndex,omitempty"`
 	LastTerm  uint64 `json:"lastTerm,omitempty"`
+	// AgreedIndex is the last entry of the log behind which the member's state was
+	// compared with the others', and a majority had the same.
+	AgreedIndex uint64 `json:"agreedIndex,omitempty"`
 	// Leader is the pod of who leads, as far as the member knows; empty for nobody.
 	Leader string `json:"leader,omitempty"`
 	// Members are those of the group, as of the entry applied, by ordinal.

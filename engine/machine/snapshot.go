@@ -19,6 +19,11 @@ const (
 	snapshotHeader = 4 + 2 + 2 + 8 + 8
 )
 
+// Format tells apart engines that write the same state differently.
+func Format() string {
+	return fmt.Sprintf("%d.%d.%d.%d", SnapshotFormat, Semantics, store.SnapshotVersion, queue.SnapshotVersion)
+}
+
 var (
 	// ErrSnapshotCorrupt is returned when a snapshot's header makes no sense.
 	ErrSnapshotCorrupt = errors.New("machine: snapshot is corrupt")

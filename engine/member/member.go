@@ -65,7 +65,10 @@ type Options struct {
 	SnapshotAfter int64         // bytes of log, at least; 8 MiB when zero
 	SegmentSize   int64         // of the log, bytes; by what the log is going to take when zero
 	Salt          func() uint64 // of the log's segments; the runtime's generator when nil
-	Tail          int           // entries kept in memory for followers; replica's default when zero
+	// DigestEvery is of how many entries one is followed by a Digest, at indexes
+	// that it divides; 0 for none.
+	DigestEvery uint64
+	Tail        int // entries kept in memory for followers; replica's default when zero
 	// Number is behind which questions to the leader are numbered: another one at
 	// each start, so that no answer is taken for one to a later question.
 	Number uint64
@@ -85,6 +88,7 @@ type Member struct {
 	memory   int64       // that its state took, about
 	logBytes int64       // that entries since take there, about
 	writing  *Snapshot   // one of the own state, being written
+	digest   *Digest     // of the own state, being taken
 	incoming *incoming   // one that a message brought
 	sealed   vault.Usage // of the snapshots, as of the last Rewrap
 	turn     *turn       // written, not finished

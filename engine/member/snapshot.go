@@ -79,9 +79,9 @@ func (m *Member) SnapshotWanted() bool { return m.writing == nil && m.replica.Sn
 func (m *Member) SnapshotSize() (file, log int64) { return m.size, m.logBytes }
 
 // BeginSnapshot begins a snapshot of the present state: ErrBusy while another
-// is on its way.
+// or a digest is on its way.
 func (m *Member) BeginSnapshot() (*Snapshot, error) {
-	if m.writing != nil || m.incoming != nil {
+	if m.writing != nil || m.incoming != nil || m.digest != nil {
 		return nil, ErrBusy
 	}
 	source, err := m.machine.BeginSnapshot()

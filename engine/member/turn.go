@@ -25,6 +25,8 @@ type Result struct {
 	Reads     []*Read
 	// Answers to Ask, and others.
 	Answers []replica.Read
+	// Digest is one that began, if not nil: the caller takes and ends it.
+	Digest *Digest
 	// Replaced: the machine is another one, out of a snapshot.
 	Replaced bool
 }
@@ -91,6 +93,9 @@ func (m *Member) Finish() (Result, error) {
 	}
 	for _, e := range t.Committed {
 		if err := m.apply(e, &r); err != nil {
+			return r, err
+		}
+		if err := m.beginDigest(&r); err != nil {
 			return r, err
 		}
 	}

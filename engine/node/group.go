@@ -66,6 +66,9 @@ type GroupOptions struct {
 	Generation uint64
 	// Network reaches the other members of the group; nil: the member is alone.
 	Network Network
+	// DigestEvery is how many entries there are between two digests of the state;
+	// digestEvery when zero.
+	DigestEvery uint64
 	// Stale has the member know how old its state is, so that staleReads can show it.
 	Stale bool
 	// OnLead is called when the member has taken the group over, when it does not
@@ -117,6 +120,7 @@ type Group struct {
 	flight   *flight
 	sweeps   bool // expired keys are to be looked for
 	snapshot snapshotting
+	digests  digests
 	jobs     jobTimer
 
 	encryption encryption

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/peer"
 )
 
 // wires carry messages between groups of one process, in order.
@@ -49,6 +50,9 @@ func (w *wires) Send(_ uint64, messages []*raftpb.Message) {
 
 // SendSnapshot implements Network; nobody needs one here.
 func (w *wires) SendSnapshot(_ uint64, _ *raftpb.Message, state io.ReadCloser) { _ = state.Close() }
+
+// SendDigest implements Network; nobody compares here.
+func (w *wires) SendDigest(uint64, uint64, peer.Digest) {}
 
 // Keep implements Network.
 func (w *wires) Keep(map[uint64]bool) {}

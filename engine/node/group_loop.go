@@ -38,6 +38,8 @@ func (g *Group) loop() {
 		case <-g.wake:
 		case result := <-g.snapshot.finished:
 			handle = func() error { return g.endSnapshot(result) }
+		case abandoned := <-g.digests.finished:
+			handle = func() error { return g.endDigest(abandoned) }
 		case <-g.encryption.changed:
 			handle = g.rewrap
 		case synced := <-g.synced:
@@ -93,6 +95,7 @@ func (g *Group) finish(err error) {
 	g.leading.Store(false)
 	g.leader.Store(0)
 	g.abandonSnapshot()
+	g.abandonDigest()
 	g.jobs.timer.Stop()
 	if err == nil || errors.Is(err, ErrRecovered) {
 		err = cmp.Or(g.member.Close(), err)
@@ -288,6 +291,9 @@ func (g *Group) turn() error {
 		g.followLead() // who is told that an answer is lost may come again at once
 		g.land(r)
 		g.freshen(r.Answers)
+		if r.Digest != nil {
+			g.beginDigest(r.Digest)
+		}
 		if r.Replaced {
 			g.replaced.Add(1)
 			g.tellLead()

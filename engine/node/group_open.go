@@ -15,6 +15,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/member"
+	"github.com/coffer-dev/coffer/engine/peer"
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
@@ -97,6 +98,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	g.fresh.start()
 	g.synced = make(chan wal.Synced, 1)
 	g.peers = peers{network: opts.Network, events: make(chan func() error, maxEvents), heard: map[uint64]uint64{}}
+	g.digests.finished, g.digests.heard = make(chan bool, 1), map[uint64]map[uint64]peer.Digest{}
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
 	g.encryption.told.Store(opts.Keys)
 	if err := g.prepareDir(); err != nil {
@@ -257,7 +259,7 @@ func (g *Group) open() (err error) {
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID}, Alone: alone,
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
 		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
-		Number: rand.Uint64(),
+		Number: rand.Uint64(), DigestEvery: g.digestEvery(),
 	})
 	if err != nil {
 		return err

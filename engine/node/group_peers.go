@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/member"
+	"github.com/coffer-dev/coffer/engine/peer"
 	"github.com/coffer-dev/coffer/engine/replica"
 	"github.com/coffer-dev/coffer/engine/snapshot"
 	"github.com/coffer-dev/coffer/engine/wal"
@@ -48,6 +49,8 @@ type Network interface {
 	// SendSnapshot sends a message that names a snapshot, and its state, which it
 	// closes.
 	SendSnapshot(from uint64, m *raftpb.Message, state io.ReadCloser)
+	// SendDigest tells another member what this one's state was.
+	SendDigest(from, to uint64, d peer.Digest)
 	// Keep is told who the members are.
 	Keep(members map[uint64]bool)
 }

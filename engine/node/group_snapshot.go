@@ -52,7 +52,7 @@ type snapshotResult struct {
 // segment.
 func (g *Group) snapshotDue() bool {
 	s := &g.snapshot
-	if s.running != nil || time.Now().Before(s.notUntil) {
+	if s.running != nil || g.digests.running != nil || time.Now().Before(s.notUntil) {
 		return false
 	}
 	_, log := g.member.SnapshotSize()
@@ -63,7 +63,7 @@ func (g *Group) snapshotDue() bool {
 func (g *Group) eraseFiles() error {
 	s := &g.snapshot
 	now := time.Now()
-	if g.erasedIndex() <= s.erased || s.running != nil || now.Before(s.notUntil) || now.Before(s.eraseNotTill) {
+	if g.erasedIndex() <= s.erased || s.running != nil || g.digests.running != nil || now.Before(s.notUntil) || now.Before(s.eraseNotTill) {
 		return nil
 	}
 	s.eraseNotTill = now.Add(erasePause)

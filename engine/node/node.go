@@ -45,6 +45,9 @@ type Options struct {
 	Version string // of the engine
 	// AuditStream gets the audit records, a line of JSON each; nil for nobody.
 	AuditStream io.Writer
+	// DigestEvery is how many entries of the log there are between two that members
+	// compare their states at; some when zero.
+	DigestEvery uint64
 	Log         *slog.Logger
 }
 
@@ -222,7 +225,8 @@ func (n *Node) openGroup(is place) error {
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
-		Keys: n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
+		DigestEvery: n.opts.DigestEvery,
+		Keys:        n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
 	}
 	if n.peers != nil {
 		options.Network, options.OnLead = n.peers.transport, n.lookAtLead

@@ -150,6 +150,9 @@ func (c *colleagues) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	return c.group.Load().ReceiveSnapshot(m, state)
 }
 
+// ReceiveDigest implements peer.Member.
+func (c *colleagues) ReceiveDigest(from uint64, d peer.Digest) { c.group.Load().ReceiveDigest(from, d) }
+
 // Joins implements peer.Member.
 func (c *colleagues) Joins(id uint64) bool {
 	if g := c.group.Load(); g != nil && g.leading.Load() {
@@ -185,6 +188,7 @@ func (c *colleagues) status() *adminapi.Group {
 		return &adminapi.Group{}
 	}
 	s := *g.Members()
+	s.AgreedIndex = g.digests.agreed.Load()
 	s.Leader = c.nameOf(g.leader.Load())
 	s.Members = slices.Clone(s.Members)
 	for i := range s.Members {

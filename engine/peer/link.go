@@ -297,6 +297,24 @@ func (t *Transport) learn(id uint64, w Welcome) {
 	}
 }
 
+// SendDigest tells another member what the state was, once: who does not hear of
+// it compares at a later index. A member of an earlier version refuses it.
+func (t *Transport) SendDigest(from, to uint64, d Digest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return
+	}
+	t.wg.Go(func() {
+		var conn net.Conn
+		if _, err := t.dial(Hello{From: from, To: to, Purpose: forDigest, Digest: &d}, func(c net.Conn) { conn = c }); err != nil {
+			t.opts.Log.Debug("a digest did not arrive", "member", to, "error", err)
+			return
+		}
+		_ = conn.Close()
+	})
+}
+
 // SendSnapshot sends the message that names a snapshot, and the state, which it
 // closes. The member is told what became of it.
 func (t *Transport) SendSnapshot(from uint64, m *raftpb.Message, state io.ReadCloser) {

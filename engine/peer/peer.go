@@ -59,6 +59,7 @@ const (
 const (
 	forMessages = "messages"
 	forSnapshot = "snapshot"
+	forDigest   = "digest"
 )
 
 // Hello says who speaks to whom.
@@ -67,12 +68,21 @@ type Hello struct {
 	Instance string `json:"instance"` // namespace/name
 	From     uint64 `json:"from"`
 	To       uint64 `json:"to"`
-	Purpose  string `json:"purpose"` // messages | snapshot
+	Purpose  string `json:"purpose"` // messages | snapshot | digest
 	// Generation is From's group's: see adminapi.Group.
 	Generation uint64 `json:"generation,omitempty"`
+	// Digest is all that a connection for one has to say.
+	Digest *Digest `json:"digest,omitempty"`
 	// Join says that To is a learner that has nothing yet: a member with an empty
 	// volume may become it.
 	Join bool `json:"join,omitempty"`
+}
+
+// Digest is what a member's state was behind an entry of the log.
+type Digest struct {
+	Index  uint64 `json:"index"`
+	Format string `json:"format"` // what the state is written in
+	Sum    string `json:"sum"`
 }
 
 // Welcome is the answer to a Hello.
@@ -94,6 +104,8 @@ type Member interface {
 	ReceiveSnapshot(m *raftpb.Message, state io.Reader) error
 	// Generation is the group's.
 	Generation() uint64
+	// ReceiveDigest takes what another member's state was.
+	ReceiveDigest(from uint64, d Digest)
 	// Joins tells whether a member is a learner that has nothing yet.
 	Joins(id uint64) bool
 	// Unreachable is told that messages to a member were lost.
@@ -255,6 +267,9 @@ func (t *Transport) listen(raw net.Conn, first []byte) error {
 	switch {
 	case w.Refused != "" || w.Blank:
 		return nil // the other side knows and tries again
+	case h.Purpose == forDigest:
+		t.opts.Member.ReceiveDigest(h.From, *h.Digest)
+		return nil
 	case h.Purpose == forSnapshot:
 		f.patience = ioTimeout
 		return t.takeSnapshot(f, h)
@@ -279,7 +294,7 @@ func (t *Transport) judge(h Hello) Welcome {
 		w.Refused = fmt.Sprintf("speaks version %d, this member knows up to %d", h.Version, Version)
 	case h.Instance != t.opts.Instance:
 		w.Refused = fmt.Sprintf("is of instance %q, this member of %q", h.Instance, t.opts.Instance)
-	case h.Purpose != forMessages && h.Purpose != forSnapshot:
+	case h.Purpose != forMessages && h.Purpose != forSnapshot && (h.Purpose != forDigest || h.Digest == nil):
 		w.Refused = fmt.Sprintf("connects for %.20q, which this member does not know", h.Purpose)
 	default:
 		w = t.opts.Member.Greet(h)

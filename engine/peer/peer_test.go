@@ -48,11 +48,12 @@ func (o *one) ReceiveSnapshot(m *raftpb.Message, state io.Reader) error {
 	o.states <- string(data)
 	return nil
 }
-func (o *one) Generation() uint64          { return 0 }
-func (o *one) Joins(uint64) bool           { return false }
-func (o *one) Unreachable(uint64)          { o.mu.Lock(); o.unreachable++; o.mu.Unlock() }
-func (o *one) Sent(_ uint64, arrived bool) { o.sent <- arrived }
-func (o *one) lost() int                   { o.mu.Lock(); defer o.mu.Unlock(); return o.unreachable }
+func (o *one) Generation() uint64                  { return 0 }
+func (o *one) Joins(uint64) bool                   { return false }
+func (o *one) ReceiveDigest(from uint64, d Digest) { o.states <- fmt.Sprint(from, d) }
+func (o *one) Unreachable(uint64)                  { o.mu.Lock(); o.unreachable++; o.mu.Unlock() }
+func (o *one) Sent(_ uint64, arrived bool)         { o.sent <- arrived }
+func (o *one) lost() int                           { o.mu.Lock(); defer o.mu.Unlock(); return o.unreachable }
 func authority(t *testing.T) *pki.Pair {
 	return pki.Must(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)
 }
@@ -112,6 +113,15 @@ func (p *two) wantProblem(t *testing.T, says string) {
 		}
 	}
 	t.Fatalf("problem %q, want %q", problem, says)
+}
+
+func TestADigestArrives(t *testing.T) {
+	ca := authority(t)
+	p := connect(t, certificate(t, ca, name), certificate(t, ca, name), nil)
+	p.from.SendDigest(1, 2, Digest{Index: 1 << 20, Format: "f", Sum: "s"})
+	if got := <-p.listener.states; got != "1 {1048576 f s}" {
+		t.Errorf("it heard %q", got)
+	}
 }
 
 func TestMessagesAndSnapshotsArrive(t *testing.T) {

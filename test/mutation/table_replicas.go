@@ -32,6 +32,8 @@ var replicas = []safeguard{
 		old: "age > throughAge {", new: "age < 0 {"},
 	{name: "that a leader knows its clients' addresses", file: peerThrough, in: nodePkg, test: "TestALeaderKnowsWhoComesThroughAMember",
 		old: "enter(&handed{raw.(*net.TCPConn), client})", new: "enter(raw)\n\t_ = client"},
+	{name: "that a member whose state differs ends", file: "engine/node/group_digest.go", in: nodePkg, test: "TestMembersCompareTheirStates",
+		old: "default:\n\t\t\treturn fmt.Errorf(\"%w, at", new: "default:\n\t\t\t_ = fmt.Errorf(\"%w, at"},
 	{name: "that a member that vanished is given up", file: "engine/peer/timeout_linux.go", test: "TestWhoVanishesIsGivenUp",
 		old: "err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))", new: "_ = unix.TCP_USER_TIMEOUT\n\t\t_ = fd"},
 	{name: "that connections stay under the same certificates", file: peerListen, test: "TestConnectionsStayUnderTheSameCertificates",
