@@ -220,5 +220,8 @@ var docs = map[string]doc{
 	"script|help":          {"Explain the subcommands", "5.0.0", "O(1)"},
 	"script|kill":          {"Accepted for compatibility; a script is bounded, and whoever asks waits for its end", "2.6.0", "O(1)"},
 	"script|load":          {"Keep a script, to be run by its SHA-1", "2.6.0", "O(N) where N is the length of the script"},
+	"pfadd":                {"Add elements to a HyperLogLog", "2.8.9", "O(N) where N is the number of elements"},
+	"pfcount":              {"Estimate how many different elements were added", "2.8.9", "O(N) where N is the number of keys"},
+	"pfmerge":              {"Merge HyperLogLogs into one", "2.8.9", "O(N) where N is the number of keys"},
 	"xsetid":               {"Set the last ID of a stream", "5.0.0", "O(1)"},
 }

@@ -207,7 +207,7 @@ func (c *Command) docs() reply.Reply {
 func (c *Command) group() string {
 	for _, category := range c.Categories {
 		switch category {
-		case "string", "set", "list", "hash", "stream", "bitmap":
+		case "string", "set", "list", "hash", "stream", "bitmap", "hyperloglog", "geo":
 			return category
 		case "sortedset":
 			return "sorted-set"

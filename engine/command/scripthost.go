@@ -114,7 +114,7 @@ func (h *scriptHost) permitted(c *Command, argv [][]byte) error {
 			return errorf("ERR key is longer than %d bytes", maxScriptKey)
 		}
 	}
-	switch changes := c.Flags&Write != 0 || c.Publishes(); {
+	switch changes := c.Logged() || c.Publishes(); {
 	case changes && h.readOnly:
 		return errReadOnlyRun
 	case changes && h.eval.onReplica:

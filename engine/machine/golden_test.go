@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads batches and snapshots as every version of format and
 // semantics wrote them.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5", "format3-semantics6"} {
+	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5", "format3-semantics6", "format3-semantics7"} {
 		t.Run(dir, func(t *testing.T) {
 			dir := filepath.Join("testdata", dir)
 			if _, err := os.Stat(dir); err != nil && *update {

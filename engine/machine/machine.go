@@ -47,7 +47,8 @@ import (
 //	4  transactions
 //	5  scripts
 //	6  jobs
-const Semantics = 6
+//	7  HyperLogLogs
+const Semantics = 7
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
