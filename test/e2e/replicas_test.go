@@ -15,57 +15,100 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/test/fixture"
 )
 
+// group is a database of several members, and who writes to it.
+type group struct {
+	db      *v1alpha1.KVDatabase
+	conn    *redis.Client
+	writers []*writer
+}
+
+// newGroup creates a database of three, and connects.
+func newGroup(ctx context.Context, name string) *group {
+	GinkgoHelper()
+	g := &group{db: fixture.Database(shop, name, fixture.WithDeletion(v1alpha1.DeletionDelete), func(db *v1alpha1.KVDatabase) { db.Spec.Replicas = 3 })}
+	create(ctx, g.db)
+	figure("three members are Ready %s after apply", ready(ctx, g.db).Round(100*time.Millisecond))
+	g.settled(ctx, 3)
+	src, address := source(ctx, g.db)
+	g.conn = redis.NewClient(src.Options(20, address))
+	DeferCleanup(func() { _ = g.conn.Close() })
+	return g
+}
+
+// settled waits until all members are there.
+func (g *group) settled(ctx context.Context, n int) {
+	GinkgoHelper()
+	Eventually(func(m Gomega) {
+		m.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(g.db), g.db)).To(Succeed())
+		m.Expect(g.db.Status.ReadyReplicas).To(Equal(strconv.Itoa(n) + "/" + strconv.Itoa(n)))
+		m.Expect(g.db.Status.Primary).NotTo(BeEmpty())
+		m.Expect(meta.IsStatusConditionTrue(g.db.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), g.db.Status.Status)
+	}, 3*time.Minute, tick).Should(Succeed())
+}
+
+// under has clients write while something is done, and looks whether what was
+// acknowledged is there.
+func (g *group) under(ctx context.Context, do func()) (acknowledged int, pause time.Duration) {
+	GinkgoHelper()
+	stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var working sync.WaitGroup
+	for range 10 {
+		w := &writer{prefix: "acked:" + strconv.Itoa(len(g.writers)) + ":"}
+		g.writers = append(g.writers, w)
+		working.Go(func() { w.run(stop, g.conn) })
+	}
+	working.Go(func() { pause = longest(stop, g.conn) })
+	do()
+	cancel()
+	working.Wait()
+	verify(ctx, g.conn, g.writers)
+	for _, w := range g.writers {
+		acknowledged += len(w.all())
+	}
+	return acknowledged, pause
+}
+
+// pods of the group, by UID.
+func (g *group) pods(ctx context.Context) map[types.UID]corev1.Pod {
+	GinkgoHelper()
+	list := &corev1.PodList{}
+	Expect(cluster.List(ctx, list, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": g.db.Name})).To(Succeed())
+	pods := map[types.UID]corev1.Pod{}
+	for _, p := range list.Items {
+		pods[p.UID] = p
+	}
+	return pods
+}
+
+// replaced waits until none of the pods is left, and others are ready.
+func (g *group) replaced(ctx context.Context, old map[types.UID]corev1.Pod) {
+	GinkgoHelper()
+	Eventually(func() (left int) {
+		for uid := range g.pods(ctx) {
+			if _, is := old[uid]; is {
+				left++
+			}
+		}
+		return left
+	}, 4*time.Minute, tick).Should(BeZero())
+	g.settled(ctx, 3)
+}
+
 func replicasSpecs() {
+	var many *group
 	var db *v1alpha1.KVDatabase
 	var conn *redis.Client
-	var writers []*writer
-
-	// settled waits until all members are there.
-	settled := func(ctx context.Context, n int) {
-		GinkgoHelper()
-		Eventually(func(g Gomega) {
-			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
-			g.Expect(db.Status.ReadyReplicas).To(Equal(strconv.Itoa(n) + "/" + strconv.Itoa(n)))
-			g.Expect(db.Status.Primary).NotTo(BeEmpty())
-			g.Expect(meta.IsStatusConditionTrue(db.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), db.Status.Status)
-		}, 3*time.Minute, tick).Should(Succeed())
-	}
-	// under has clients write while something is done, and looks whether what was
-	// acknowledged is there.
-	under := func(ctx context.Context, do func()) (acknowledged int, pause time.Duration) {
-		GinkgoHelper()
-		stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		var working sync.WaitGroup
-		for range 10 {
-			w := &writer{prefix: "acked:" + strconv.Itoa(len(writers)) + ":"}
-			writers = append(writers, w)
-			working.Go(func() { w.run(stop, conn) })
-		}
-		working.Go(func() { pause = longest(stop, conn) })
-		do()
-		cancel()
-		working.Wait()
-		verify(ctx, conn, writers)
-		for _, w := range writers {
-			acknowledged += len(w.all())
-		}
-		return acknowledged, pause
-	}
 
 	BeforeAll(func(ctx SpecContext) {
-		db = fixture.Database(shop, "many", fixture.WithDeletion(v1alpha1.DeletionDelete), func(db *v1alpha1.KVDatabase) { db.Spec.Replicas = 3 })
-		create(ctx, db)
-		figure("three members are Ready %s after apply", ready(ctx, db).Round(100*time.Millisecond))
-		settled(ctx, 3)
-		src, address := source(ctx, db)
-		conn = redis.NewClient(src.Options(20, address))
-		DeferCleanup(func() { _ = conn.Close() })
+		many = newGroup(ctx, "many")
+		db, conn = many.db, many.conn
 	})
 
 	It("is read from every member by a Service of its own", func(ctx SpecContext) {
@@ -96,9 +139,9 @@ func replicasSpecs() {
 
 	It("keeps what was acknowledged when the pod of who leads is killed under load", func(ctx SpecContext) {
 		n := rounds(2)
-		total, pause := under(ctx, func() {
+		total, pause := many.under(ctx, func() {
 			for range n {
-				settled(ctx, 3)
+				many.settled(ctx, 3)
 				before := db.Status.Primary
 				pod := &corev1.Pod{}
 				Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: before}, pod)).To(Succeed())
@@ -113,45 +156,28 @@ func replicasSpecs() {
 					g.Expect(db.Status.Primary).NotTo(BeElementOf("", before))
 				}, soon, tick).Should(Succeed())
 			}
-			settled(ctx, 3)
+			many.settled(ctx, 3)
 		})
 		figure("%d leaders killed under load: all of %d acknowledged writes are there, the longest time without one was %s", n, total, pause.Round(time.Millisecond))
 	})
 
 	It("is restarted member by member, and hands the leadership over", func(ctx SpecContext) {
-		uids := func() map[string]bool {
-			pods := &corev1.PodList{}
-			Expect(cluster.List(ctx, pods, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": db.Name})).To(Succeed())
-			out := map[string]bool{}
-			for _, p := range pods.Items {
-				out[string(p.UID)] = true
-			}
-			return out
-		}
-		old := uids()
+		old := many.pods(ctx)
 		Expect(old).To(HaveLen(3))
-		total, pause := under(ctx, func() {
+		total, pause := many.under(ctx, func() {
 			kubectl(ctx, "annotate", "kvdatabase", db.Name, "-n", shop, v1alpha1.AnnotationRestart+"=now")
-			Eventually(func() (left int) {
-				for uid := range uids() {
-					if old[uid] {
-						left++
-					}
-				}
-				return left
-			}, 4*time.Minute, tick).Should(BeZero())
-			settled(ctx, 3)
+			many.replaced(ctx, old)
 		})
 		figure("a rolling restart under load: all of %d acknowledged writes are there, the longest time without one was %s", total, pause.Round(time.Millisecond))
 	})
 
 	It("takes a member in again whose volume is lost", func(ctx SpecContext) {
-		settled(ctx, 3)
+		many.settled(ctx, 3)
 		name := "many-1"
 		if db.Status.Primary == name {
 			name = "many-2"
 		}
-		under(ctx, func() {
+		many.under(ctx, func() {
 			claim := &corev1.PersistentVolumeClaim{}
 			Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: "data-" + name}, claim)).To(Succeed())
 			pod := &corev1.Pod{}
@@ -163,12 +189,12 @@ func replicasSpecs() {
 				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(claim), now)).To(Succeed())
 				g.Expect(now.UID).NotTo(Equal(claim.UID))
 			}, soon, tick).Should(Succeed())
-			settled(ctx, 3)
+			many.settled(ctx, 3)
 		})
 	})
 
 	It("goes on from one member when the volumes of the others are lost", func(ctx SpecContext) {
-		settled(ctx, 3)
+		many.settled(ctx, 3)
 		Eventually(func(g Gomega) { // all have all: what is acknowledged needs two of them only
 			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(db), db)).To(Succeed())
 			for _, m := range db.Status.Members {
@@ -191,14 +217,14 @@ func replicasSpecs() {
 		kubectl(ctx, append(strings.Fields(command[1]), "-n", shop)...)
 		Eventually(func() error { return conn.Get(ctx, "pulse").Err() }, soon, tick).Should(Succeed())
 		figure("a majority of volumes lost: clients were served %s after the command", time.Since(asked).Round(100*time.Millisecond))
-		settled(ctx, 3)
-		verify(ctx, conn, writers)
-		under(ctx, func() { time.Sleep(2 * time.Second) })
+		many.settled(ctx, 3)
+		verify(ctx, conn, many.writers)
+		many.under(ctx, func() { time.Sleep(2 * time.Second) })
 	})
 
 	It("shrinks to one member, which has all", func(ctx SpecContext) {
 		kubectl(ctx, "patch", "kvdatabase", db.Name, "-n", shop, "--type=merge", "-p", `{"spec":{"replicas":1}}`)
-		settled(ctx, 1)
+		many.settled(ctx, 1)
 		Eventually(func(g Gomega) {
 			claims := &corev1.PersistentVolumeClaimList{}
 			g.Expect(cluster.List(ctx, claims, client.InNamespace(shop), client.MatchingLabels{"app.kubernetes.io/instance": db.Name})).To(Succeed())
@@ -206,7 +232,7 @@ func replicasSpecs() {
 			g.Expect(cluster.Get(ctx, client.ObjectKey{Namespace: shop, Name: db.Name + "-ro"}, &corev1.Service{})).To(MatchError(ContainSubstring("not found")))
 		}, soon, tick).Should(Succeed())
 		Eventually(func() error { return conn.Ping(ctx).Err() }, soon, tick).Should(Succeed())
-		verify(ctx, conn, writers)
+		verify(ctx, conn, many.writers)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/test/fixture"
@@ -95,6 +96,61 @@ func skewSpecs() {
 		rotate(ctx, db, address, "skew-3")
 		Expect(engine(ctx)).To(Equal("dev"))
 		serves(ctx)
+	})
+}
+
+// skewedGroupSpecs put them together on a group, whose members are of two versions
+// for a while.
+func skewedGroupSpecs() {
+	var g *group
+	var pods map[types.UID]corev1.Pod
+
+	of := func(ctx context.Context, tag string) {
+		GinkgoHelper()
+		for _, pod := range g.pods(ctx) {
+			Expect(pod.Spec.Containers[0].Image).To(HaveSuffix(":"+tag), pod.Name)
+		}
+	}
+	untouched := func(ctx context.Context) {
+		GinkgoHelper()
+		Eventually(func(m Gomega) {
+			m.Expect(cluster.Reload(ctx, g.db)).To(Succeed())
+			m.Expect(fixture.Condition(g.db, v1alpha1.ConditionRolloutPending)).To(HavePrefix("True OperatorChanged"))
+		}, soon, tick).Should(Succeed())
+		g.under(ctx, func() { time.Sleep(5 * time.Second) }) // the operator looks at it all the while
+		g.settled(ctx, 3)
+		for uid := range g.pods(ctx) {
+			Expect(pods).To(HaveKey(uid))
+		}
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		installVersion(ctx, filepath.Join(previousTree, "charts", "coffer"), "previous")
+		DeferCleanup(func(ctx SpecContext) { install(ctx) })
+		g = newGroup(ctx, "skewed-group")
+		pods = g.pods(ctx)
+		of(ctx, "previous")
+	})
+
+	It("leaves a group of the previous engine as it is", func(ctx SpecContext) {
+		install(ctx)
+		untouched(ctx)
+	})
+
+	It("replaces the previous engine member by member under load, once the rollout is approved", func(ctx SpecContext) {
+		total, pause := g.under(ctx, func() {
+			Expect(cluster.Annotate(ctx, g.db, v1alpha1.AnnotationApproveRollout, "now")).To(Succeed())
+			g.replaced(ctx, pods)
+		})
+		of(ctx, "dev")
+		pods = g.pods(ctx)
+		figure("an engine rolled over a group under load: all of %d acknowledged writes are there, the longest time without one was %s", total, pause.Round(time.Millisecond))
+	})
+
+	It("is left as it is by the previous operator", func(ctx SpecContext) {
+		installVersion(ctx, filepath.Join(previousTree, "charts", "coffer"), "previous")
+		untouched(ctx)
+		of(ctx, "dev")
 	})
 }
 

@@ -125,6 +125,7 @@ var _ = Describe("Coffer", Ordered, ContinueOnFailure, func() {
 		{"bad input", badInputSpecs},
 		{"a change by hand", repairSpecs},
 		{"two versions", skewSpecs},
+		{"two versions in a group", skewedGroupSpecs},
 		{"an operator of some namespaces", scopeSpecs},
 		{"a life", lifecycleSpecs},
 	} {
