@@ -51,8 +51,8 @@ const (
 	// ten times a second.
 	ioTimeout = 10 * time.Second
 	// maxStrangers is how many connections may not have shown yet that they are of
-	// members.
-	maxStrangers = 64
+	// members. All that the others introduce at a time are far fewer.
+	maxStrangers = 256
 )
 
 // The purposes of a connection.
@@ -140,11 +140,13 @@ type Transport struct {
 	accepted map[net.Conn]*guest
 	listener net.Listener
 	under    string // the certificates in force
+
+	introducing chan struct{} // a place for each client that is being introduced
 }
 
 // New makes a Transport; Serve lets others connect.
 func New(opts Options) *Transport {
-	t := &Transport{opts: opts, links: map[uint64]*link{}, accepted: map[net.Conn]*guest{}}
+	t := &Transport{opts: opts, links: map[uint64]*link{}, accepted: map[net.Conn]*guest{}, introducing: make(chan struct{}, maxIntroducing)}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.under = certificatesOf(opts.Credentials())
 	return t

@@ -19,7 +19,7 @@ import (
 // A client's connection that came to a member that does not lead is handed through
 // to the leader on the port for peers. Before the client's bytes stands
 //
-//	| "COFFER" 6B | version 1B | port 1B | client's address 16B, port 2B | ms since the epoch 8B | HMAC-SHA256 of these 32B |
+//	| "COFFER" 6B | version 1B | port 1B | client's address 16B, port 2B | ms since the epoch 8B | HMAC-SHA256 of these 34B |
 //
 // under a key that only members have, and the leader answers with one byte,
 // whether it takes the connection. So nothing of a client reaches a member that
@@ -33,6 +33,12 @@ const (
 	// throughAge is how far two members' times of day may be apart, and how long
 	// what was overheard could be said again.
 	throughAge = time.Minute
+	// maxIntroducing is how many clients a member introduces at a time: to a leader
+	// that everybody comes to at once they are strangers until they are read.
+	maxIntroducing = 32
+	// refusedPause is how long a place is kept of a client that was not taken: all
+	// who wait for a leader ask for one.
+	refusedPause = 20 * time.Millisecond
 
 	taken     = 1
 	leadsNone = 0
@@ -64,6 +70,12 @@ func (t *Transport) HandThrough(leader uint64, port Port, client net.Addr) (net.
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, dialTimeout)
 	defer cancel()
+	select {
+	case t.introducing <- struct{}{}:
+		defer func() { <-t.introducing }()
+	case <-ctx.Done(): // somebody else may lead by now
+		return nil, fmt.Errorf("a place to introduce a client: %w", ctx.Err())
+	}
 	conn, err := (&net.Dialer{Control: giveUpSoon}).DialContext(ctx, "tcp", t.opts.Address(leader))
 	if err != nil {
 		return nil, err
@@ -79,6 +91,7 @@ func (t *Transport) HandThrough(leader uint64, port Port, client net.Addr) (net.
 	case err != nil:
 		err = fmt.Errorf("member %d %w: %w", leader, ErrUnanswered, err)
 	case answer[0] != taken:
+		time.Sleep(refusedPause)
 		err = fmt.Errorf("member %d %w", leader, ErrLeadsNone)
 	default:
 		err = conn.SetDeadline(time.Time{})
@@ -159,6 +172,7 @@ func (t *Transport) takeThrough(raw net.Conn, first byte) (passed bool, err erro
 	if err != nil {
 		return false, err
 	}
+	t.forget(raw) // it is a client's, and no stranger
 	enter := t.opts.Clients(port)
 	if enter == nil {
 		_, err := raw.Write([]byte{leadsNone})
@@ -168,7 +182,6 @@ func (t *Transport) takeThrough(raw net.Conn, first byte) (passed bool, err erro
 		return false, err
 	}
 	_ = raw.SetDeadline(time.Time{})
-	t.forget(raw) // it is no business of this port any more
 	enter(&handed{raw.(*net.TCPConn), client})
 	return true, nil
 }

@@ -1,10 +1,13 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -64,6 +67,24 @@ func TestWhoDoesNotLeadTakesNoClients(t *testing.T) {
 	}
 }
 
+// TestWhoDoesNotLeadIsNotStormed by all clients that wait for it to lead.
+func TestWhoDoesNotLeadIsNotStormed(t *testing.T) {
+	var asked atomic.Int64
+	from := through(t, true, func(Port) func(net.Conn) { asked.Add(1); return nil })
+	var clients sync.WaitGroup
+	for range 500 {
+		clients.Go(func() {
+			for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				_, _ = from.HandThrough(2, Keys, client)
+			}
+		})
+	}
+	clients.Wait()
+	if n := asked.Load(); n > 5000 {
+		t.Errorf("asked %d times in a second", n)
+	}
+}
+
 // TestOnlyMembersSayWhoAClientIs: else anybody could come under any address.
 func TestOnlyMembersSayWhoAClientIs(t *testing.T) {
 	from := through(t, false, func(Port) func(net.Conn) {
@@ -71,6 +92,33 @@ func TestOnlyMembersSayWhoAClientIs(t *testing.T) {
 	})
 	if _, err := from.HandThrough(2, Keys, client); !errors.Is(err, ErrUnanswered) {
 		t.Errorf("%v, want %v", err, ErrUnanswered)
+	}
+}
+
+// TestManyClientsComeAtOnce, as when another member has taken over: all of them
+// are introduced.
+func TestManyClientsComeAtOnce(t *testing.T) {
+	from := through(t, true, func(Port) func(net.Conn) {
+		return func(conn net.Conn) { t.Cleanup(func() { _ = conn.Close() }) }
+	})
+	var refused atomic.Int64
+	var clients sync.WaitGroup
+	for range 1000 {
+		clients.Go(func() {
+			conn, err := from.HandThrough(2, Keys, client)
+			switch {
+			case err == nil:
+				_ = conn.Close()
+			case errors.Is(err, ErrUnanswered):
+				refused.Add(1)
+			case !errors.Is(err, context.DeadlineExceeded): // a slow machine: it is tried again
+				t.Error(err)
+			}
+		})
+	}
+	clients.Wait()
+	if n := refused.Load(); n > 0 {
+		t.Errorf("%d clients were taken for strangers", n)
 	}
 }
 
