@@ -131,7 +131,7 @@ func TestCommandDocsAndList(t *testing.T) {
 	}
 	for call, want := range map[string]string{
 		"COMMAND LIST FILTERBY ACLCAT bitmap":  "[bitcount bitfield bitfield_ro bitop bitpos getbit setbit]",
-		"COMMAND LIST FILTERBY PATTERN *info*": "[client|setinfo client|info command|info info]",
+		"COMMAND LIST FILTERBY PATTERN *info*": "[client|setinfo client|info command|info info xinfo xinfo|consumers xinfo|groups xinfo|stream xinfo|help]",
 		"COMMAND LIST FILTERBY MODULE x":       "[]",
 		"COMMAND LIST FILTERBY x y":            "ERR syntax error",
 	} {

@@ -55,7 +55,7 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 	if c.inScript != nil {
 		return c.inScript(h, argv)
 	}
-	if c.Name == "xread" && waits(argv) {
+	if (c.Name == "xread" || c.Name == "xreadgroup") && waits(argv) {
 		return fail(errorf("ERR %s command is not allowed with BLOCK option from scripts", cstring(argv[0])))
 	}
 	op, err := c.Parse(argv)
@@ -86,14 +86,22 @@ func known(argv [][]byte) bool {
 	return c != nil && (c.Subcommands == nil || len(argv) < 2 || c.subcommand(argv[1]) != nil)
 }
 
-// waits tells whether the options of XREAD have it wait, as far as redis-server
-// reads them before it says that a script cannot.
+// waits tells whether the options of XREAD or XREADGROUP have it wait, as far as
+// redis-server reads them before it says that a script cannot.
 func waits(argv [][]byte) bool {
-	for i := 1; i+1 < len(argv) && !is(argv[i], "STREAMS"); i += 2 {
-		if is(argv[i], "BLOCK") {
+	for i := 1; i+1 < len(argv) && !is(argv[i], "STREAMS"); i++ {
+		switch {
+		case is(argv[i], "BLOCK"):
 			return true
-		}
-		if _, ok := parseInt(argv[i+1]); !ok || !is(argv[i], "COUNT") {
+		case is(argv[i], "GROUP"):
+			i += 2
+		case is(argv[i], "NOACK"):
+		case is(argv[i], "COUNT"):
+			i++
+			if _, ok := parseInt(argv[i]); !ok {
+				return false
+			}
+		default:
 			return false
 		}
 	}

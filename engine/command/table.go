@@ -255,10 +255,14 @@ func (c *Command) Action(keys []acl.Key, channels [][]byte, patterns bool) acl.A
 	return acl.Action{Command: c.Name, Categories: c.set, Keys: keys, EveryKey: c.EveryKey(), Channels: channels, Patterns: patterns}
 }
 
-// Grows reports whether the command may add to the keyspace. A new name may be
-// longer than the old one, which redis-server does not count.
+// growing may add to the keyspace although redis-server does not count it: a new
+// name may be longer than the old one, and what is delivered to a consumer is
+// pending then.
+var growing = map[string]bool{"rename": true, "renamenx": true, "script|load": true, "xreadgroup": true, "xclaim": true, "xautoclaim": true}
+
+// Grows reports whether the command may add to the keyspace.
 func (c *Command) Grows() bool {
-	return c.Flags&DenyOOM != 0 || c.Name == "rename" || c.Name == "renamenx" || c.Name == "script|load"
+	return c.Flags&DenyOOM != 0 || growing[c.Name]
 }
 
 // EveryKey is what the command does with keys that it does not name: it lists,
@@ -290,7 +294,7 @@ func (c *Command) Heavy() bool {
 }
 
 var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true,
-	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true, "eval": true, "evalsha": true, "coffer.erase": true}
+	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true, "eval": true, "evalsha": true, "coffer.erase": true, "xreadgroup": true, "xautoclaim": true, "xgroup|destroy": true, "xgroup|delconsumer": true}
 
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {

@@ -29,6 +29,14 @@ type Waiter interface {
 	Call(key []byte) [][]byte
 }
 
+// Ended is a Waiter whose waiting may end without data.
+type Ended interface {
+	Waiter
+	// Gone says whether the key lacks what is waited with, and what is answered
+	// then.
+	Gone(tx *machine.Tx, key []byte) (answer reply.Reply, gone bool)
+}
+
 func init() {
 	flags := Write | NoScript | Blocking
 	register(

@@ -47,7 +47,7 @@ import (
 //	4  transactions
 //	5  scripts
 //	6  jobs
-//	7  HyperLogLogs
+//	7  HyperLogLogs; consumer groups of streams
 const Semantics = 7
 
 // An int has 64 bits: with fewer, lengths and counts would wrap around where

@@ -109,12 +109,14 @@ func (l *loop) wake(key string) {
 	}
 }
 
-// look says who can be served. If nobody can, the key is watched.
+// look says who can be served. If nobody can, the key is watched. For whom the
+// key has nothing any more the waiting ends.
 func (l *loop) look(key string) (ready []*parked) {
 	q := l.queues[key]
 	if q == nil {
 		return nil
 	}
+	gone := map[*parked]reply.Reply{}
 	items := []machine.Item{{Op: locked(func(tx *machine.Tx) {
 		taken := int64(0) // by those in front
 		for e := q.waiters.Front(); e != nil; e = e.Next() {
@@ -123,6 +125,7 @@ func (l *loop) look(key string) (ready []*parked) {
 			case p.trying == key:
 				taken += p.op.Takes()
 			case p.session.executing:
+			case p.gone(tx, key, gone):
 			case p.op.Ready(tx, []byte(key)) > taken:
 				ready = append(ready, p)
 				taken += p.op.Takes()
@@ -135,7 +138,23 @@ func (l *loop) look(key string) (ready []*parked) {
 	if err := l.srv.opts.Executor.Look(items); err != nil {
 		return nil // it has stopped, and the sessions are told
 	}
+	for p, answer := range gone {
+		p.end(answer)
+	}
 	return ready
+}
+
+// gone notes the answer of a command that waits with what is no more.
+func (p *parked) gone(tx *machine.Tx, key string, answers map[*parked]reply.Reply) bool {
+	op, ok := p.op.(command.Ended)
+	if !ok {
+		return false
+	}
+	answer, gone := op.Gone(tx, []byte(key))
+	if gone {
+		answers[p] = answer
+	}
+	return gone
 }
 
 // watchKey has wake called when the key changes.

@@ -91,7 +91,9 @@ func (d *decoder) value() Value {
 	case kind == KindSet:
 		return decodeSet(d)
 	case kind == KindStream:
-		return decodeStream(d)
+		return decodeStream(d, false)
+	case kind == kindGroupedStream:
+		return decodeStream(d, true)
 	case kind == KindList:
 		return decodeList(d)
 	case kind == KindHash:
@@ -105,6 +107,6 @@ func (d *decoder) value() Value {
 
 // Clone is a value that shares no memory with another and equals it.
 func Clone(v Value) Value {
-	d := &decoder{rest: v.appendTo([]byte{byte(v.Kind())})}
+	d := &decoder{rest: v.appendTo([]byte{byte(form(v))})}
 	return d.value()
 }

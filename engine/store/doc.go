@@ -52,8 +52,13 @@
 //	hash   (kind 5): form 1B (0 packed, 1 not), n uvarint, n × (field bytes, value bytes), in the hash's order
 //	zset   (kind 6): form 1B, n uvarint, n × (score 8B as IEEE 754, member bytes); packed in the order of scores,
 //	                 otherwise in that of positions
+//	stream with groups (kind 7): as kind 3, then groups uvarint, per group: name bytes, last delivered id,
+//	                 entries read + 1 uvarint (0 unknown), consumers uvarint, per consumer: name bytes, seen uvarint, ms;
+//	                 pending uvarint, then each: id, place of its consumer uvarint, delivered uvarint, ms,
+//	                 deliveries uvarint; groups and consumers in the order of their names, pending in that of IDs
 //	id:      milliseconds uvarint, sequence uvarint
 //
 // Kinds 4 and up came with semantics 3 of package machine, whose snapshots name
 // their semantics: an engine that does not know these kinds refuses them by that.
+// Kind 7 came with semantics 7.
 package store

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -13,11 +14,16 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads the streams that every version wrote, and those with kinds
 // that came later. They are written again as they were.
 func TestGolden(t *testing.T) {
-	for path, kinds := range map[string]int{"testdata/v1": 3, "testdata/v1-semantics3": 6} {
+	for path, kinds := range map[string]int{"testdata/v1": 3, "testdata/v1-semantics3": 6, "testdata/v1-semantics7": 6} {
 		if _, err := os.Stat(path); err != nil && *update {
 			s, r := New(), rand.New(rand.NewPCG(7, 7))
 			for range 3000 {
 				mutate(s, r, 1000)
+			}
+			for i := range 400 {
+				if v, _ := s.Get(fmt.Appendf(nil, "key:%d", i), 1000).(*Stream); v != nil {
+					mutateGroups(v, r, 1000)
+				}
 			}
 			_ = os.Mkdir("testdata", 0o755)
 			_ = os.WriteFile(path, encode(t, s), 0o644)
@@ -31,7 +37,16 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := map[Kind]bool{}
-		s.Each(1000, func(_ string, k Kind) bool { found[k] = true; return true })
+		grouped := false
+		s.Each(1000, func(key string, k Kind) bool {
+			found[k] = true
+			v, _ := s.Get([]byte(key), 1000).(*Stream)
+			grouped = grouped || v != nil && v.GroupCount() > 0
+			return true
+		})
+		if grouped != (path == "testdata/v1-semantics7") {
+			t.Errorf("%s: streams with groups: %v", path, grouped)
+		}
 		if s.Len() < 20 || len(found) != kinds || !bytes.Equal(encode(t, s), data) {
 			t.Errorf("%s: %d keys of %d kinds, or another encoding of them", path, s.Len(), len(found))
 		}

@@ -24,7 +24,10 @@ var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[dict[float64]]():      {"entries": covered, "index": "an index of entries", "text": "memory, derived from entries"},
 	reflect.TypeFor[dictEntry[float64]](): {"key": covered, "value": covered},
 	reflect.TypeFor[Stream](): {"nodes": covered, "lastID": covered, "maxDeleted": covered, "added": covered, "length": "counts nodes' entries",
-		"size": "memory, derived from nodes"},
+		"groups": covered, "size": "memory, derived from nodes and groups"},
+	reflect.TypeFor[Group]():       {"Name": covered, "LastID": covered, "Read": covered, "consumers": covered, "pending": covered, "stream": "leads back"},
+	reflect.TypeFor[Consumer]():    {"Name": covered, "Seen": covered, "pending": "an index of the group's"},
+	reflect.TypeFor[Pending]():     {"ID": covered, "Consumer": covered, "Delivered": covered, "Deliveries": covered},
 	reflect.TypeFor[streamNode]():  {"entries": covered, "deleted": covered, "bytes": "derived from entries", "end": "not before any entry; finds the same entries whatever it is"},
 	reflect.TypeFor[StreamEntry](): {"ID": covered, "Fields": covered},
 }
@@ -62,6 +65,12 @@ func example(change func(*Store)) *Store {
 			v.Add(StreamEntry{ID: ID{1, seq + 1}, Fields: [][]byte{[]byte("f"), []byte("v")}})
 		}
 		v.Delete(ID{1, 7})
+		g := v.CreateGroup([]byte("group"), ID{1, 20}, 19)
+		c, d := g.CreateConsumer([]byte("c"), 4000), g.CreateConsumer([]byte("d"), 4000)
+		for seq := range uint64(10) {
+			g.Assign(ID{1, seq + 1}, c)
+		}
+		g.Assign(ID{1, 3}, d)
 		return true
 	})
 	for name, n := range map[string]int{"": 3, "large ": 200} {
@@ -100,18 +109,34 @@ func TestHashCoversEveryReply(t *testing.T) {
 	stream := func(change func(*Stream)) func(*Store) {
 		return func(s *Store) { change(s.Get([]byte("stream"), 0).(*Stream)) }
 	}
+	group := func(change func(*Group)) func(*Store) {
+		return stream(func(v *Stream) { change(v.Group([]byte("group"))) })
+	}
 	changes := map[string]func(*Store){
-		"nothing":         nil,
-		"a key more":      func(s *Store) { s.Put([]byte("more"), String("value"), 0) },
-		"a key less":      func(s *Store) { s.Delete([]byte("string"), 0) },
-		"a key's name":    func(s *Store) { s.Rename([]byte("string"), []byte("String")) },
-		"a value":         func(s *Store) { s.Put([]byte("string"), String("Value"), 0) },
-		"a shorter value": func(s *Store) { s.Put([]byte("string"), String("valu"), 0) },
-		"a long value":    func(s *Store) { s.Put([]byte("string"), String(make([]byte, embedded+1)), 0) },
-		"a kind":          func(s *Store) { s.Put([]byte("string"), setOf("value"), 0) },
-		"a deadline more": func(s *Store) { s.SetDeadline([]byte("string"), 5000) },
-		"a deadline":      func(s *Store) { s.SetDeadline([]byte("short"), 5001) },
-		"no deadline":     func(s *Store) { s.SetDeadline([]byte("short"), 0) },
+		"a group more":            stream(func(v *Stream) { v.CreateGroup([]byte("more"), ID{}, 0) }),
+		"no group":                group(func(g *Group) { g.stream.DestroyGroup(g) }),
+		"where a group is":        group(func(g *Group) { g.LastID.Seq++ }),
+		"what a group has read":   group(func(g *Group) { g.Read++ }),
+		"what nobody can tell":    group(func(g *Group) { g.Read = UnknownRead }),
+		"a consumer more":         group(func(g *Group) { g.CreateConsumer([]byte("e"), 4000) }),
+		"a consumer less":         group(func(g *Group) { g.DeleteConsumer(g.Consumer([]byte("d"))) }),
+		"when one was seen":       group(func(g *Group) { g.See([]byte("c"), 4001) }),
+		"whose an entry is":       group(func(g *Group) { g.Assign(ID{1, 3}, g.Consumer([]byte("c"))) }),
+		"when it was delivered":   group(func(g *Group) { g.Find(ID{1, 3}).Delivered = 1 }),
+		"how often":               group(func(g *Group) { g.Find(ID{1, 3}).Deliveries = 1 }),
+		"one pending entry less":  group(func(g *Group) { g.Acknowledge(ID{1, 5}) }),
+		"another pending for one": group(func(g *Group) { g.Assign(ID{1, 50}, g.Consumer([]byte("c"))) }),
+		"nothing":                 nil,
+		"a key more":              func(s *Store) { s.Put([]byte("more"), String("value"), 0) },
+		"a key less":              func(s *Store) { s.Delete([]byte("string"), 0) },
+		"a key's name":            func(s *Store) { s.Rename([]byte("string"), []byte("String")) },
+		"a value":                 func(s *Store) { s.Put([]byte("string"), String("Value"), 0) },
+		"a shorter value":         func(s *Store) { s.Put([]byte("string"), String("valu"), 0) },
+		"a long value":            func(s *Store) { s.Put([]byte("string"), String(make([]byte, embedded+1)), 0) },
+		"a kind":                  func(s *Store) { s.Put([]byte("string"), setOf("value"), 0) },
+		"a deadline more":         func(s *Store) { s.SetDeadline([]byte("string"), 5000) },
+		"a deadline":              func(s *Store) { s.SetDeadline([]byte("short"), 5001) },
+		"no deadline":             func(s *Store) { s.SetDeadline([]byte("short"), 0) },
 		"values swapped": func(s *Store) {
 			a, b := s.Get([]byte("string"), 0), s.Get([]byte("set"), 0)
 			s.Put([]byte("string"), b, 0)

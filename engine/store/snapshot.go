@@ -50,6 +50,7 @@ type savedValues map[string]*entry
 // frozen is a value that is changed in place, as it was.
 type frozen struct {
 	Value
+	form    Kind
 	encoded []byte
 }
 
@@ -130,7 +131,7 @@ func (s *Store) beforeWrite(p *place, key []byte) {
 	}
 	old := p.entry
 	if _, ok := old.apart.(String); !ok && old.apart != nil {
-		old.apart = frozen{old.apart, old.apart.appendTo(nil)}
+		old.apart = frozen{old.apart, form(old.apart), old.apart.appendTo(nil)}
 	}
 	values[old.key] = &old
 }
@@ -183,7 +184,7 @@ func (e *entry) appendTo(dst []byte) []byte {
 	if e.apart == nil {
 		return appendBytes(append(dst, byte(KindString)), e.text)
 	}
-	return e.apart.appendTo(append(dst, byte(e.apart.Kind())))
+	return e.apart.appendTo(append(dst, byte(form(e.apart))))
 }
 
 // Hash is a digest of all keys, values and deadlines, equal for equal states.

@@ -235,6 +235,7 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	s.beforeWrite(&p, key)
 	s.remove(&p)
 	if p.expired(now) {
+		s.Rouse(key)
 		return false // it was absent before
 	}
 	s.touch(key)
@@ -269,6 +270,9 @@ func (s *Store) remove(p *place) {
 func (s *Store) Flush() {
 	s.snapshot.detach()
 	s.clear()
+	for key := range s.watched {
+		s.Rouse([]byte(key))
+	}
 }
 
 // Due reports whether a sweep at that time would find a key to remove.

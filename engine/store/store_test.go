@@ -85,9 +85,36 @@ func mutate(s *Store, r *rand.Rand, now int64) {
 				v.Add(StreamEntry{ID: id, Fields: [][]byte{member, []byte("value")}})
 				v.Delete(ID{0, uint64(r.IntN(20))})
 				v.Trim(Trim{MaxLen: 300, Approximate: r.IntN(2) == 0})
+				mutateGroups(v, r, now)
 				return true
 			})
 		}
+	}
+}
+
+// mutateGroups changes the groups of a stream.
+func mutateGroups(v *Stream, r *rand.Rand, now int64) {
+	name, id := []byte{'g', byte('0' + r.IntN(3))}, ID{0, uint64(r.IntN(40))}
+	g := v.Group(name)
+	if g == nil {
+		if r.IntN(2) == 0 {
+			v.CreateGroup(name, id, int64(r.IntN(5))-1)
+		}
+		return
+	}
+	c := g.See([]byte{'c', byte('0' + r.IntN(4))}, now)
+	switch r.IntN(8) {
+	case 0:
+		v.DestroyGroup(g)
+	case 1:
+		g.DeleteConsumer(c)
+	case 2, 3:
+		g.Acknowledge(id)
+	case 4:
+		g.Deliver(id)
+	default:
+		p := g.Assign(id, c)
+		p.Delivered, p.Deliveries = now, p.Deliveries+1
 	}
 }
 

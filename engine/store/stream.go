@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"github.com/tidwall/btree"
 )
 
 // A node is a run of entries; trimming "about" a length drops whole nodes, as
@@ -87,8 +89,9 @@ type streamNode struct {
 // is an empty stream.
 type Stream struct {
 	nodes      []*streamNode
+	groups     btree.Map[string, *Group]
 	length     int
-	size       int64
+	size       int64 // of entries and groups
 	lastID     ID
 	maxDeleted ID
 	added      uint64
@@ -97,6 +100,20 @@ type Stream struct {
 // Kind implements Value.
 func (*Stream) Kind() Kind { return KindStream }
 
+// form is the kind that a value has where it is encoded: an engine that knows of
+// no groups reads the streams that have none.
+func form(v Value) Kind {
+	switch v := v.(type) {
+	case frozen:
+		return v.form
+	case *Stream:
+		if v.groups.Len() > 0 {
+			return kindGroupedStream
+		}
+	}
+	return v.Kind()
+}
+
 // Size implements Value.
 func (s *Stream) Size() int64 { return s.size + int64(len(s.nodes))*96 + 120 }
 
@@ -104,6 +121,9 @@ func (*Stream) vanished() bool { return false }
 
 // Len is the number of entries.
 func (s *Stream) Len() int { return s.length }
+
+// Nodes is the number of runs of entries.
+func (s *Stream) Nodes() int { return len(s.nodes) }
 
 // LastID is the ID of the entry added last, deleted or not.
 func (s *Stream) LastID() ID { return s.lastID }
@@ -324,12 +344,15 @@ func (s *Stream) appendTo(dst []byte) []byte {
 			}
 		}
 	}
+	if s.groups.Len() > 0 {
+		return s.appendGroups(dst)
+	}
 	return dst
 }
 
 func (d *decoder) id() ID { return ID{d.uint(), d.uint()} }
 
-func decodeStream(d *decoder) *Stream {
+func decodeStream(d *decoder, grouped bool) *Stream {
 	s := &Stream{}
 	lastID, maxDeleted, added := d.id(), d.id(), d.uint()
 	var previous ID
@@ -357,6 +380,11 @@ func decodeStream(d *decoder) *Stream {
 		d.fail("stream entry behind the last ID")
 	}
 	s.lastID, s.maxDeleted, s.added = lastID, maxDeleted, added
+	if grouped {
+		if s.decodeGroups(d); s.groups.Len() == 0 && d.err == nil {
+			d.fail("no groups")
+		}
+	}
 	return s
 }
 

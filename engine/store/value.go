@@ -11,6 +11,9 @@ const (
 	KindList   Kind = 4
 	KindHash   Kind = 5
 	KindZSet   Kind = 6
+
+	// kindGroupedStream is a stream with groups, in a snapshot alone.
+	kindGroupedStream Kind = 7
 )
 
 // String is the name that TYPE answers.

@@ -72,6 +72,19 @@ func (w *Watch) Stop() {
 	*w = Watch{touched: true}
 }
 
+// Rouse tells those who wait for a key that it may be worth a look, which is no
+// change of it.
+func (s *Store) Rouse(key []byte) {
+	if len(s.watched) == 0 {
+		return
+	}
+	for _, m := range s.watched[string(key)] {
+		if m.watch.Changed != nil {
+			m.watch.Changed()
+		}
+	}
+}
+
 // touch tells those who watch a key that it changes: once, since what is broken
 // stays broken.
 func (s *Store) touch(key []byte) {

@@ -23,6 +23,22 @@ var collections = []safeguard{
 		old: "copy(p.data[end:], item)", new: "_ = item"},
 }
 
+// consumerGroups: what consumers of streams rely on.
+var consumerGroups = []safeguard{
+	{name: "that a snapshot has the groups of its beginning", file: "engine/store/snapshot.go", test: "TestGroupsDuringASnapshot",
+		old: "form(old.apart), old.apart.appendTo(nil)", new: "old.apart.Kind(), old.apart.appendTo(nil)"},
+	{name: "that who waits hears that the group is gone", file: "engine/command/groups.go", in: "test/conformance/differential", test: "TestBlocking",
+		old: "tx.Store.Rouse(argv[2])", new: "_ = tx"},
+	{name: "the keys behind STREAMS, whatever the group is called", file: "engine/command/xreadgroup.go", test: "TestKeysOfXreadgroup",
+		old: "case is(argv[i], \"GROUP\"):\n\t\t\ti += 2", new: "case is(argv[i], \"GROUP\"):\n\t\t\ti++"},
+	{name: "the memory of what is delivered", file: "engine/command/xreadgroup.go", test: "TestWhatIsDeliveredIsCounted",
+		old: "size += store.PendingBytes * op.fresh(tx, key)", new: "_ = key"},
+	{name: "the bound of what XINFO answers", file: "engine/command/xinfo.go", test: "TestXinfoMakesNoMoreThanAnybodyGets",
+		old: "f.rest.MaxReply -= all.Size()", new: "f.rest.MaxReply -= 1"},
+	{name: "that who has waited gets a part", file: "engine/command/xreadgroup.go", test: "TestWhoWaitedGetsAPart",
+		old: "count = waitedCount\n\t}", new: "count = 0\n\t}"},
+}
+
 const (
 	machineTransaction = "engine/machine/transaction.go"
 	storeWatch         = "engine/store/watch.go"

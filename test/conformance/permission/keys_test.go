@@ -53,6 +53,7 @@ var variants = map[string][]string{
 	"bzpopmax":    {"bzpopmax k1 0.001", "bzpopmax k1 k2 0.001"},
 	"bzmpop":      {"bzmpop 0.001 1 k1 min", "bzmpop 0.001 2 k1 k2 max count 2"},
 	"xread":       {"xread block 1 streams k1 $", "xread streams k1 0", "xread count 1 streams k1 k2 0 0"},
+	"xreadgroup":  {"xreadgroup group g c block 1 streams k1 >", "xreadgroup group g c noack count 1 streams k1 k2 0 >"},
 	"zunion":      {"zunion 1 k1", "zunion 2 k1 k2 weights 1 2"},
 	"zinter":      {"zinter 1 k1", "zinter 2 k1 k2 withscores"},
 	"zdiff":       {"zdiff 1 k1", "zdiff 2 k1 k2"},

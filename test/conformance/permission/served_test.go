@@ -13,17 +13,19 @@ import (
 	"github.com/coffer-dev/coffer/test/fixture/devengine"
 )
 
-// waiting are the commands that wait, in a form that does, and what serves each.
-var waiting = map[string]struct{ call, push string }{
-	"blpop":      {"blpop k1 0", "rpush k1"},
-	"brpop":      {"brpop k1 0", "rpush k1"},
-	"blmove":     {"blmove k1 k2 left right 0", "rpush k1"},
-	"brpoplpush": {"brpoplpush k1 k2 0", "rpush k1"},
-	"blmpop":     {"blmpop 0 1 k1 left", "rpush k1"},
-	"bzpopmin":   {"bzpopmin k1 0", "zadd k1"},
-	"bzpopmax":   {"bzpopmax k1 0", "zadd k1"},
-	"bzmpop":     {"bzmpop 0 1 k1 min", "zadd k1"},
-	"xread":      {"xread block 0 streams k1 0", "xadd k1 *"},
+// waiting are the commands that wait, in a form that does, and what serves each,
+// before which there may be something to do.
+var waiting = map[string]struct{ call, push, before string }{
+	"blpop":      {call: "blpop k1 0", push: "rpush k1"},
+	"brpop":      {call: "brpop k1 0", push: "rpush k1"},
+	"blmove":     {call: "blmove k1 k2 left right 0", push: "rpush k1"},
+	"brpoplpush": {call: "brpoplpush k1 k2 0", push: "rpush k1"},
+	"blmpop":     {call: "blmpop 0 1 k1 left", push: "rpush k1"},
+	"bzpopmin":   {call: "bzpopmin k1 0", push: "zadd k1"},
+	"bzpopmax":   {call: "bzpopmax k1 0", push: "zadd k1"},
+	"bzmpop":     {call: "bzmpop 0 1 k1 min", push: "zadd k1"},
+	"xread":      {call: "xread block 0 streams k1 0", push: "xadd k1 *"},
+	"xreadgroup": {call: "xreadgroup group g c block 0 streams k1 >", push: "xadd k1 *", before: "xgroup create k1 g $ mkstream"},
 }
 
 // waiter is a party that waits.
@@ -60,6 +62,11 @@ func TestMatrixWhenServed(t *testing.T) {
 		}
 		for _, where := range []string{"in:", "out:"} {
 			where += c.Name + ":"
+			if form.before != "" {
+				if got := pusher.ask(t, placed(strings.Fields(form.before), where)...); got != "+OK" {
+					t.Fatal(got)
+				}
+			}
 			for i, p := range all[1:] {
 				w := &waiter{party: &party{user: p.user}, role: roles[i], argv: placed(strings.Fields(form.call), where)}
 				w.begin(t, e)
@@ -73,6 +80,11 @@ func TestMatrixWhenServed(t *testing.T) {
 				}
 			}
 			pushes = append(pushes, push)
+			for range roles {
+				if form.before != "" { // each entry is one consumer's
+					pushes = append(pushes, push)
+				}
+			}
 		}
 	}
 	pusher.awaitWaiting(t, len(waiters))
