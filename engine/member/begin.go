@@ -35,7 +35,7 @@ func (m *Member) begin(log *wal.Log, state *wal.State, c *replica.Config) (bool,
 	case last > m.opts.Alone:
 		return false, nil
 	case last < m.opts.Alone:
-		return false, fmt.Errorf("%w: it ends at %d, they at %d", ErrNotWhole, last, m.opts.Alone)
+		return false, fmt.Errorf("%w: it ends at %d, they at %d: bring back the volume as it was when the member was told to go on alone", ErrNotWhole, last, m.opts.Alone)
 	}
 	entries, err := replica.Alone(conf, m.opts.ID, last, term)
 	if err != nil {

@@ -17,7 +17,7 @@ func (n *Node) serveReads() (net.Addr, error) {
 	}
 	n.reads = server.New(server.Options{
 		Limits: n.limits(), Credentials: n.credentials.Current, Executor: staleReads{n.group}, Facts: n.replicaFacts,
-		Audit: n.audit, Log: n.opts.Log, Replica: true, Bounds: n.server.Bounds(),
+		Audit: n.audit, Log: n.opts.Log, Replica: true, Beside: n.server,
 	})
 	n.credentials.OnChange(n.reads.CredentialsChanged)
 	return n.serve("listen.reads", address, n.reads.Serve)

@@ -25,7 +25,7 @@ func (c *session) settle() {
 // keeps most loses it.
 func (c *session) keep() {
 	c.count(c.buffered())
-	if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {
+	if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.kept() > limit {
 		c.srv.shed(limit)
 	}
 }
@@ -53,10 +53,23 @@ func (c *session) count(bytes int64) {
 	}
 }
 
+// kept is what the clients of this port keep, and those of the one beside it.
+func (s *Server) kept() int64 {
+	n := s.buffered.Load()
+	if other := s.beside.Load(); other != nil {
+		n += other.buffered.Load()
+	}
+	return n
+}
+
 // shed closes the connections that keep most until all of them together keep
-// no more than they may.
+// no more than they may. Of two ports that one does whose clients keep more.
 func (s *Server) shed(limit int64) {
-	for s.buffered.Load() > limit {
+	for s.kept() > limit {
+		if other := s.beside.Load(); other != nil && other.buffered.Load() > s.buffered.Load() {
+			other.loop.post(func() { other.shed(limit) })
+			return
+		}
 		var largest *session
 		s.mu.Lock()
 		for c := range s.sessions {

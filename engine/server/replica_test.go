@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/config"
 )
 
 // replica is a port beside the fixture's, on the same state, whose reads may be
@@ -19,7 +20,7 @@ func (f *fixture) replica(t *testing.T) *fixture {
 	other := &fixture{executor: f.executor, audit: f.audit, password: f.password}
 	other.credentials.Store(f.credentials.Load())
 	opts := f.opts
-	opts.Replica, opts.Bounds, opts.Credentials = true, f.Bounds(), other.credentials.Load
+	opts.Replica, opts.Beside, opts.Credentials = true, f.Server, other.credentials.Load
 	opts.Facts = func() Facts {
 		return Facts{Role: "follower", AppliedIndex: 9, Replica: ReplicaFacts{LeaderHost: "kv-1", LeaderPort: 6379, Connected: true, Age: 1}}
 	}
@@ -140,4 +141,29 @@ func TestAReplicaHoldsToTheSamePermissions(t *testing.T) {
 	reads.CredentialsChanged(reads.credentials.Load())
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	wantClosed(t, r)
+}
+
+// TestBuffersOfBothPortsAreBounded together: the port whose clients keep more
+// closes one, whoever was the last to come.
+func TestBuffersOfBothPortsAreBounded(t *testing.T) {
+	f := start(t, func(l *config.Limits) { l.MaxClientBufferBytes = 8 << 20 })
+	reads := f.replica(t)
+	half := func(c net.Conn, bytes int) {
+		fmt.Fprintf(c, "*2\r\n$4\r\nECHO\r\n$%d\r\n%s", 2*bytes, strings.Repeat("x", bytes))
+	}
+	large, largeReader := reads.login(t)
+	half(large, 6<<20)
+	for end := time.Now().Add(20 * time.Second); reads.Stats().Buffered < 6<<20; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%+v", reads.Stats())
+		}
+	}
+	small, smallReader := f.login(t)
+	half(small, 3<<20)
+	_ = large.SetReadDeadline(time.Now().Add(20 * time.Second))
+	wantClosed(t, largeReader)
+	exchange(t, small, smallReader, strings.Repeat("x", 3<<20)+"\r\n", fmt.Sprintf("$%d\r\n%s\r\n", 6<<20, strings.Repeat("x", 6<<20)))
+	if r, k := reads.Stats(), f.Stats(); r.Shed != 1 || k.Shed != 0 {
+		t.Errorf("%d were closed at the port that keeps more, %d at the other", r.Shed, k.Shed)
+	}
 }

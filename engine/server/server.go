@@ -49,8 +49,9 @@ type Options struct {
 	// Replica: nothing is written at this port, and what it shows is the state of
 	// this member, as the Executor lets it.
 	Replica bool
-	// Bounds are those that clients of another port count by, too; nil: none.
-	Bounds *admission.Bounds
+	// Beside is another port of the member, with whose clients these count by the
+	// same bounds; nil: there is none.
+	Beside *Server
 }
 
 // Server is the key port.
@@ -65,6 +66,7 @@ type Server struct {
 	counters  admission.Counters
 	draining  atomic.Bool
 	buffered  atomic.Int64 // bytes of all sessions' buffers
+	beside    atomic.Pointer[Server]
 	parked    atomic.Int64 // sessions that wait for data
 
 	replyTimeout time.Duration // writeTimeout, but for tests
@@ -93,16 +95,13 @@ func New(opts Options) *Server {
 		replyTimeout: writeTimeout,
 	}
 	s.admission.Through = opts.Through
-	if b := opts.Bounds; b != nil {
-		s.admission, s.throttle, s.usages = b.Gate, b.Throttle, b.Usages
+	if b := opts.Beside; b != nil {
+		s.admission, s.throttle, s.usages = b.admission, b.throttle, b.usages
+		s.beside.Store(b)
+		b.beside.Store(s)
 	}
 	s.tls = credential.ServerTLS(opts.Credentials)
 	return s
-}
-
-// Bounds are those of its clients.
-func (s *Server) Bounds() *admission.Bounds {
-	return &admission.Bounds{Gate: s.admission, Throttle: s.throttle, Usages: s.usages, Counters: &s.counters}
 }
 
 // Serve accepts connections until Shutdown; it then returns nil.
@@ -233,7 +232,7 @@ func (s *Server) closeAll() int {
 func (s *Server) Stats() admission.Stats {
 	st := s.counters.Stats()
 	st.Buffered = s.buffered.Load()
-	if s.opts.Bounds == nil { // else another port tells of its users
+	if s.opts.Beside == nil { // else another port tells of its users
 		st.Users = s.usages.Stats()
 	}
 	s.mu.Lock()

@@ -112,7 +112,7 @@ var permissions = []safeguard{
 	{name: "the bound of a page of audit records", file: "engine/httpapi/httpapi.go", in: nodePkg, test: "TestAuditIsReadByIndex",
 		old: "limit < 1 || limit > maxPage", new: "limit < 1"},
 	{name: "the bound of all clients' buffers", file: serverBuffers, test: "TestClientBuffersAreBounded",
-		old: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.buffered.Load() > limit {", new: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; false {"},
+		old: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; limit > 0 && c.srv.kept() > limit {", new: "if limit := c.srv.opts.Limits.MaxClientBufferBytes; false {"},
 	{name: "that a request in progress is counted", file: "engine/protocol/resp/reader.go", in: "engine/server", test: "TestClientBuffersAreBounded",
 		old: "return int64(len(r.buf)+cap(r.bulk)) + r.arrived", new: "return int64(len(r.buf))"},
 	{name: "that replies nobody takes are counted", file: serverLoop, test: "TestClientBuffersAreBounded",
