@@ -32,8 +32,8 @@ func init() {
 				"SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
 				"    Set the current group ID and entries_read counter.",
 			)),
-		),
-		row("xack", -4, Write|Fast, oneKey.to(write), "write stream fast", plain(xack)),
+		).since7(),
+		row("xack", -4, Write|Fast, oneKey.to(write), "write stream fast", plain(xack)).since7(),
 	)
 }
 

@@ -42,6 +42,8 @@ type scriptHost struct {
 func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 	c, err := Resolve(argv)
 	switch {
+	case h.unknown(argv):
+		return fail(errScriptUnknown)
 	case err != nil && known(argv):
 		return fail(errScriptArity)
 	case err != nil:
@@ -158,7 +160,7 @@ func scriptDenied(denied *acl.Denied) textError {
 // Allows implements script.Host.
 func (h *scriptHost) Allows(argv [][]byte) (allowed, known bool) {
 	c, err := Resolve(argv)
-	if err != nil {
+	if err != nil || h.unknown(argv) {
 		return false, false
 	}
 	channels, patterns := c.Channels(argv)

@@ -62,6 +62,8 @@ type Command struct {
 	// logged says that it goes through the log although it has no flag Write,
 	// as COMMAND tells it.
 	logged bool
+	// since is the semantics that it came with; 0 for those of machine.BaseSemantics.
+	since uint16
 	// inScript serves a command of the connection within a script.
 	inScript func(h *scriptHost, argv [][]byte) reply.Reply
 
@@ -158,6 +160,17 @@ func row(name string, arity int, flags Flag, k keySpec, categories string, parse
 // finding gives the row another way to list its keys than by their places.
 func (c *Command) finding(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Command {
 	c.find = find
+	return c
+}
+
+// since7 says that the command came with semantics 7 of package machine, and its
+// subcommands with it.
+func (c *Command) since7() *Command {
+	const semantics = 7
+	c.since = semantics
+	for _, sub := range c.Subcommands {
+		sub.since = semantics
+	}
 	return c
 }
 

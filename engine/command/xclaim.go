@@ -10,8 +10,8 @@ import (
 
 func init() {
 	register(
-		row("xclaim", -6, Write|Fast, oneKey.to(write), "write stream fast", plain(xclaim)),
-		row("xautoclaim", -6, Write|Fast, oneKey.to(write), "write stream fast", parseXautoclaim),
+		row("xclaim", -6, Write|Fast, oneKey.to(write), "write stream fast", plain(xclaim)).since7(),
+		row("xautoclaim", -6, Write|Fast, oneKey.to(write), "write stream fast", parseXautoclaim).since7(),
 	)
 }
 

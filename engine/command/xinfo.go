@@ -21,7 +21,7 @@ func init() {
 			"STREAM <key> [FULL [COUNT <count>]",
 			"    Show information about the stream.",
 		)),
-	))
+	).since7())
 }
 
 // named makes a map of names and what stands for them, in turn.

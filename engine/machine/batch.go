@@ -24,16 +24,17 @@ var (
 
 // Batch is what one log entry carries.
 type Batch struct {
-	Now      int64  // the leader's clock, ms since the epoch
-	Seed     uint64 // the leader's randomness
-	Commands [][][]byte
+	Semantics uint16 // that who applies it must know
+	Now       int64  // the leader's clock, ms since the epoch
+	Seed      uint64 // the leader's randomness
+	Commands  [][][]byte
 }
 
 // AppendBatch appends the encoding of a batch whose commands are the writes
 // among items.
 func AppendBatch(dst []byte, items []Item, now int64, seed uint64) []byte {
 	dst = append(dst, BatchFormat)
-	dst = binary.LittleEndian.AppendUint16(dst, Semantics)
+	dst = binary.LittleEndian.AppendUint16(dst, needed(items))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
 	dst = binary.LittleEndian.AppendUint64(dst, seed)
 	n := 0
@@ -51,6 +52,18 @@ func AppendBatch(dst []byte, items []Item, now int64, seed uint64) []byte {
 	return dst
 }
 
+// needed is the lowest semantics with which all writes among items mean what they
+// mean here: an older member goes on until somebody uses what it does not know.
+func needed(items []Item) uint16 {
+	lowest := uint16(BaseSemantics)
+	for i := range items {
+		if items[i].Write {
+			lowest = max(lowest, items[i].Since)
+		}
+	}
+	return lowest
+}
+
 func appendCommand(dst []byte, argv [][]byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(argv)))
 	for _, arg := range argv {
@@ -61,7 +74,7 @@ func appendCommand(dst []byte, argv [][]byte) []byte {
 }
 
 // DecodeBatch reads a batch. Its arguments point into data.
-func DecodeBatch(data []byte) (Batch, error) { return new(scratch).decode(data) }
+func DecodeBatch(data []byte) (Batch, error) { return new(scratch).decode(data, Semantics) }
 
 // scratch is what decoding a batch takes, kept for the next one: replaying a
 // log is mostly this.
@@ -85,21 +98,22 @@ func (s *scratch) reset() {
 	s.commands, s.args, s.ops = s.commands[:0], s.args[:0], s.ops[:0]
 }
 
-func (s *scratch) decode(data []byte) (Batch, error) {
+func (s *scratch) decode(data []byte, known uint16) (Batch, error) {
 	if len(data) < batchHeader {
 		return Batch{}, fmt.Errorf("%w: %d bytes", ErrBatchCorrupt, len(data))
 	}
 	semantics := binary.LittleEndian.Uint16(data[1:])
-	if data[0] > BatchFormat || semantics > Semantics {
+	if data[0] > BatchFormat || semantics > known {
 		return Batch{}, fmt.Errorf("%w: format %d and semantics %d, this engine reads up to %d and %d",
-			ErrBatchVersion, data[0], semantics, BatchFormat, Semantics)
+			ErrBatchVersion, data[0], semantics, BatchFormat, known)
 	}
 	if data[0] == 0 || semantics == 0 {
 		return Batch{}, fmt.Errorf("%w: version 0", ErrBatchCorrupt)
 	}
 	b := Batch{
-		Now:  int64(binary.LittleEndian.Uint64(data[3:])),
-		Seed: binary.LittleEndian.Uint64(data[11:]),
+		Semantics: semantics,
+		Now:       int64(binary.LittleEndian.Uint64(data[3:])),
+		Seed:      binary.LittleEndian.Uint64(data[11:]),
 	}
 	rest := data[batchHeader:]
 	n, rest, err := count(rest, 2)

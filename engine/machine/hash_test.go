@@ -12,7 +12,7 @@ import (
 // TestHashCoversTheMachine: the hash covers all of the machine's fields but
 // those that are no state, and each counts on its own.
 func TestHashCoversTheMachine(t *testing.T) {
-	fields := map[string]bool{"MaxReply": false, "erased": false, "store": true, "queues": true, "scripts": true, "grown": false, "parse": false, "logged": false, "keys": false, "index": true, "lastNow": true, "reads": false}
+	fields := map[string]bool{"MaxReply": false, "erased": false, "store": true, "queues": true, "scripts": true, "grown": false, "parse": false, "logged": false, "keys": false, "index": true, "lastNow": true, "reads": false, "known": false, "semantics": true}
 	var names []string
 	for of, i := reflect.TypeFor[Machine](), 0; i < of.NumField(); i++ {
 		names = append(names, of.Field(i).Name)
@@ -40,6 +40,10 @@ func TestHashCoversTheMachine(t *testing.T) {
 		seen[h] = true
 	}
 	one, two := New(parsePut), New(parsePut)
+	if two.semantics = Semantics; one.Hash() == two.Hash() {
+		t.Error("what may be used is state")
+	}
+	two.semantics, two.known = BaseSemantics, BaseSemantics
 	two.MaxReply, two.reads = 7, 7
 	if one.Hash() != two.Hash() {
 		t.Error("neither the limit of replies nor the number of reads is state")

@@ -15,7 +15,10 @@
 //
 // format is the layout; semantics is what commands mean: it rises with every
 // change that lets the same batch lead to another state, so that members of
-// two versions never compute differently. now is the leader's clock in ms.
+// two versions never compute differently. A batch has the lowest that its
+// commands need, and a snapshot the highest of what was applied: members one
+// version apart work together until somebody uses what is new, and then the older
+// one ends. now is the leader's clock in ms.
 //
 // # Snapshot, format version 3
 //
@@ -50,6 +53,10 @@ import (
 //	7  HyperLogLogs; consumer groups of streams
 const Semantics = 7
 
+// BaseSemantics is what members of the version before this one know. A batch is
+// stamped with it unless a command in it says that it needs more.
+const BaseSemantics = 6
+
 // An int has 64 bits: with fewer, lengths and counts would wrap around where
 // those of other members do not. On other platforms this does not compile.
 const _ uint = 1 << 63
@@ -80,6 +87,9 @@ type Tx struct {
 	MaxReply int64
 	// Scripts are the texts that EVALSHA finds; a read must not change them.
 	Scripts *Scripts
+	// Semantics is up to which a script may use what came later than the base:
+	// who applies the entry and knows no more must compute the same.
+	Semantics uint16
 	// Grown is about how many bytes the scripts of this entry have added.
 	Grown *int64
 
@@ -123,6 +133,8 @@ type Item struct {
 	Write bool
 	// Grows says that the write may add to the keyspace.
 	Grows bool
+	// Since is the semantics that the write needs; 0 for BaseSemantics.
+	Since uint16
 	Reply reply.Reply
 }
 
@@ -137,18 +149,21 @@ type Machine struct {
 	queues  *queue.Queues
 	scripts *Scripts
 	parse   Parse
-	index   uint64   // the last log entry applied
-	lastNow int64    // time never runs backwards, whatever the leaders' clocks do
-	reads   uint64   // makes the seeds of reads; no part of the state
-	erased  uint64   // see Erased
-	logged  Logged   // Replay's
-	grown   int64    // by the scripts of one entry
-	keys    [][]byte // of the next commands
+	known   uint16 // Semantics, but for tests
+	// semantics is the highest of what was applied.
+	semantics uint16
+	index     uint64   // the last log entry applied
+	lastNow   int64    // time never runs backwards, whatever the leaders' clocks do
+	reads     uint64   // makes the seeds of reads; no part of the state
+	erased    uint64   // see Erased
+	logged    Logged   // Replay's
+	grown     int64    // by the scripts of one entry
+	keys      [][]byte // of the next commands
 }
 
 // New makes an empty machine.
 func New(parse Parse) *Machine {
-	return &Machine{store: store.New(), queues: queue.New(), scripts: newScripts(), parse: parse}
+	return &Machine{store: store.New(), queues: queue.New(), scripts: newScripts(), parse: parse, known: Semantics, semantics: BaseSemantics}
 }
 
 // Index is the log index of the last entry applied.
@@ -191,14 +206,16 @@ func (m *Machine) readSeed() uint64 {
 // replies. The writes among items are the batch's commands, in this order; the
 // reads are evaluated at their place.
 func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
-	tx := m.begin(index, now)
+	tx := m.begin(index, now, needed(items))
 	for i := range items {
 		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
 		if items[i].Write {
 			seed = step(seed)
 			tx.Seed = mix(seed)
+			tx.Semantics = m.semantics
 		} else {
 			tx.Seed = m.readSeed()
+			tx.Semantics = Semantics
 		}
 		items[i].Reply = items[i].Op.Apply(&tx)
 	}
@@ -231,7 +248,7 @@ func (m *Machine) Parse(into *Logged, index uint64, data []byte) error {
 		return nil
 	}
 	var err error
-	if into.batch, err = into.decode(data); err != nil {
+	if into.batch, err = into.decode(data, m.known); err != nil {
 		return fmt.Errorf("machine: entry %d: %w", index, err)
 	}
 	for i, argv := range into.batch.Commands {
@@ -247,7 +264,8 @@ func (m *Machine) Parse(into *Logged, index uint64, data []byte) error {
 // Run is the second half of Replay.
 func (m *Machine) Run(l *Logged) {
 	defer l.reset()
-	tx := m.begin(l.index, l.batch.Now)
+	tx := m.begin(l.index, l.batch.Now, l.batch.Semantics)
+	tx.Semantics = m.semantics
 	begin(l.ops, &tx)
 	defer end(l.ops)
 	seed := l.batch.Seed
@@ -283,15 +301,16 @@ func (m *Machine) fetch(i, n int, argv func(i int) [][]byte) {
 	m.keys = m.keys[:0]
 }
 
-func (m *Machine) begin(index uint64, now int64) Tx {
+func (m *Machine) begin(index uint64, now int64, semantics uint16) Tx {
 	m.index = index
+	m.semantics = max(m.semantics, semantics)
 	m.lastNow = max(m.lastNow, now)
 	return m.tx(m.lastNow)
 }
 
 func (m *Machine) tx(now int64) Tx {
 	m.grown = 0
-	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Grown: &m.grown, machine: m}
+	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Semantics: Semantics, Grown: &m.grown, machine: m}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

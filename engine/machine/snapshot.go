@@ -55,7 +55,7 @@ func (m *Machine) BeginSnapshot() (*Snapshot, error) {
 	}
 	h := append(make([]byte, 0, snapshotHeader), snapshotMagic...)
 	h = binary.LittleEndian.AppendUint16(h, SnapshotFormat)
-	h = binary.LittleEndian.AppendUint16(h, Semantics)
+	h = binary.LittleEndian.AppendUint16(h, m.semantics)
 	h = binary.LittleEndian.AppendUint64(h, m.index)
 	h = binary.LittleEndian.AppendUint64(h, uint64(m.lastNow))
 	return &Snapshot{Index: m.index, header: m.scripts.appendTo(h), store: s, queues: q}, nil
@@ -92,9 +92,9 @@ func (m *Machine) Restore(r io.Reader) error {
 		return fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
 	}
 	format, semantics := binary.LittleEndian.Uint16(h[4:]), binary.LittleEndian.Uint16(h[6:])
-	if format > SnapshotFormat || semantics > Semantics {
+	if format > SnapshotFormat || semantics > m.known {
 		return fmt.Errorf("%w: format %d and semantics %d, this engine reads up to %d and %d",
-			ErrSnapshotVersion, format, semantics, SnapshotFormat, Semantics)
+			ErrSnapshotVersion, format, semantics, SnapshotFormat, m.known)
 	}
 	scripts, queues, buffered := newScripts(), queue.New(), bufio.NewReader(r)
 	if format > 1 {
@@ -111,6 +111,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	}
 	queues.OnReady, queues.OnEvent = m.queues.OnReady, m.queues.OnEvent
 	m.store, m.queues, m.scripts = s, queues, scripts
+	m.semantics = max(semantics, BaseSemantics)
 	m.index = binary.LittleEndian.Uint64(h[8:])
 	m.lastNow = int64(binary.LittleEndian.Uint64(h[16:]))
 	return nil
@@ -125,5 +126,8 @@ func (m *Machine) Hash() uint64 {
 	h = mix(step(h ^ m.scripts.hash()))
 	h = mix(step(h ^ m.queues.Hash()))
 	h = mix(step(h ^ uint64(m.lastNow)))
+	if m.semantics > BaseSemantics { // an older member's has none
+		h = mix(step(h ^ uint64(m.semantics)))
+	}
 	return mix(step(h ^ m.index))
 }

@@ -37,6 +37,9 @@ func Transaction(items []Item, watch *store.Watch) Item {
 	for _, item := range items {
 		whole.Write = whole.Write || item.Write
 		whole.Grows = whole.Grows || item.Grows
+		if item.Write {
+			whole.Since = max(whole.Since, item.Since)
+		}
 	}
 	if whole.Write {
 		whole.Argv = t.argv()
@@ -109,8 +112,10 @@ func (t *transaction) Apply(tx *Tx) reply.Reply {
 		if item.Write {
 			seed = step(seed)
 			each.Seed = mix(seed)
+			each.Semantics = tx.Semantics
 		} else {
 			each.Seed = mix(^seed ^ uint64(len(replies)))
+			each.Semantics = Semantics
 		}
 		r := item.Op.Apply(&each)
 		if !tooLarge {

@@ -263,7 +263,7 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 
 // itemOf makes a command's item. What it does by itself it does as its caller.
 func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
-	write := cmd.Logged()
+	write, since := cmd.Logged(), cmd.Since(argv)
 	if called, ok := op.(command.Called); ok {
 		if c.Replica() {
 			called.OnReplica()
@@ -271,7 +271,7 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows()}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Since: since}
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

@@ -36,6 +36,7 @@ type memory struct {
 	machine *machine.Machine
 	index   uint64
 	batches []int
+	needs   []uint16      // the semantics of entries
 	hold    chan struct{} // when set, writes wait for it
 	holding int           // batches that do
 	stopped error
@@ -68,6 +69,9 @@ func (m *memory) Write(items []machine.Item, done func(error)) {
 		if m.stopped == nil {
 			m.index++
 			m.batches = append(m.batches, len(items))
+			if entry, err := machine.DecodeBatch(machine.AppendBatch(nil, items, 0, 0)); err == nil {
+				m.needs = append(m.needs, entry.Semantics)
+			}
 			m.machine.Apply(m.index, items, time.Now().UnixMilli(), 1)
 		}
 		for i := range items {

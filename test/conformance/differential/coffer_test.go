@@ -43,10 +43,11 @@ func (c *coffer) run(argv [][]byte) reply.Reply {
 	if err != nil {
 		return reply.Error(err.Error())
 	}
+	since := cmd.Since(argv)
 	if called, ok := op.(command.Called); ok {
 		argv = called.As(everything(c.t), func(*command.Command) bool { return false })
 	}
-	item := machine.Item{Op: op, Argv: argv, Write: cmd.Logged()}
+	item := machine.Item{Op: op, Argv: argv, Write: cmd.Logged(), Since: since}
 	if item.Write {
 		r := c.write(item)
 		if _, waits := op.(command.Waiter); waits && r.Kind == reply.KindNull {
