@@ -55,6 +55,28 @@ func bulks(words ...string) string {
 	return b.String()
 }
 
+// TestGoneEndsTheWaiting of consumers whose group or stream is no more, and of
+// nobody else.
+func TestGoneEndsTheWaiting(t *testing.T) {
+	for end, want := range map[string]string{
+		"XGROUP DESTROY s g\r\n": "-NOGROUP the consumer group this client was blocked on no longer exists\r\n",
+		"DEL s\r\n":              "-UNBLOCKED the stream key no longer exists\r\n",
+	} {
+		f := start(t)
+		c, r := f.login(t)
+		other, otherReader := f.login(t)
+		exchange(t, c, r, "XGROUP CREATE s g $ MKSTREAM\r\n", "+OK\r\n")
+		f.waits(t, other, "XREAD BLOCK 0 STREAMS s $\r\n")
+		ended, endedReader := f.login(t)
+		f.waits(t, ended, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >\r\n")
+		exchange(t, c, r, end, ":1\r\n")
+		exchange(t, ended, endedReader, "", want)
+		exchange(t, c, r, "XADD s 1-1 f v\r\n", "$3\r\n1-1\r\n")
+		exchange(t, other, otherReader, "", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n")
+		f.nobodyWaits(t)
+	}
+}
+
 // TestServedInOrder of arrival, whatever else each waits for, by one push or by
 // several.
 func TestServedInOrder(t *testing.T) {

@@ -27,7 +27,7 @@ var collections = []safeguard{
 var consumerGroups = []safeguard{
 	{name: "that a snapshot has the groups of its beginning", file: "engine/store/snapshot.go", test: "TestGroupsDuringASnapshot",
 		old: "form(old.apart), old.apart.appendTo(nil)", new: "old.apart.Kind(), old.apart.appendTo(nil)"},
-	{name: "that who waits hears that the group is gone", file: "engine/command/groups.go", in: "test/conformance/differential", test: "TestBlocking",
+	{name: "that who waits hears that the group is gone", file: "engine/command/groups.go", in: "engine/server", test: "TestGoneEndsTheWaiting",
 		old: "tx.Store.Rouse(argv[2])", new: "_ = tx"},
 	{name: "the keys behind STREAMS, whatever the group is called", file: "engine/command/xreadgroup.go", test: "TestKeysOfXreadgroup",
 		old: "case is(argv[i], \"GROUP\"):\n\t\t\ti += 2", new: "case is(argv[i], \"GROUP\"):\n\t\t\ti++"},
