@@ -1,6 +1,7 @@
 package acl
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,6 +18,14 @@ var commandNames = sync.OnceValue(func() map[string]bool {
 	}
 	return names
 })
+
+// RedisCommands are the names of the commands that Redis has, subcommands as
+// "client|id", in order.
+func RedisCommands() []string {
+	names := strings.Fields(redisCommands)
+	slices.Sort(names)
+	return names
+}
 
 // ownCommands are those that Redis has not.
 const ownCommands = " coffer.erase"

@@ -23,6 +23,8 @@ const (
 type Key struct {
 	Name   []byte
 	Access Access
+	// Unnamed stands for keys that the data name: those may be any.
+	Unnamed bool
 }
 
 // Action is what a command asks for.
@@ -188,8 +190,8 @@ func (id *Identity) AllowsChannel(channel []byte, isPattern bool) bool {
 }
 
 func (id *Identity) allowsKey(key *Key) bool {
-	if id.everyKey == Read|Write {
-		return true
+	if id.everyKey == Read|Write || key.Unnamed {
+		return key.Access&^id.everyKey == 0
 	}
 	for i := range id.keys {
 		p := &id.keys[i]

@@ -21,7 +21,7 @@ func identity(t *testing.T, change func(*User)) *Identity {
 func action(command, categories string, access Access, names ...string) *Action {
 	a := &Action{Command: command, Categories: CategoriesOf(strings.Fields(categories)...)}
 	for _, n := range names {
-		a.Keys = append(a.Keys, Key{[]byte(n), access})
+		a.Keys = append(a.Keys, Key{Name: []byte(n), Access: access})
 	}
 	return a
 }

@@ -205,6 +205,9 @@ func (c *Command) docs() reply.Reply {
 
 // group is the chapter of the command reference.
 func (c *Command) group() string {
+	if c.Name == "sort" || c.Name == "sort_ro" { // of several categories
+		return "generic"
+	}
 	for _, category := range c.Categories {
 		switch category {
 		case "string", "set", "list", "hash", "stream", "bitmap", "hyperloglog", "geo":
@@ -252,6 +255,9 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	}
 	var keys []reply.Reply
 	for _, key := range c.AppendKeys(nil, called) {
+		if key.Unnamed {
+			continue
+		}
 		keys = append(keys, reply.Bulk(key.Name))
 	}
 	if len(keys) == 0 && c.Flags&NoMandatoryKeys != 0 {

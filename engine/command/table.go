@@ -307,7 +307,7 @@ func (c *Command) Heavy() bool {
 }
 
 var heavyWrites = map[string]bool{"setrange": true, "lrem": true, "linsert": true, "zrangestore": true, "zunionstore": true, "zinterstore": true, "zdiffstore": true,
-	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true, "eval": true, "evalsha": true, "coffer.erase": true, "xreadgroup": true, "xautoclaim": true, "xgroup|destroy": true, "xgroup|delconsumer": true}
+	"sunionstore": true, "sinterstore": true, "sdiffstore": true, "copy": true, "sort": true, "geosearchstore": true, "georadius": true, "georadiusbymember": true, "eval": true, "evalsha": true, "coffer.erase": true, "xreadgroup": true, "xautoclaim": true, "xgroup|destroy": true, "xgroup|delconsumer": true}
 
 // argvOp is the Op of commands whose arguments need no parsing.
 type argvOp struct {

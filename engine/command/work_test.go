@@ -98,7 +98,7 @@ func TestReadsMakeNoMoreThanAnybodyGets(t *testing.T) {
 	for i := range 1000 {
 		apply(t, tx, "XADD", "stream", fmt.Sprintf("%d-1", i+1), "field", "value")
 	}
-	for _, call := range []string{"ZUNION 1 zset", "ZINTER 1 zset", "ZDIFF 1 zset", "XREAD STREAMS" + strings.Repeat(" stream", times) + strings.Repeat(" 0", times)} {
+	for _, call := range []string{"ZUNION 1 zset", "ZINTER 1 zset", "ZDIFF 1 zset", "GEOSEARCH zset FROMLONLAT -180 -85 BYRADIUS 99 km", "XREAD STREAMS" + strings.Repeat(" stream", times) + strings.Repeat(" 0", times)} {
 		size := int64(0)
 		made := testing.AllocsPerRun(1, func() { size = apply(t, tx, strings.Fields(call)...).Size() })
 		if size <= maxReply || size > 2*maxReply || made > elements/2 {

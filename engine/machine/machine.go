@@ -50,7 +50,7 @@ import (
 //	4  transactions
 //	5  scripts
 //	6  jobs
-//	7  HyperLogLogs; consumer groups of streams
+//	7  HyperLogLogs; consumer groups of streams; places; SORT
 const Semantics = 7
 
 // BaseSemantics is what members of the version before this one know. A batch is

@@ -37,7 +37,8 @@ const (
 
 // Reply is one answer. Str holds the text of Simple, Error, Bulk, BigNumber and
 // Verbatim (without its three-letter format, which is always "txt"); Int the
-// value of Integer and Bool (0 or 1); Float that of Double; Items the elements
+// value of Integer and Bool (0 or 1); Float that of Double, whose text Str may
+// give; Items the elements
 // of Array, Set, Push, and of Map, Pairs and PairedMap as key, value, key, value.
 type Reply struct {
 	Kind  Kind
@@ -86,6 +87,17 @@ func Map(pairs ...Reply) Reply { return Reply{Kind: KindMap, Items: pairs} }
 
 // Double is a floating-point number: a bulk string in RESP2.
 func Double(f float64) Reply { return Reply{Kind: KindDouble, Float: f} }
+
+// Decimal is a Double that is sent as that text.
+func Decimal(f float64, text []byte) Reply { return Reply{Kind: KindDouble, Float: f, Str: text} }
+
+// DoubleText is how a Double is sent.
+func (r Reply) DoubleText() []byte {
+	if r.Str != nil {
+		return r.Str
+	}
+	return AppendDouble(nil, r.Float)
+}
 
 // Bool is true or false: 1 or 0 in RESP2.
 func Bool(b bool) Reply {

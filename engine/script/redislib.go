@@ -226,7 +226,7 @@ func (r *run) fromReply(a *reply.Reply) value {
 		return r.tagged("verbatim_string", t)
 	case reply.KindDouble:
 		if !resp3 {
-			return r.newString(string(reply.AppendDouble(nil, a.Float)))
+			return r.newString(string(a.DoubleText()))
 		}
 		return r.tagged("double", a.Float)
 	case reply.KindBool:

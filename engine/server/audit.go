@@ -56,7 +56,12 @@ func (c *session) entry(operation string) audit.Entry {
 // record records a command: its name and its keys, never another argument.
 func (c *session) record(cmd *command.Command, keys []acl.Key, denied *acl.Denied) {
 	e := c.entry(cmd.Name)
-	name := func(k acl.Key) []byte { return k.Name }
+	name := func(k acl.Key) []byte {
+		if k.Unnamed {
+			return []byte{'*'}
+		}
+		return k.Name
+	}
 	switch {
 	case denied == nil:
 		e.Keys, e.MoreKeys = audit.Keys(keys, name)

@@ -57,6 +57,8 @@ var excused = map[string]string{
 	"engine/store room: capacity":                  "decides how much room to make, not what is in it",
 	"engine/store shrink: capacity":                "decides how much room to keep, not what is in it",
 	"engine/command estimate: floating point":      "Round is exact, and the integer is of a number within range",
+	"engine/command hashOf: floating point":        "of a number within range",
+	"engine/command scoreBits: floating point":     "of a number within range",
 	"engine/command formatScore: floating point":   "of a number within range, to be rendered",
 	"engine/command addCopy: capacity":             "decides where a copy is put, not what is in it",
 	"engine/script pi: sync":                       "a constant, computed once",

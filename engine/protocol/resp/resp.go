@@ -44,7 +44,7 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 	case reply.KindBulk, reply.KindVerbatim, reply.KindBigNumber:
 		return appendBulk(dst, r.Str)
 	case reply.KindDouble:
-		return appendBulk(dst, reply.AppendDouble(nil, r.Float))
+		return appendBulk(dst, r.DoubleText())
 	case reply.KindNullArray:
 		return append(dst, "*-1\r\n"...)
 	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush, reply.KindPairs:
@@ -90,9 +90,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 	case reply.KindBigNumber:
 		return appendLine(dst, '(', r.Str)
 	case reply.KindDouble:
-		dst = append(dst, ',')
-		dst = reply.AppendDouble(dst, r.Float)
-		return append(dst, '\r', '\n')
+		return appendLine(dst, ',', r.DoubleText())
 	case reply.KindBool:
 		if r.Int != 0 {
 			return append(dst, "#t\r\n"...)

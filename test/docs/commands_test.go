@@ -1,0 +1,150 @@
+package docs
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/command"
+)
+
+var updateCommands = flag.Bool("update-commands", false, "write docs/commands.md")
+
+const commandsPage = "docs/commands.md"
+
+// differences are those of commands that are served, by the name or by that of
+// the container. What else differs is not meant to: tell us.
+var differences = map[string]string{
+	"auth":              "not within a transaction",
+	"client|no-evict":   "accepted; clients are not evicted",
+	"client|no-touch":   "of 7.2; accepted: no access times are kept",
+	"client|setinfo":    "of 7.2",
+	"copy":              "within database 0, which is the only one",
+	"dbsize":            "for users that may read every key",
+	"eval":              "[Lua scripts](scripts.md)",
+	"evalsha":           "[Lua scripts](scripts.md)",
+	"eval_ro":           "[Lua scripts](scripts.md)",
+	"evalsha_ro":        "[Lua scripts](scripts.md)",
+	"flushall":          "for users that may write every key",
+	"flushdb":           "for users that may write every key",
+	"georadius":         "the last digit of a distance that `STOREDIST` stores may be another; asks for every key that it may write",
+	"georadiusbymember": "as `GEORADIUS`",
+	"geosearchstore":    "as `GEORADIUS`",
+	"hello":             "not within a transaction",
+	"info":              "sections and fields that mean something here",
+	"keys":              "for users that may read every key",
+	"lcs":               "the product of the strings' lengths is 16,777,216 at most",
+	"object|freq":       "always the error of a server without a policy that counts",
+	"pfcount":           "keeps what it counted, so it is a write: not at the port for reads that may be stale; a damaged string is refused where redis-server may go on with it",
+	"pfadd":             "a damaged string is refused where redis-server may go on with it",
+	"pfmerge":           "asks for the permission for its key also where it names no source",
+	"publish":           "within a script it answers 0",
+	"randomkey":         "for users that may read every key",
+	"role":              "the offset is an index of the log",
+	"scan":              "for users that may read every key; cursors are slots",
+	"script|kill":       "finds none: a script is bounded, and who could ask waits for its end",
+	"select":            "database 0 is the only one",
+	"sort":              "who may not read every key gets `NOPERM` for `BY` and `GET`; 10,000,000 values are looked up at most; strings are compared by their bytes, whatever the locale; a sorted set keeps its encoding, and in the compact one a score of -0 becomes 0",
+	"sort_ro":           "as `SORT`",
+}
+
+// instead is what there is in the place of commands that are not, by the name or
+// by that of the container.
+var instead = map[string]string{
+	"acl":            "users are `AccessToken`s; the operator writes their permissions: [security](security.md)",
+	"asking":         "there are no slots to ask for: each member takes every key",
+	"bgrewriteaof":   "the log is cut by itself",
+	"bgsave":         "snapshots are taken by themselves",
+	"cluster":        "`spec.replicas`; there are no shards: [replicas](replicas.md)",
+	"config":         "fields of the `KVDatabase`",
+	"failover":       "`coffer.dev/switchover`: [replicas](replicas.md)",
+	"lastsave":       "the log is durable at once, or each second",
+	"latency":        "the metrics of port 9090: [operations](operations.md)",
+	"module":         "nothing is loaded into the engine",
+	"monitor":        "`spec.audit`",
+	"psync":          "members replicate by a log of their own, over mutual TLS",
+	"replconf":       "members replicate by a log of their own, over mutual TLS",
+	"replicaof":      "`spec.replicas`: [replicas](replicas.md)",
+	"restore-asking": "there are no slots to ask for: each member takes every key",
+	"save":           "snapshots are taken by themselves",
+	"shutdown":       "delete the pod, which comes back, or the database",
+	"slaveof":        "`spec.replicas`: [replicas](replicas.md)",
+	"slowlog":        "the metrics of port 9090: [operations](operations.md)",
+	"swapdb":         "database 0 is the only one",
+	"sync":           "members replicate by a log of their own, over mutual TLS",
+	"wait":           "a write is on the disks of a majority before it is answered: [replicas](replicas.md)",
+}
+
+// commandsText is the page: what the command table has of what Redis has.
+func commandsText() string {
+	served := map[string]bool{}
+	for _, c := range command.All() {
+		served[c.Name] = true
+		for _, sub := range c.Subcommands {
+			served[sub.Name] = true
+		}
+	}
+	note := func(from map[string]string, name string) string {
+		container, _, _ := strings.Cut(name, "|")
+		if text := from[name]; text != "" {
+			return text
+		}
+		return from[container]
+	}
+	var table strings.Builder
+	here, known := 0, acl.RedisCommands()
+	for _, name := range known {
+		state, text := "no", note(instead, name)
+		if served[name] {
+			here++
+			state, text = "yes", note(differences, name)
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", strings.ToUpper(strings.ReplaceAll(name, "|", " ")), state, text)
+	}
+	return fmt.Sprintf(commandsHead, here, len(known)) + table.String()
+}
+
+const commandsHead = `# Commands
+
+<!-- written by: go test ./test/docs -run Commands -update-commands -->
+
+What redis-server 7.0 has, what of that a ` + "`KVDatabase`" + ` serves, and what differs: %d of %d commands and subcommands. Replies, errors included, are compared with redis-server's byte for byte, in RESP2 and RESP3
+(` + "`test/conformance/differential`" + `). What is not there is answered as an unknown command.
+
+Everywhere: what a user may not do is answered with redis-server's text, and behind it what to change. Requests, keys, replies and scripts have limits. Nothing is evicted: what needs memory
+is refused with ` + "`OOM`" + `. Beyond Redis there is ` + "`COFFER.ERASE`" + `: [operations](operations.md).
+
+| command | here | differences, or what there is instead |
+| --- | --- | --- |
+`
+
+// TestCommandsAreTold: docs/commands.md is what the command table says.
+func TestCommandsAreTold(t *testing.T) {
+	want := commandsText()
+	if *updateCommands {
+		if err := os.WriteFile(filepath.Join(root, commandsPage), []byte(want), 0o644); err != nil { //nolint:gosec // a page for everybody
+			t.Fatal(err)
+		}
+	}
+	if read(t, commandsPage) != want {
+		t.Errorf("%s is not what the command table says: go test ./test/docs -run Commands -update-commands", commandsPage)
+	}
+}
+
+// TestNotesAreOfCommands: a note is of a command that is served, or of one that
+// is not, and neither of one that there is not.
+func TestNotesAreOfCommands(t *testing.T) {
+	page := commandsText()
+	for state, notes := range map[string]map[string]string{"yes": differences, "no": instead} {
+		for name, text := range notes {
+			row := fmt.Sprintf("| `%s` | %s | %s |\n", strings.ToUpper(strings.ReplaceAll(name, "|", " ")), state, text)
+			if !strings.Contains(page, row) {
+				t.Errorf("%s: there is no row %q", name, row)
+			}
+		}
+	}
+}
