@@ -63,12 +63,8 @@ func (g *Group) digestChunk(d *member.Digest) (chunk []byte, done bool) {
 	if isClosed(g.stop) {
 		return nil, true
 	}
-	g.mu.Lock()
-	begin := time.Now()
-	chunk, done = d.Next(snapshotStep)
-	took := time.Since(begin)
-	g.mu.Unlock()
-	time.Sleep(min(took, snapshotPause))
+	chunk, done, pause := g.stateChunk(d.Next)
+	time.Sleep(pause)
 	return chunk, done
 }
 

@@ -119,17 +119,23 @@ func (g *Group) snapshotChunk(s *member.Snapshot) ([]byte, bool, error) {
 		return nil, false, errAbandoned
 	default:
 	}
-	g.mu.Lock()
-	begin := time.Now()
-	chunk, done := s.Next(snapshotStep)
-	took := time.Since(begin)
-	g.mu.Unlock()
+	chunk, done, pause := g.stateChunk(s.Next)
 	if g.snapshot.holding.Load() {
 		g.wakeLoop()
 	} else {
-		time.Sleep(min(took, snapshotPause))
+		time.Sleep(pause)
 	}
 	return chunk, done, nil
+}
+
+// stateChunk takes the next bytes of the state, under the lock, and says for how
+// long to leave it to others then.
+func (g *Group) stateChunk(next func(limit int) ([]byte, bool)) (chunk []byte, done bool, pause time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	begin := time.Now()
+	chunk, done = next(snapshotStep)
+	return chunk, done, min(time.Since(begin), snapshotPause)
 }
 
 // holdsBack tells that writes wait for the snapshot that is being written, since
