@@ -307,11 +307,18 @@ func (t *Transport) SendDigest(from, to uint64, d Digest) {
 	}
 	t.wg.Go(func() {
 		var conn net.Conn
-		if _, err := t.dial(Hello{From: from, To: to, Purpose: forDigest, Digest: &d}, func(c net.Conn) { conn = c }); err != nil {
+		var forget func() bool
+		_, err := t.dial(Hello{From: from, To: to, Purpose: forDigest, Digest: &d}, func(c net.Conn) {
+			conn = c
+			forget = context.AfterFunc(t.ctx, func() { _ = c.Close() }) // Close waits for nobody who is silent
+		})
+		if err != nil {
 			t.opts.Log.Debug("a digest did not arrive", "member", to, "error", err)
-			return
 		}
-		_ = conn.Close()
+		if conn != nil {
+			forget()
+			_ = conn.Close()
+		}
 	})
 }
 
