@@ -26,7 +26,7 @@ var (
 const users = 6
 
 // TestMain lets the test's program be a member.
-func TestMain(m *testing.M) { replicas.Main(m) }
+func TestMain(m *testing.M) { replicas.Main(m, replicas.DigestEvery) }
 
 // world is the group under test and what is seen of it.
 type world struct {

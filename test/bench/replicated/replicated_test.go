@@ -33,7 +33,7 @@ var (
 )
 
 // TestMain lets the test's program be a member.
-func TestMain(m *testing.M) { replicas.Main(m) }
+func TestMain(m *testing.M) { replicas.Main(m, 0) }
 
 // BenchmarkReplicated is everything, once.
 func BenchmarkReplicated(b *testing.B) {
