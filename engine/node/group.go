@@ -126,6 +126,7 @@ type Group struct {
 	encryption encryption
 	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere
 	peers      peers
+	late       late
 	lease      lease
 
 	receiving sync.Mutex // a snapshot of another member

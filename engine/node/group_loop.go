@@ -50,6 +50,8 @@ func (g *Group) loop() {
 			handle = g.tickJobs
 		case event := <-g.peers.events:
 			handle = func() error { return g.onEvents(event) }
+		case <-g.late.timer.C:
+			handle = g.sendLate
 		}
 		err = g.work(handle)
 	}

@@ -98,6 +98,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	g.fresh.start()
 	g.synced = make(chan wal.Synced, 1)
 	g.peers = peers{network: opts.Network, events: make(chan func() error, maxEvents), heard: map[uint64]uint64{}}
+	g.late.start()
 	g.digests.finished, g.digests.heard = make(chan bool, 1), map[uint64]map[uint64]peer.Digest{}
 	g.encryption.keys, g.encryption.changed = opts.Keys, make(chan struct{}, 1)
 	g.encryption.told.Store(opts.Keys)

@@ -158,29 +158,6 @@ func (g *Group) mayPropose() bool {
 	return false
 }
 
-// send gives messages to the network, and the state with those that name a
-// snapshot.
-func (g *Group) send(messages []*raftpb.Message) {
-	if len(messages) == 0 || g.peers.network == nil {
-		return
-	}
-	plain := messages[:0]
-	for _, m := range messages {
-		if m.GetType() != raftpb.MsgSnap {
-			plain = append(plain, m)
-			continue
-		}
-		state, err := g.member.OpenSnapshot(m)
-		if err != nil {
-			g.opts.Log.Error("a snapshot cannot be sent", "error", err)
-			g.member.ReportSnapshot(m.GetTo(), false)
-			continue
-		}
-		g.peers.network.SendSnapshot(g.opts.ID, m, state)
-	}
-	g.peers.network.Send(g.opts.ID, plain)
-}
-
 // post has the loop do something for another member; false when it has stopped.
 func (g *Group) post(event func() error) bool {
 	select {

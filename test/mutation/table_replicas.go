@@ -3,6 +3,7 @@ package main
 // The files that several members of a group are one by.
 const (
 	groupPeers   = "engine/node/group_peers.go"
+	groupSend    = "engine/node/group_send.go"
 	groupMembers = "engine/node/group_members.go"
 	nodePeers    = "engine/node/peers.go"
 	peerListen   = "engine/peer/peer.go"
@@ -92,4 +93,10 @@ var replicas = []safeguard{
 		old: "if n > int64(limit) {", new: "if false {"},
 	{name: "that a broken snapshot is none", file: peerFrame, test: "TestMessagesAndSnapshotsArrive",
 		old: "return 0, noEOF(err) // which only the empty frame is", new: "return 0, io.EOF"},
+	{name: "that entries which say less take nothing with them", file: groupSend, in: nodePkg, test: "TestWhatIsCommittedIsToldOnce",
+		old: "m.GetIndex() >= empty.GetIndex() && m.GetCommit() >= empty.GetCommit()", new: "true"},
+	{name: "that what is committed is told before what overtakes it", file: groupSend, in: nodePkg, test: "TestWhatIsCommittedIsToldOnce",
+		old: "now = append(now, kept)", new: "_ = kept"},
+	{name: "that what is committed is told at last", file: groupSend, in: nodePkg, test: "TestWhatIsCommittedIsToldOnce",
+		old: "for _, m := range g.late.messages {", new: "for range 0 {\n\t\tvar m *raftpb.Message"},
 }
