@@ -51,7 +51,7 @@ func (r *run) acknowledgeAll() {
 // acknowledge tells the server, again and again while nobody knows whether it
 // has heard; each job's lease says for how long.
 func (r *run) acknowledge(jobs []finished) {
-	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+	for backoff := minBackoff; ; backoff = min(2*backoff, r.maxBackoff()) {
 		if jobs = r.withLease(jobs); len(jobs) == 0 {
 			return
 		}

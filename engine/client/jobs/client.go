@@ -23,8 +23,8 @@ import (
 
 const (
 	dialTimeout  = 10 * time.Second // for the handshake and the login too
-	pingInterval = 10 * time.Second
-	pingTimeout  = 10 * time.Second
+	pingInterval = 3 * time.Second
+	pingTimeout  = 5 * time.Second
 	// followInterval is how soon a rotated secret is noticed. A kubelet takes
 	// up to 90 seconds to deliver it, and the old one works for minutes.
 	followInterval = time.Second

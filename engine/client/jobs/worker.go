@@ -219,7 +219,7 @@ func (r *run) call(h *held) (result json.RawMessage, err error) {
 // while nobody knows whether it has heard; the lease says for how long.
 func (r *run) settle(h *held, what string, tell func(context.Context) error) {
 	defer r.letGo(h)
-	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+	for backoff := minBackoff; ; backoff = min(2*backoff, r.maxBackoff()) {
 		err := tell(h.lease)
 		if err == nil {
 			return
@@ -235,6 +235,10 @@ func (r *run) settle(h *held, what string, tell func(context.Context) error) {
 		pause(h.lease, rand.N(backoff))
 	}
 }
+
+// maxBackoff is the longest pause before the server is told once more of a job: its
+// lease must outlast several, and what is told waits for a connection by itself.
+func (r *run) maxBackoff() time.Duration { return min(maxBackoff, r.Lease/12) }
 
 func pause(ctx context.Context, d time.Duration) {
 	select {

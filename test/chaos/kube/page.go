@@ -20,7 +20,7 @@ Everything that was acknowledged is looked for, and every answer must be explain
 For each fault, the longest time between two acknowledgements from its beginning until all members were back, over all clients together.
 
 %[7]s
-%[10]s Clients of the queue find out that a member has gone without a word by asking it every ten seconds; those of the database here wait two seconds for an answer.
+%[10]s Clients of the queue find out that a member has gone without a word by asking it every three seconds, and waiting five; those of the database here wait two seconds for an answer.
 
 ![Pauses by kind of fault](%[9]spauses.svg)
 

@@ -7,8 +7,8 @@ import { ClosedError } from './errors.js';
 import { checkOptions, readSecret } from './secret.js';
 
 const followInterval = 1000; // milliseconds; a kubelet takes up to 90 seconds to deliver
-const pingInterval = 10_000;
-const pingTimeout = 10_000;
+const pingInterval = 3_000;
+const pingTimeout = 5_000;
 const minBackoff = 50;
 const maxBackoff = 5000;
 

@@ -124,7 +124,9 @@ export class Worker extends EventEmitter {
   // Tells the server what became of a job, again and again while nobody knows
   // whether it has heard; the lease says for how long.
   async #settle(held, tell) {
-    for (let backoff = minBackoff; ; backoff = Math.min(2 * backoff, maxBackoff)) {
+    // The lease must outlast several pauses; what is told waits for a connection by itself.
+    const longest = Math.min(maxBackoff, this.#lease / 12);
+    for (let backoff = minBackoff; ; backoff = Math.min(2 * backoff, longest)) {
       try {
         await tell();
         return true;
