@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 )
@@ -52,6 +53,7 @@ type Identity struct {
 	source    string
 	verifiers []verifier
 	rules     []rule
+	commands  []string // the rules' texts
 	keys      []pattern
 	everyKey  Access // of the pattern "*"
 	channels  [][]byte
@@ -62,7 +64,7 @@ type Identity struct {
 }
 
 func newIdentity(u User) *Identity {
-	id := &Identity{name: u.Name, source: u.Source, verifiers: decode(u.Verifiers), keys: patternsOf(u)}
+	id := &Identity{name: u.Name, source: u.Source, verifiers: decode(u.Verifiers), commands: u.Commands, keys: patternsOf(u)}
 	for _, c := range u.Commands {
 		id.rules = append(id.rules, newRule(c))
 	}
@@ -101,14 +103,8 @@ func (u *Users) Revision() string { return u.revision }
 // Audit is what is recorded.
 func (u *Users) Audit() Audit { return u.audit }
 
-// Names lists the users.
-func (u *Users) Names() []string {
-	names := make([]string, 0, len(u.identities))
-	for name := range u.identities {
-		names = append(names, name)
-	}
-	return names
-}
+// Names lists the users in the order of their names.
+func (u *Users) Names() []string { return slices.Sorted(maps.Keys(u.identities)) }
 
 // Identity finds a user by name; nil if there is none.
 func (u *Users) Identity(name string) *Identity { return u.identities[name] }

@@ -44,7 +44,7 @@ type Action struct {
 // redis-server 7.0's reply, which clients match on.
 type Denied struct {
 	Command string // the command that is not permitted; empty if a key or channel is not
-	Channel bool   // it was for a channel
+	Channel []byte // the channel that is not permitted
 	Key     []byte // the key that is not permitted; nil if none was named
 	// Operation is what is not permitted with the jobs of Queue; zero elsewhere.
 	Operation Operation
@@ -59,7 +59,7 @@ func (d *Denied) Reason() string {
 		return d.Operation.String() + " is not permitted on this queue"
 	case d.Command != "":
 		return "run the '" + d.Command + "' command"
-	case d.Channel:
+	case d.Channel != nil:
 		return "access one of the channels used as arguments"
 	}
 	return "access one of the keys used as arguments"
@@ -85,10 +85,16 @@ const allCategories = "all"
 var categories = map[string]Categories{}
 
 func init() {
-	for i, name := range strings.Fields("admin bitmap blocking connection dangerous fast geo hash hyperloglog keyspace list " +
-		"pubsub read scripting set slow sortedset stream string transaction write") {
+	for i, name := range CategoryNames() {
 		categories[name] = 1 << i
 	}
+}
+
+// CategoryNames are those without "@", in the order in which redis-server's ACL
+// CAT lists them.
+func CategoryNames() []string {
+	return strings.Fields("keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub admin fast slow " +
+		"blocking dangerous connection transaction scripting")
 }
 
 // CategoriesOf is the set of those names, without "@"; unknown ones are left
@@ -165,7 +171,7 @@ func (id *Identity) Allows(a *Action) *Denied {
 	}
 	for _, channel := range a.Channels {
 		if !id.AllowsChannel(channel, a.Patterns) {
-			return &Denied{Channel: true, Source: id.source}
+			return &Denied{Channel: channel, Source: id.source}
 		}
 	}
 	return nil

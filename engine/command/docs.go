@@ -5,6 +5,20 @@ package command
 type doc struct{ summary, since, complexity string }
 
 var docs = map[string]doc{
+	"acl":            {"Commands about users", "6.0.0", "Depends on subcommand."},
+	"acl|cat":        {"List the categories of commands, or the commands in one", "6.0.0", "O(N) where N is the number of commands"},
+	"acl|deluser":    {"Refused: users are AccessTokens", "6.0.0", "O(1)"},
+	"acl|dryrun":     {"Say whether a user may run a command, without running it", "7.0.0", "O(N) where N is the number of the user's rules"},
+	"acl|genpass":    {"Generate a random password", "6.0.0", "O(1)"},
+	"acl|getuser":    {"Tell what a user may do", "6.0.0", "O(N) where N is the number of the user's rules"},
+	"acl|help":       {"Explain the subcommands", "6.0.0", "O(1)"},
+	"acl|list":       {"Tell what all users may do", "6.0.0", "O(N) where N is the number of rules of all users"},
+	"acl|load":       {"Refused: the users' file is read when it changes", "6.0.0", "O(1)"},
+	"acl|log":        {"Tell what was refused lately", "6.0.0", "O(N) where N is the number of entries"},
+	"acl|save":       {"Refused: the operator writes the users' file", "6.0.0", "O(1)"},
+	"acl|setuser":    {"Refused: users are AccessTokens", "6.0.0", "O(1)"},
+	"acl|users":      {"List the users", "6.0.0", "O(N) where N is the number of users"},
+	"acl|whoami":     {"Get the connection's user", "6.0.0", "O(1)"},
 	"append":         {"Append to a string, creating it if needed", "2.0.0", "O(1) amortised"},
 	"auth":           {"Authenticate the connection", "1.0.0", "O(1)"},
 	"client":         {"Commands about the connection", "2.4.0", "Depends on subcommand."},

@@ -148,7 +148,7 @@ func scriptDenied(denied *acl.Denied) textError {
 	switch {
 	case denied.Command != "":
 		text = "ERR The user executing the script can't run this command or subcommand"
-	case denied.Channel:
+	case denied.Channel != nil:
 		text = "ERR The user executing the script can't publish to the channel mentioned in the command"
 	}
 	if denied.Source != "" {

@@ -101,6 +101,7 @@ type Session interface {
 	Unblock(id int64, answer reply.Reply) bool
 	Replica() bool          // the port is a replica's
 	Role() Role             // more of that
+	Access() Access         // for what is about users
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions
 }

@@ -33,6 +33,7 @@ func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
 	case denied != nil:
 		c.srv.counters.Denied.Add(1)
 		c.usage.Denied.Add(1)
+		c.noteDenied(c.context(), denied)
 		class = audit.Refusal
 	case c.multi != nil && cmd.Queued():
 		return nil

@@ -37,16 +37,17 @@ type loop struct {
 	posted []func() // to be called by the loop
 	asleep bool     // the poller is to be woken
 
-	hub     *hub
-	queues  map[string]*queue // of those that wait for a key
-	again   []*session        // go on in the next turn without anything happening
-	batch   *batch            // gathering
-	writing int               // batches handed over and not answered
-	spare   *batch
-	buffers [][]byte
-	keys    []acl.Key // room for those of a command
-	now     time.Time // of this turn
-	stopped bool
+	hub      *hub
+	queues   map[string]*queue // of those that wait for a key
+	refusals refusals
+	again    []*session // go on in the next turn without anything happening
+	batch    *batch     // gathering
+	writing  int        // batches handed over and not answered
+	spare    *batch
+	buffers  [][]byte
+	keys     []acl.Key // room for those of a command
+	now      time.Time // of this turn
+	stopped  bool
 }
 
 // batch is the writes of one turn, and the reads that the same connections

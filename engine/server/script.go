@@ -46,6 +46,7 @@ func (c *session) follow(op machine.Op) {
 		if call.Denied != nil {
 			c.srv.counters.Denied.Add(1)
 			c.usage.Denied.Add(1)
+			c.noteDenied("lua", call.Denied)
 			if !c.srv.opts.Audit.Wants(audit.Refusal) {
 				continue
 			}

@@ -275,6 +275,7 @@ func (c *session) Authenticate(user, password string) error {
 		if delay > 0 {
 			c.hold(delay)
 		}
+		c.noteLogin(user, delay > 0)
 		c.recordLogin(user, string(refusal), delay > 0)
 		return command.ErrAuth
 	}

@@ -191,6 +191,7 @@ func (c *session) exec() {
 		c.closing = true
 		return
 	}
+	c.executes = t
 	var items []machine.Item
 	for i := range t.queued {
 		q := &t.queued[i]
@@ -205,7 +206,6 @@ func (c *session) exec() {
 	b := c.loop.batch
 	from, item := len(b.items), machine.Transaction(items, c.watched.watch)
 	b.items = append(b.items, item)
-	c.executes = t
 	c.execute(from, int(t.bytes), item.Write)
 }
 
@@ -215,7 +215,7 @@ func lost(denied *acl.Denied) error {
 	switch {
 	case denied.Command != "":
 		reason = "no permission to execute the command or subcommand"
-	case denied.Channel:
+	case denied.Channel != nil:
 		reason = "no permission to access one of the channels used as arguments"
 	}
 	if denied.Source != "" {

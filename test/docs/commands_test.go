@@ -19,6 +19,9 @@ const commandsPage = "docs/commands.md"
 // differences are those of commands that are served, by the name or by that of
 // the container. What else differs is not meant to: tell us.
 var differences = map[string]string{
+	"acl|getuser":       "shows neither a password nor its hash; `off` is a user whose life is over",
+	"acl|list":          "as `ACL GETUSER`",
+	"acl|log":           "the port's own, since the member started; of names that a client sent 128 bytes; no secret that a client sent in the place of a user's name",
 	"auth":              "not within a transaction",
 	"client|no-evict":   "accepted; clients are not evicted",
 	"client|no-touch":   "of 7.2; accepted: no access times are kept",
@@ -53,9 +56,12 @@ var differences = map[string]string{
 }
 
 // instead is what there is in the place of commands that are not, by the name or
-// by that of the container.
+// by that of the container. Those that are served nevertheless say so themselves.
 var instead = map[string]string{
-	"acl":            "users are `AccessToken`s; the operator writes their permissions: [security](security.md)",
+	"acl|deluser":    "refused: users are `AccessToken`s; delete that: [security](security.md)",
+	"acl|load":       "refused: users are `AccessToken`s; their file is read when it changes",
+	"acl|save":       "refused: users are `AccessToken`s; the operator writes their file",
+	"acl|setuser":    "refused: users are `AccessToken`s; apply one: [security](security.md)",
 	"asking":         "there are no slots to ask for: each member takes every key",
 	"bgrewriteaof":   "the log is cut by itself",
 	"bgsave":         "snapshots are taken by themselves",
@@ -99,7 +105,7 @@ func commandsText() string {
 	here, known := 0, acl.RedisCommands()
 	for _, name := range known {
 		state, text := "no", note(instead, name)
-		if served[name] {
+		if served[name] && instead[name] == "" {
 			here++
 			state, text = "yes", note(differences, name)
 		}
@@ -113,7 +119,7 @@ const commandsHead = `# Commands
 <!-- written by: go test ./test/docs -run Commands -update-commands -->
 
 What redis-server 7.0 has, what of that a ` + "`KVDatabase`" + ` serves, and what differs: %d of %d commands and subcommands. Replies, errors included, are compared with redis-server's byte for byte, in RESP2 and RESP3
-(` + "`test/conformance/differential`" + `). What is not there is answered as an unknown command.
+(` + "`test/conformance/differential`" + `). What is not there is answered as an unknown command, or with what to do instead.
 
 Everywhere: what a user may not do is answered with redis-server's text, and behind it what to change. Requests, keys, replies and scripts have limits. Nothing is evicted: what needs memory
 is refused with ` + "`OOM`" + `. Beyond Redis there is ` + "`COFFER.ERASE`" + `: [operations](operations.md).
