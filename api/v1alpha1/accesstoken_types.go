@@ -145,9 +145,10 @@ type TargetRef struct {
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// TokenRole is a set of commands for a common purpose.
+// TokenRole is a set of commands for a common purpose, or what one library needs:
+// its commands, and where none are written its keys and channels.
 //
-// +kubebuilder:validation:Enum=ReadOnly;ReadWrite;Admin
+// +kubebuilder:validation:Enum=ReadOnly;ReadWrite;Admin;BullMQ;Asynq;Sidekiq;Celery
 type TokenRole string
 
 // The roles.
@@ -159,16 +160,26 @@ const (
 	RoleReadWrite TokenRole = "ReadWrite"
 	// RoleAdmin permits every command.
 	RoleAdmin TokenRole = "Admin"
+	// RoleBullMQ permits what BullMQ needs.
+	RoleBullMQ TokenRole = "BullMQ"
+	// RoleAsynq permits what asynq needs.
+	RoleAsynq TokenRole = "Asynq"
+	// RoleSidekiq permits what Sidekiq needs.
+	RoleSidekiq TokenRole = "Sidekiq"
+	// RoleCelery permits what Celery needs.
+	RoleCelery TokenRole = "Celery"
 )
 
 // KeyValueRules are what a token permits in a key-value database: which
 // commands, on which keys. Both must permit what a client asks for.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.role) != has(self.commands)",message="keyValue needs either role or commands: write role: ReadOnly, ReadWrite or Admin, or list commands such as ['@read', 'incr']"
-// +kubebuilder:validation:XValidation:rule="(has(self.keys) && size(self.keys) > 0) || (has(self.readKeys) && size(self.readKeys) > 0) || (has(self.writeKeys) && size(self.writeKeys) > 0) || (has(self.channels) && size(self.channels) > 0)",message="keyValue needs keys, readKeys, writeKeys or channels: a token without any permits nothing; write keys: ['*'] for every key"
+// +kubebuilder:validation:XValidation:rule="has(self.role) != has(self.commands)",message="keyValue needs either role or commands: write role: ReadOnly, ReadWrite, Admin, BullMQ, Asynq, Sidekiq or Celery, or list commands such as ['@read', 'incr']"
+// +kubebuilder:validation:XValidation:rule="(has(self.role) && self.role in ['BullMQ', 'Asynq', 'Sidekiq', 'Celery']) || (has(self.keys) && size(self.keys) > 0) || (has(self.readKeys) && size(self.readKeys) > 0) || (has(self.writeKeys) && size(self.writeKeys) > 0) || (has(self.channels) && size(self.channels) > 0)",message="keyValue needs keys, readKeys, writeKeys or channels: a token without any permits nothing; write keys: ['*'] for every key"
 type KeyValueRules struct {
-	// role is a set of commands: ReadOnly, ReadWrite, or Admin for all of them.
-	// Either this or commands.
+	// role is a set of commands: ReadOnly, ReadWrite, or Admin for all of them;
+	// or what a library needs and no more: BullMQ, Asynq, Sidekiq or Celery,
+	// with the keys and channels of its default configuration where keys or
+	// channels are not written. Either this or commands.
 	// +optional
 	Role TokenRole `json:"role,omitempty"`
 
@@ -188,6 +199,8 @@ type KeyValueRules struct {
 
 	// keys are patterns of keys that may be read and written, as far as the
 	// commands go: "session:*", with *, ?, [abc] and \ as in Redis. At most 64.
+	// Default: none; with a library's role, that library's, unless readKeys or
+	// writeKeys are written.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -215,7 +228,8 @@ type KeyValueRules struct {
 	WriteKeys []string `json:"writeKeys,omitempty"`
 
 	// channels are patterns of the channels that may be published to and
-	// subscribed to. At most 64.
+	// subscribed to. At most 64. Default: none; with a library's role, that
+	// library's.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64

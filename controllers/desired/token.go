@@ -172,8 +172,7 @@ func TokenGrant(t *v1alpha1.AccessToken, target string, from []networkingv1.Netw
 	key := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	u := acl.User{Name: TokenUser(key, target), Source: TokenSource(key)}
 	if rules := t.Spec.KeyValue; rules != nil {
-		u.Commands = commandsOf(rules)
-		u.Keys, u.ReadKeys, u.WriteKeys, u.Channels = rules.Keys, rules.ReadKeys, rules.WriteKeys, rules.Channels
+		permitKeys(&u, rules)
 	}
 	if rules := t.Spec.Jobs; rules != nil {
 		u.Commands, u.Keys = []string{}, []string{}
@@ -194,17 +193,35 @@ func TokenGrant(t *v1alpha1.AccessToken, target string, from []networkingv1.Netw
 	return Grant{Version: grantVersion, User: u, From: from}
 }
 
-// commandsOf are the rules of a role, or those that are listed.
-func commandsOf(rules *v1alpha1.KeyValueRules) []string {
+// permitKeys lets a user do what a role permits, or what is listed.
+func permitKeys(u *acl.User, rules *v1alpha1.KeyValueRules) {
+	u.Commands, u.Keys, u.ReadKeys, u.WriteKeys, u.Channels = rules.Commands, rules.Keys, rules.ReadKeys, rules.WriteKeys, rules.Channels
 	switch rules.Role {
 	case v1alpha1.RoleReadOnly:
-		return acl.ReadOnly
+		u.Commands = acl.ReadOnly
 	case v1alpha1.RoleReadWrite:
-		return acl.ReadWrite
+		u.Commands = acl.ReadWrite
 	case v1alpha1.RoleAdmin:
-		return acl.Admin
+		u.Commands = acl.Admin
+	case v1alpha1.RoleBullMQ:
+		permitLibrary(u, acl.BullMQ)
+	case v1alpha1.RoleAsynq:
+		permitLibrary(u, acl.Asynq)
+	case v1alpha1.RoleSidekiq:
+		permitLibrary(u, acl.Sidekiq)
+	case v1alpha1.RoleCelery:
+		permitLibrary(u, acl.Celery)
 	}
-	return rules.Commands
+}
+
+func permitLibrary(u *acl.User, p acl.Profile) {
+	u.Commands = p.Commands
+	if len(u.Keys)+len(u.ReadKeys)+len(u.WriteKeys) == 0 {
+		u.Keys = p.Keys
+	}
+	if len(u.Channels) == 0 {
+		u.Channels = p.Channels
+	}
 }
 
 // jobRulesOf are the rules of a role, or those that are listed.

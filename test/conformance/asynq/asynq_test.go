@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { rotating.Main(m, application) }
 // page says.
 func TestAsynqFollowsRotations(t *testing.T) {
 	rotating.Start(t, func(u *acl.User) {
-		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"asynq:*"}, []string{"asynq:cancel"}
+		u.Commands, u.Keys, u.Channels = acl.Asynq.Commands, acl.Asynq.Keys, acl.Asynq.Channels
 	}).FollowSelf()
 }
 

@@ -14,7 +14,7 @@ import (
 func TestBullMQFollowsRotations(t *testing.T) {
 	node := npm.Install(t)
 	db := rotating.Start(t, func(u *acl.User) {
-		u.Commands, u.Keys, u.Channels = acl.ReadWrite, []string{"bull:*"}, nil
+		u.Commands, u.Keys, u.Channels = acl.BullMQ.Commands, acl.BullMQ.Keys, acl.BullMQ.Channels
 	})
 	db.Follow(exec.Command(node, "jobs.mjs", db.Dir))
 }
