@@ -3,6 +3,7 @@ package desired
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,5 +190,34 @@ func TestPeersAreToldInWords(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestLibrariesRoles: a library's keys and channels stand where none are written,
+// and nowhere else.
+func TestLibrariesRoles(t *testing.T) {
+	grant := func(rules v1alpha1.KeyValueRules) acl.User {
+		object := &v1alpha1.AccessToken{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "jobs"}}
+		object.Spec.KeyValue = &rules
+		return TokenGrant(object, "shop", nil, time.Time{}).User
+	}
+	own := []string{"own:*"}
+	for role, want := range map[v1alpha1.TokenRole]acl.Profile{
+		v1alpha1.RoleBullMQ: acl.BullMQ, v1alpha1.RoleAsynq: acl.Asynq, v1alpha1.RoleSidekiq: acl.Sidekiq, v1alpha1.RoleCelery: acl.Celery,
+	} {
+		u := grant(v1alpha1.KeyValueRules{Role: role})
+		if !slices.Equal(u.Commands, want.Commands) || !slices.Equal(u.Keys, want.Keys) || !slices.Equal(u.Channels, want.Channels) {
+			t.Errorf("%s: %+v", role, u)
+		}
+		u = grant(v1alpha1.KeyValueRules{Role: role, Keys: own, Channels: own})
+		if !slices.Equal(u.Keys, own) || !slices.Equal(u.Channels, own) {
+			t.Errorf("%s with its own keys and channels: %+v", role, u)
+		}
+		if u = grant(v1alpha1.KeyValueRules{Role: role, ReadKeys: own}); len(u.Keys) > 0 {
+			t.Errorf("%s that may read only: %+v", role, u)
+		}
+	}
+	if u := grant(v1alpha1.KeyValueRules{Role: v1alpha1.RoleReadWrite, Channels: own}); len(u.Keys) > 0 {
+		t.Errorf("ReadWrite without keys: %+v", u)
 	}
 }

@@ -38,7 +38,8 @@ var (
 			sidekiqProcess("", ":work", ":workers", "-signals")),
 	}
 	// Celery is of its version 5, with Redis as its broker and for its results, and
-	// the queue "celery" of database 0: messages, events, remote control, chords.
+	// the queue "celery" of database 0: messages, events, remote control, chords. Who
+	// subscribes by a pattern needs that very pattern.
 	Celery = Profile{
 		Commands: library("publish", "subscribe", "unsubscribe", "psubscribe", "punsubscribe"),
 		Keys: []string{
@@ -47,7 +48,7 @@ var (
 			"*.celery.pidbox", "*.celery.pidbox??[0-9]", "celeryev.*",
 			"celery-task-meta-*", "celery-taskset-meta-*", "chord-unlock-*",
 		},
-		Channels: []string{"/0.celery.pidbox", "/0.reply.celery.pidbox", "/0.celeryev", "/0.celeryev/*", "celery-task-meta-*"},
+		Channels: []string{"/0.celery.pidbox", "/0.reply.celery.pidbox", "/0.celeryev", "/0.celeryev/*", "/0.celeryev/worker.*", "celery-task-meta-*", "celery-taskset-meta-*"},
 	}
 )
 

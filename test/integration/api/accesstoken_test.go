@@ -49,6 +49,8 @@ func TestAccessTokenDefaults(t *testing.T) {
 func TestAccessTokenAccepted(t *testing.T) {
 	for name, more := range map[string]string{
 		"commands":  "  keyValue: {commands: ['@read', '-@dangerous', 'config|get', '-get'], keys: ['*']}\n",
+		"library":   "  keyValue: {role: BullMQ}\n",
+		"prefix":    "  keyValue: {role: Celery, keys: ['mail*'], channels: ['x']}\n",
 		"patterns":  "  keyValue: {role: Admin, keys: ['a[bc]?', 'x\\[*', '[^\\]a]'], readKeys: ['ü*'], writeKeys: ['w'], channels: ['news.*']}\n",
 		"for-long":  readSessions + "  expiresAfter: 87600h\n",
 		"until":     readSessions + "  expiresAt: 2031-06-30T00:00:00Z\n",
@@ -89,7 +91,7 @@ func TestAccessTokenRefused(t *testing.T) {
 		{"role and commands", "x", "  keyValue: {role: Admin, commands: [get], keys: ['*']}\n", "keyValue needs either role or commands"},
 		{"neither", "x", "  keyValue: {keys: ['*']}\n", "keyValue needs either role or commands"},
 		{"empty commands", "x", "  keyValue: {commands: [], keys: ['*']}\n", "should have at least 1 items"},
-		{"unknown role", "x", "  keyValue: {role: Owner, keys: ['*']}\n", `supported values: "ReadOnly", "ReadWrite", "Admin"`},
+		{"unknown role", "x", "  keyValue: {role: Owner, keys: ['*']}\n", `supported values: "ReadOnly", "ReadWrite", "Admin", "BullMQ", "Asynq", "Sidekiq", "Celery"`},
 		{"unknown category", "x", "  keyValue: {commands: ['@reed'], keys: ['*']}\n", "has the unknown category @reed: `redis-cli ACL CAT` lists them"},
 		{"unknown category taken away", "x", "  keyValue: {commands: ['get', '-@reed'], keys: ['*']}\n", "has the unknown category -@reed"},
 		{"upper case", "x", "  keyValue: {commands: [GET], keys: ['*']}\n", "are lower-case names such as get or config|get"},
