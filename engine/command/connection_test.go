@@ -42,6 +42,7 @@ func (s *session) SetName(n string)                { s.name = n }
 func (s *session) SetLib(name, v string)           { s.lib += name + "/" + v + " " }
 func (s *session) User() string                    { return s.user }
 func (s *session) Subscriber() Subscriber          { return deaf{} }
+func (s *session) Settings() Settings              { return nil }
 func (s *session) Access() Access                  { return nil }
 func (s *session) Replica() bool                   { return s.replica }
 func (s *session) Role() Role                      { return Role{s.replica, "kv-1", 6379, true, 5} }

@@ -226,7 +226,7 @@ func (c *Command) group() string {
 		}
 	}
 	switch name, _, _ := strings.Cut(c.Name, "|"); name {
-	case "info", "time", "command", "acl":
+	case "info", "time", "command", "acl", "config":
 		return "server"
 	case "object":
 		return "generic"

@@ -102,6 +102,7 @@ type Session interface {
 	Replica() bool          // the port is a replica's
 	Role() Role             // more of that
 	Access() Access         // for what is about users
+	Settings() Settings     // for CONFIG
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions
 }

@@ -32,6 +32,9 @@ type Facts struct {
 	Replica       ReplicaFacts
 }
 
+// evictionPolicy is redis-server's word for that nothing is evicted.
+const evictionPolicy = "noeviction"
+
 type field struct {
 	name  string
 	value any
@@ -113,7 +116,7 @@ func (s *Server) infoMemory(f Facts) []field {
 		{"used_memory_rss", total},
 		{"used_memory_dataset", f.DataBytes},
 		{"maxmemory", f.MaxData},
-		{"maxmemory_policy", "noeviction"},
+		{"maxmemory_policy", evictionPolicy},
 		{"memory_limit", f.MemoryLimit},
 	}
 }
@@ -146,9 +149,15 @@ func (s *Server) infoPersistence(f Facts) []field {
 	}
 }
 
-func (s *Server) infoStats(Facts) []field {
+// count is a statistic that CONFIG RESETSTAT has begin again.
+type count struct {
+	name  string
+	count int64
+}
+
+func (s *Server) counted() []count {
 	st := s.Stats()
-	return []field{
+	return []count{
 		{"total_connections_received", st.Accepted},
 		{"total_commands_processed", st.Commands},
 		{"total_net_input_bytes", st.BytesIn},
@@ -163,6 +172,13 @@ func (s *Server) infoStats(Facts) []field {
 		{"client_buffer_limit_disconnections", st.Shed},
 		{"slow_request_disconnections", st.Slow},
 	}
+}
+
+func (s *Server) infoStats(Facts) (fields []field) {
+	for _, f := range s.counted() {
+		fields = append(fields, field{f.name, f.count - s.forgotten[f.name]})
+	}
+	return fields
 }
 
 func (s *Server) infoReplication(f Facts) []field {

@@ -79,6 +79,8 @@ type Server struct {
 	listener net.Listener
 	wg       sync.WaitGroup // one for each connection
 
+	forgotten map[string]int64 // counts as of CONFIG RESETSTAT; the loop's
+
 	usersChanged chan struct{} // WatchExpiry's
 }
 

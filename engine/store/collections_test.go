@@ -52,7 +52,7 @@ func TestHashAgainstMap(t *testing.T) {
 				}
 			}
 		}
-		if h.Packed() != (fields < packedEntries) {
+		if h.Packed() != (fields < PackedEntries) {
 			t.Errorf("%d fields: packed is %v", fields, h.Packed())
 		}
 		for field := range model {
@@ -65,7 +65,7 @@ func TestHashAgainstMap(t *testing.T) {
 }
 
 func TestLongValuesUnpack(t *testing.T) {
-	long := bytes.Repeat([]byte{'x'}, packedBytes+1)
+	long := bytes.Repeat([]byte{'x'}, PackedBytes+1)
 	changes := map[string]func(h *Hash){
 		"field": func(h *Hash) { h.Set(long, nil) }, "value": func(h *Hash) { h.Set([]byte("b"), long) }, "old field's value": func(h *Hash) { h.Set([]byte("a"), long) },
 	}
@@ -150,7 +150,7 @@ func TestZSetAgainstSlice(t *testing.T) {
 				t.Fatalf("score or rank of %v", p)
 			}
 		}
-		if z.Packed() != (members < packedEntries) {
+		if z.Packed() != (members < PackedEntries) {
 			t.Errorf("%d members: packed is %v", members, z.Packed())
 		}
 		z.DeleteRange(0, z.Len())

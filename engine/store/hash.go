@@ -6,8 +6,8 @@ import "bytes"
 // collection is packed: redis-server's hash-max-listpack-entries and -value,
 // and those of sorted sets.
 const (
-	packedEntries = 128
-	packedBytes   = 64
+	PackedEntries = 128
+	PackedBytes   = 64
 )
 
 // pairOverhead approximates the bytes of a packed pair beside its text.
@@ -74,7 +74,7 @@ func (h *Hash) Get(field []byte) (value []byte, found bool) {
 // new.
 func (h *Hash) Set(field, value []byte) (added bool) {
 	i := h.position(field)
-	if h.fields == nil && (len(field) > packedBytes || len(value) > packedBytes || i < 0 && h.Len() == packedEntries) {
+	if h.fields == nil && (len(field) > PackedBytes || len(value) > PackedBytes || i < 0 && h.Len() == PackedEntries) {
 		h.unpack()
 	}
 	switch {

@@ -11,8 +11,8 @@ import (
 // A node is a run of entries; trimming "about" a length drops whole nodes, as
 // redis-server does with its own (stream-node-max-entries, -max-bytes).
 const (
-	nodeEntries = 100
-	nodeBytes   = 4096
+	NodeEntries = 100
+	NodeBytes   = 4096
 )
 
 // entryOverhead approximates the bytes of a stream entry beside its fields.
@@ -80,7 +80,7 @@ func (e *StreamEntry) packed() int64 {
 // snapshot keeps no more, and what is restored from it must go on alike.
 type streamNode struct {
 	entries []StreamEntry
-	deleted int   // entries deleted from it, which still count towards nodeEntries
+	deleted int   // entries deleted from it, which still count towards NodeEntries
 	bytes   int64 // the sum of the entries' packed
 	end     ID    // of the entry added last, deleted or not: none behind it is here
 }
@@ -171,7 +171,7 @@ func (s *Stream) Add(e StreamEntry) {
 	if n := len(s.nodes); n > 0 {
 		node = s.nodes[n-1]
 	}
-	if node == nil || len(node.entries)+node.deleted >= nodeEntries || node.bytes+packed >= nodeBytes {
+	if node == nil || len(node.entries)+node.deleted >= NodeEntries || node.bytes+packed >= NodeBytes {
 		node = &streamNode{}
 		s.nodes = append(s.nodes, node)
 	}
@@ -357,7 +357,7 @@ func decodeStream(d *decoder, grouped bool) *Stream {
 	lastID, maxDeleted, added := d.id(), d.id(), d.uint()
 	var previous ID
 	for nodes := d.count(2); nodes > 0 && d.err == nil; nodes-- {
-		node := &streamNode{deleted: int(min(d.uint(), nodeEntries))}
+		node := &streamNode{deleted: int(min(d.uint(), NodeEntries))}
 		for n := d.count(3); n > 0 && d.err == nil; n-- {
 			e := StreamEntry{ID: d.id()}
 			fields := d.count(1)

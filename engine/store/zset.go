@@ -111,7 +111,7 @@ func (z *ZSet) Set(member []byte, score float64) (added bool) {
 	switch {
 	case found && old == score:
 		return false
-	case z.members == nil && (len(member) > packedBytes || !found && z.Len() == packedEntries):
+	case z.members == nil && (len(member) > PackedBytes || !found && z.Len() == PackedEntries):
 		z.unpack()
 	}
 	if z.members == nil {
@@ -147,7 +147,7 @@ func (z *ZSet) setPacked(member []byte, score, old float64, found bool) {
 	if score == 0 {
 		score = 0 // not -0, which equals it
 	}
-	item := binary.LittleEndian.AppendUint64(make([]byte, 0, scoreBytes+packedBytes), math.Float64bits(score))
+	item := binary.LittleEndian.AppendUint64(make([]byte, 0, scoreBytes+PackedBytes), math.Float64bits(score))
 	z.items.splice(z.Rank(member, score), 0, append(item, member...))
 }
 
