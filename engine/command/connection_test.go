@@ -43,6 +43,7 @@ func (s *session) SetLib(name, v string)           { s.lib += name + "/" + v + "
 func (s *session) User() string                    { return s.user }
 func (s *session) Subscriber() Subscriber          { return deaf{} }
 func (s *session) Settings() Settings              { return nil }
+func (s *session) Clients() Clients                { return nil }
 func (s *session) Access() Access                  { return nil }
 func (s *session) Replica() bool                   { return s.replica }
 func (s *session) Role() Role                      { return Role{s.replica, "kv-1", 6379, true, 5} }
@@ -133,7 +134,7 @@ func TestCommandDocsAndList(t *testing.T) {
 	}
 	for call, want := range map[string]string{
 		"COMMAND LIST FILTERBY ACLCAT bitmap":  "[bitcount bitfield bitfield_ro bitop bitpos getbit setbit]",
-		"COMMAND LIST FILTERBY PATTERN *info*": "[client|setinfo client|info command|info info xinfo xinfo|consumers xinfo|groups xinfo|stream xinfo|help]",
+		"COMMAND LIST FILTERBY PATTERN *info*": "[client|setinfo client|info client|trackinginfo command|info info xinfo xinfo|consumers xinfo|groups xinfo|stream xinfo|help]",
 		"COMMAND LIST FILTERBY MODULE x":       "[]",
 		"COMMAND LIST FILTERBY x y":            "ERR syntax error",
 	} {

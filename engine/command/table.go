@@ -103,6 +103,7 @@ type Session interface {
 	Role() Role             // more of that
 	Access() Access         // for what is about users
 	Settings() Settings     // for CONFIG
+	Clients() Clients       // for what is about other connections
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions
 }

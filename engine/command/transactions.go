@@ -45,7 +45,10 @@ func (c *Command) Queued() bool {
 
 // InTransaction reports whether the command may be part of a transaction. Those
 // that change who asks may not: the others would be judged as whose they are not.
-func (c *Command) InTransaction() bool { return !c.Queued() || c.Flags&NoAuth == 0 }
+// Nor may one whose answer may be left out of EXEC's.
+func (c *Command) InTransaction() bool {
+	return !c.Queued() || c.Flags&NoAuth == 0 && c.Name != "client|reply"
+}
 
 func multi(s Session, _ [][]byte) reply.Reply {
 	if err := s.Transactor().Multi(); err != nil {

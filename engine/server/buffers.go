@@ -34,6 +34,9 @@ func (c *session) keep() {
 // not yet taken, in bytes.
 func (c *session) buffered() int64 {
 	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent+c.subscribed.bytes)
+	if c.postponed != nil {
+		n += int64(sizeOf(c.postponed))
+	}
 	if c.parked != nil {
 		n += c.parked.bytes
 	}

@@ -40,6 +40,7 @@ type loop struct {
 	hub      *hub
 	queues   map[string]*queue // of those that wait for a key
 	refusals refusals
+	pause    *pause     // nil: nothing is paused
 	again    []*session // go on in the next turn without anything happening
 	batch    *batch     // gathering
 	writing  int        // batches handed over and not answered

@@ -40,7 +40,7 @@ type barrier struct {
 // that a command waits for, or for the loop's next turn.
 func (c *session) serve() {
 	c.serveMore()
-	if c.parked != nil {
+	if c.parked != nil || c.paused {
 		c.attend()
 	}
 	c.settle()
@@ -89,12 +89,16 @@ func (c *session) yield() {
 
 // free tells whether nothing keeps the session from going on.
 func (c *session) free() bool {
-	return c.joined && !c.executing && !c.blocked && !c.held && !c.ended && c.parked == nil
+	return c.joined && !c.executing && !c.blocked && !c.held && !c.ended && !c.paused && c.parked == nil
 }
 
 // next returns the next complete request. Without one it has read all that
 // there was, or enough for this turn.
 func (c *session) next() (argv [][]byte, ok bool, err error) {
+	if argv = c.postponed; argv != nil {
+		c.postponed = nil
+		return argv, true, nil
+	}
 	for {
 		argv, ok, err = c.reader.Next()
 		if ok || err != nil || c.input >= turnInput {
@@ -130,6 +134,9 @@ func (c *session) gather() (served int) {
 			break
 		}
 		if !complete {
+			break
+		}
+		if c.postpone(argv) {
 			break
 		}
 		served++
@@ -347,6 +354,9 @@ func (c *session) takeReplies() []machine.Item {
 // write appends a reply, and flushes when a good deal has gathered. False means
 // that the connection is to be closed instead.
 func (c *session) write(r reply.Reply) bool {
+	if r.Kind == reply.KindSeveral && len(r.Items) == 0 || c.silent() {
+		return true
+	}
 	if size := r.Size(); size > c.srv.opts.Limits.MaxOutputBytes {
 		c.srv.counters.OutputExceeded.Add(1)
 		c.srv.opts.Log.Warn("closing a connection whose reply exceeds limits.maxOutputBytes", "conn", c.id, "command", c.last, "bytes", size)

@@ -206,10 +206,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Disconnect closes every connection at once, without answering what it asked:
-// this member does not lead any more. New ones are let in.
+// this member does not lead any more. New ones are let in, and no pause that was
+// asked of it goes on.
 func (s *Server) Disconnect() {
 	if s.running() {
 		s.closeAll()
+		s.loop.post(s.loop.unpause) // behind the end of those that wait for it
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +58,10 @@ type session struct {
 	watched  watched
 	parked   *parked // what waits for data
 
+	postponed [][]byte // the command that waits for the end of a pause
+
+	silence command.SilenceMode
+
 	subscribed subscribed
 	pushed     bool // there are messages in out that the loop is to write
 
@@ -68,6 +70,7 @@ type session struct {
 	executing bool
 	blocked   bool // the client takes nothing
 	held      bool // until heldUntil
+	paused    bool // until a pause ends
 	closing   bool // after the replies so far
 	ended     bool
 
@@ -164,6 +167,7 @@ func (c *session) end() {
 	if c.parked != nil {
 		c.parked.leave()
 	}
+	c.forgetPause()
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
@@ -302,7 +306,7 @@ func (c *session) Reset() {
 	c.unsubscribeAll()
 	c.multi = nil
 	c.Unwatch()
-	c.proto, c.name = 2, ""
+	c.proto, c.name, c.silence = 2, "", command.Answer
 	c.srv.usages.Move(c.credential.User, "", 0)
 	c.snapshot, c.identity, c.usage = nil, nil, nil
 	c.bind(acl.Credential{})
@@ -322,24 +326,6 @@ func (c *session) expectAuthentication() {
 
 // CloseAfterReply implements command.Session.
 func (c *session) CloseAfterReply() { c.closing = true }
-
-// Describe implements command.Session: the line of CLIENT INFO, with the
-// fields of redis-server whose value is known here.
-func (c *session) Describe() string {
-	now, flags, queued := time.Now(), "N", -1
-	if c.Listens() {
-		flags = "P"
-	}
-	if c.executes != nil { // who asks is in it
-		flags, queued = strings.TrimPrefix(flags, "N")+"x", len(c.executes.queued)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d cmd=%s user=%s resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()),
-		flags, len(c.Subscriptions(command.Channel)), len(c.Subscriptions(command.ChannelPattern)), len(c.Subscriptions(command.ShardChannel)), queued,
-		c.last, c.User(), c.proto, c.libName, c.libVer)
-	return b.String()
-}
 
 // Unblock implements command.Session.
 func (c *session) Unblock(id int64, answer reply.Reply) bool {

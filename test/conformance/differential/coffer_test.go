@@ -125,6 +125,7 @@ func (s *session) Authenticate(string, string) error { return command.ErrAuth }
 func (s *session) Subscriber() command.Subscriber    { return deaf{} }
 func (s *session) Replica() bool                     { return false }
 func (s *session) Settings() command.Settings        { return nil }
+func (s *session) Clients() command.Clients          { return nil }
 func (s *session) Access() command.Access            { return nil } // the whole engine's alone
 func (s *session) Role() command.Role                { return command.Role{} }
 func (s *session) Transactor() command.Transactor    { return nil } // the whole engine's alone

@@ -19,3 +19,14 @@ func TestConfig(t *testing.T) {
 		}
 	})
 }
+
+// TestClients: commands about other connections have redis-server's errors, and
+// an answer that is left out is none.
+func TestClients(t *testing.T) {
+	wholeEngine(t, func(t *testing.T, p *pair) {
+		p.script("CLIENT LIST TYPE x", "CLIENT LIST TYPE", "CLIENT LIST ID", "CLIENT LIST ID x", "CLIENT LIST ID 123456", "CLIENT LIST FOO", "CLIENT LIST TYPE master", "CLIENT LIST TYPE SLAVE", "CLIENT LIST TYPE normal x",
+			"CLIENT KILL", "CLIENT KILL 1.2.3.4:5", "CLIENT KILL ID 123456", "CLIENT KILL ID x", "CLIENT KILL ID 0", "CLIENT KILL TYPE x", "CLIENT KILL TYPE pubsub", "CLIENT KILL USER nobody", "CLIENT KILL SKIPME x", "CLIENT KILL ADDR 1:2 LADDR 3:4", "CLIENT KILL FOO x", "CLIENT KILL ID 5 ADDR", "CLIENT KILL SKIPME no ADDR 1:1", "CLIENT KILL USER default",
+			"CLIENT PAUSE", "CLIENT PAUSE x", "CLIENT PAUSE -1", "CLIENT PAUSE 1 FOO", "CLIENT PAUSE 1 write x", "CLIENT PAUSE 1 write", "SET a 1", "CLIENT PAUSE 1", "GET a", "CLIENT PAUSE 0 ALL", "CLIENT UNPAUSE", "CLIENT UNPAUSE x",
+			"CLIENT REPLY", "CLIENT REPLY x", "CLIENT REPLY ON", "CLIENT GETREDIR", "CLIENT TRACKINGINFO")
+	})
+}
