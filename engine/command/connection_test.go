@@ -34,25 +34,26 @@ type session struct {
 	replica         bool
 }
 
-func (s *session) ID() int64                       { return 7 }
-func (s *session) Proto() int                      { return s.proto }
-func (s *session) SetProto(p int)                  { s.proto = p }
-func (s *session) Name() string                    { return s.name }
-func (s *session) SetName(n string)                { s.name = n }
-func (s *session) SetLib(name, v string)           { s.lib += name + "/" + v + " " }
-func (s *session) User() string                    { return s.user }
-func (s *session) Subscriber() Subscriber          { return deaf{} }
-func (s *session) Settings() Settings              { return nil }
-func (s *session) Clients() Clients                { return nil }
-func (s *session) Access() Access                  { return nil }
-func (s *session) Replica() bool                   { return s.replica }
-func (s *session) Role() Role                      { return Role{s.replica, "kv-1", 6379, true, 5} }
-func (s *session) Transactor() Transactor          { return hasty{} }
-func (s *session) Unblock(int64, reply.Reply) bool { return false }
-func (s *session) Reset()                          { s.reset = true }
-func (s *session) CloseAfterReply()                { s.closed = true }
-func (s *session) Describe() string                { return "id=7" }
-func (s *session) Info(of []string) string         { return "# " + strings.Join(of, ",") }
+func (s *session) ID() int64                            { return 7 }
+func (s *session) Proto() int                           { return s.proto }
+func (s *session) SetProto(p int)                       { s.proto = p }
+func (s *session) Name() string                         { return s.name }
+func (s *session) SetName(n string)                     { s.name = n }
+func (s *session) SetLib(name, v string)                { s.lib += name + "/" + v + " " }
+func (s *session) User() string                         { return s.user }
+func (s *session) Subscriber() Subscriber               { return deaf{} }
+func (s *session) Settings() Settings                   { return nil }
+func (s *session) Clients() Clients                     { return nil }
+func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
+func (s *session) Access() Access                       { return nil }
+func (s *session) Replica() bool                        { return s.replica }
+func (s *session) Role() Role                           { return Role{s.replica, "kv-1", 6379, true, 5} }
+func (s *session) Transactor() Transactor               { return hasty{} }
+func (s *session) Unblock(int64, reply.Reply) bool      { return false }
+func (s *session) Reset()                               { s.reset = true }
+func (s *session) CloseAfterReply()                     { s.closed = true }
+func (s *session) Describe() string                     { return "id=7" }
+func (s *session) Info(of []string) string              { return "# " + strings.Join(of, ",") }
 func (s *session) Authenticate(user, password string) error {
 	if password != "secret" {
 		return ErrAuth
@@ -98,7 +99,7 @@ func TestConnectionCommands(t *testing.T) {
 			"HELLO 3 AUTH default", "ERR Syntax error in HELLO option 'AUTH'"}, session{proto: 2}},
 		{"bad CLIENT", []string{"CLIENT SETINFO LIB-COLOUR red", "ERR Unrecognized option 'LIB-COLOUR'",
 			"CLIENT SETINFO lib-name a\x01b", "ERR lib-name cannot contain spaces, newlines or special characters.",
-			"CLIENT NO-TOUCH ON", "OK", "CLIENT NO-TOUCH maybe", "ERR syntax error", "CLIENT KILL x", "ERR unknown subcommand 'KILL'. Try CLIENT HELP."},
+			"CLIENT NO-TOUCH ON", "OK", "CLIENT NO-TOUCH maybe", "ERR syntax error", "CLIENT NOSUCH x", "ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP."},
 			session{proto: 2}},
 		{"the end", []string{"RESET", "RESET", "QUIT", "OK"}, session{proto: 2, closed: true, reset: true}},
 	} {

@@ -234,6 +234,7 @@ var docs = map[string]doc{
 	"multi":                 {"Queue the commands that follow, to be carried out together", "1.2.0", "O(1)"},
 	"exec":                  {"Carry out the commands queued since MULTI", "1.2.0", "Depends on the commands"},
 	"discard":               {"Forget the commands queued since MULTI", "2.0.0", "O(N) where N is the number of keys watched"},
+	"wait":                  {"Wait until so many other members have what the connection wrote", "3.0.0", "O(1)"},
 	"watch":                 {"Have the next transaction depend on keys that do not change", "2.2.0", "O(N) where N is the number of keys"},
 	"unwatch":               {"Have the next transaction depend on no key", "2.2.0", "O(N) where N is the number of keys watched"},
 	"xack":                  {"Acknowledge that entries of a stream are dealt with", "5.0.0", "O(log N) per entry with N pending"},

@@ -8,6 +8,7 @@ const (
 	errReadOnly     = textError("READONLY You can't write against a read only replica.")
 	errNoMessages   = textError("ERR messages do not pass the port for reads that may be stale: subscribe at the port for reads and writes")
 	errNoCluster    = textError("ERR This instance has cluster support disabled")
+	errWaitReplica  = textError("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
 	errStaysReplica = textError("ERR this port has reads that may be stale alone: connect to the port for reads and writes")
 )
 
@@ -26,6 +27,7 @@ func init() {
 	flags := Loading | Stale | Fast
 	register(
 		connection("role", 1, NoScript|flags, "admin fast dangerous", role),
+		connection("wait", 3, NoScript, "slow connection", wait).since7(),
 		connection("readonly", 1, flags, "fast connection", func(s Session, _ [][]byte) reply.Reply {
 			if s.Replica() {
 				return reply.OK // as it is
@@ -52,6 +54,23 @@ func role(s Session, _ [][]byte) reply.Reply {
 		link = "connected"
 	}
 	return reply.Array(reply.BulkString("slave"), reply.BulkString(r.LeaderHost), reply.Integer(r.LeaderPort), reply.BulkString(link), reply.Integer(r.Applied))
+}
+
+// wait answers how many other members hold what was written. A majority does,
+// before a write is answered.
+func wait(s Session, argv [][]byte) reply.Reply {
+	if s.Replica() {
+		return fail(errWaitReplica)
+	}
+	n, err := integer(argv[1])
+	if err != nil {
+		return fail(err)
+	}
+	ms, err := parseMilliseconds(argv[2])
+	if err != nil {
+		return fail(err)
+	}
+	return s.WaitHolders(n, ms)
 }
 
 // OnReplica says why the command is not for a replica; nil if it is. What a script

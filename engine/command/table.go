@@ -99,6 +99,9 @@ type Session interface {
 	// Unblock ends the waiting of the connection with that ID, which gets the
 	// answer; it says whether that one waited.
 	Unblock(id int64, answer reply.Reply) bool
+	// WaitHolders answers how many other members have what the connection wrote: at
+	// once if they are so many, else later and with none for now. 0 ms is for ever.
+	WaitHolders(n, ms int64) reply.Reply
 	Replica() bool          // the port is a replica's
 	Role() Role             // more of that
 	Access() Access         // for what is about users

@@ -57,6 +57,32 @@ func (g *Group) tellGroup() {
 // member that has no network.
 func (g *Group) Members() *adminapi.Group { return g.peers.status.Load() }
 
+// Held is how many other members have an entry that this one has applied: a
+// majority does, and of the others it is asked, for the next time, who has it by
+// now.
+func (g *Group) Held(index uint64) int {
+	s := g.Members()
+	if s == nil {
+		return 0
+	}
+	voters, held := 0, 0
+	for _, m := range s.Members {
+		if m.Voter {
+			voters++
+		}
+		if m.ID != s.ID && m.Match >= index {
+			held++
+		}
+	}
+	if held < len(s.Members)-1 {
+		select {
+		case g.peers.events <- func() error { g.tellGroup(); return nil }:
+		default: // the loop is busy, and tells in its next tick
+		}
+	}
+	return max(held, voters/2)
+}
+
 // ErrNotNow is a change of the group that cannot be made as things are.
 var ErrNotNow = errors.New("not now")
 

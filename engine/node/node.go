@@ -158,7 +158,7 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 		return err
 	}
 	n.server = server.New(server.Options{
-		Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts,
+		Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Held: n.group.Held,
 		Audit: n.audit, Log: n.opts.Log, Through: n.through(),
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)

@@ -40,7 +40,7 @@ type barrier struct {
 // that a command waits for, or for the loop's next turn.
 func (c *session) serve() {
 	c.serveMore()
-	if c.parked != nil || c.paused {
+	if c.stands() {
 		c.attend()
 	}
 	c.settle()
@@ -89,7 +89,7 @@ func (c *session) yield() {
 
 // free tells whether nothing keeps the session from going on.
 func (c *session) free() bool {
-	return c.joined && !c.executing && !c.blocked && !c.held && !c.ended && !c.paused && c.parked == nil
+	return c.joined && !c.executing && !c.blocked && !c.held && !c.ended && !c.stands()
 }
 
 // next returns the next complete request. Without one it has read all that

@@ -41,8 +41,11 @@ type Options struct {
 	Credentials func() *credential.Snapshot
 	Executor    Executor
 	Facts       func() Facts // for INFO
-	Audit       *audit.Log   // nil: nothing is recorded
-	Log         *slog.Logger
+	// Held is how many other members have the log up to an entry; nil: there are
+	// none.
+	Held  func(index uint64) int
+	Audit *audit.Log // nil: nothing is recorded
+	Log   *slog.Logger
 	// Through tells of an address that connections of many come through; nil for
 	// none (admission.Gate).
 	Through func(host string) bool

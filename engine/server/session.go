@@ -56,7 +56,8 @@ type session struct {
 	multi    *transaction // between MULTI and EXEC
 	executes *transaction // between EXEC and its reply
 	watched  watched
-	parked   *parked // what waits for data
+	parked   *parked  // what waits for data
+	awaited  *awaited // what waits for other members
 
 	postponed [][]byte // the command that waits for the end of a pause
 
@@ -167,6 +168,7 @@ func (c *session) end() {
 	if c.parked != nil {
 		c.parked.leave()
 	}
+	c.forgetAwaited()
 	c.forgetPause()
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
@@ -337,10 +339,16 @@ func (c *session) Unblock(id int64, answer reply.Reply) bool {
 		}
 	}
 	c.srv.mu.Unlock()
-	if found == nil || found.parked == nil {
+	switch {
+	case found == nil:
+		return false
+	case found.parked != nil:
+		found.parked.end(answer)
+	case found.awaited != nil:
+		found.unblockAwaited(answer)
+	default:
 		return false
 	}
-	found.parked.end(answer)
 	return true
 }
 

@@ -228,7 +228,7 @@ func lost(denied *acl.Denied) error {
 // conclude makes EXEC's reply of what the executor answered.
 func (c *session) conclude(r reply.Reply) reply.Reply {
 	t := c.executes
-	c.executes = nil
+	defer func() { c.executes = nil }()
 	c.Unwatch()
 	switch r.Kind {
 	case reply.KindError:

@@ -114,23 +114,24 @@ type session struct {
 	name  string
 }
 
-func (s *session) ID() int64                         { return 7 }
-func (s *session) Proto() int                        { return s.proto }
-func (s *session) SetProto(p int)                    { s.proto = p }
-func (s *session) Name() string                      { return s.name }
-func (s *session) SetName(n string)                  { s.name = n }
-func (s *session) SetLib(string, string)             {}
-func (s *session) User() string                      { return "default" }
-func (s *session) Authenticate(string, string) error { return command.ErrAuth }
-func (s *session) Subscriber() command.Subscriber    { return deaf{} }
-func (s *session) Replica() bool                     { return false }
-func (s *session) Settings() command.Settings        { return nil }
-func (s *session) Clients() command.Clients          { return nil }
-func (s *session) Access() command.Access            { return nil } // the whole engine's alone
-func (s *session) Role() command.Role                { return command.Role{} }
-func (s *session) Transactor() command.Transactor    { return nil } // the whole engine's alone
-func (s *session) Unblock(int64, reply.Reply) bool   { return false }
-func (s *session) Reset()                            {}
-func (s *session) CloseAfterReply()                  {}
-func (s *session) Describe() string                  { return "id=7" }
-func (s *session) Info([]string) string              { return "" }
+func (s *session) ID() int64                            { return 7 }
+func (s *session) Proto() int                           { return s.proto }
+func (s *session) SetProto(p int)                       { s.proto = p }
+func (s *session) Name() string                         { return s.name }
+func (s *session) SetName(n string)                     { s.name = n }
+func (s *session) SetLib(string, string)                {}
+func (s *session) User() string                         { return "default" }
+func (s *session) Authenticate(string, string) error    { return command.ErrAuth }
+func (s *session) Subscriber() command.Subscriber       { return deaf{} }
+func (s *session) Replica() bool                        { return false }
+func (s *session) Settings() command.Settings           { return nil }
+func (s *session) Clients() command.Clients             { return nil }
+func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
+func (s *session) Access() command.Access               { return nil } // the whole engine's alone
+func (s *session) Role() command.Role                   { return command.Role{} }
+func (s *session) Transactor() command.Transactor       { return nil } // the whole engine's alone
+func (s *session) Unblock(int64, reply.Reply) bool      { return false }
+func (s *session) Reset()                               {}
+func (s *session) CloseAfterReply()                     {}
+func (s *session) Describe() string                     { return "id=7" }
+func (s *session) Info([]string) string                 { return "" }
