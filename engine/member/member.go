@@ -59,9 +59,14 @@ type Options struct {
 	Keys  *vault.Ring // that files are sealed under; nil: they are not sealed
 
 	MaxReply int64 // bytes of what one command answers; no limit when zero
-	// Lazy leaves it to the caller when entries become durable (SyncLog), while
-	// nobody else is in the group; terms and votes are always waited for.
-	Lazy          bool
+	// Lazy leaves it to the caller when entries become durable (SyncLog): see lazy.
+	Lazy bool
+	// Unsynced is called with true before a lazy member says to others that it has
+	// what a crash of its host can take, and with false once all is durable. Between
+	// the two a member must not be opened again after such a crash: what it said to
+	// have was counted on. An error for want of space leaves it as it was. Nil: no
+	// member among others is lazy.
+	Unsynced      func(bool) error
 	SnapshotAfter int64         // bytes of log, at least; 8 MiB when zero
 	SegmentSize   int64         // of the log, bytes; by what the log is going to take when zero
 	Salt          func() uint64 // of the log's segments; the runtime's generator when nil
@@ -83,6 +88,9 @@ type Member struct {
 	machine *machine.Machine
 
 	term     uint64      // of the hard state written last
+	vote     uint64      // of that, too
+	changed  uint64      // the last entry in the log that changes the members
+	unsynced bool        // as Unsynced was told
 	mark     wal.Mark    // of the newest durable snapshot
 	size     int64       // of its file, bytes
 	memory   int64       // that its state took, about
@@ -149,8 +157,9 @@ func Open(opts Options) (*Member, error) {
 	for _, e := range state.Entries {
 		m.logBytes += logBytes(e)
 	}
+	m.noteChanges(state.Entries)
 	c.HardState, c.Entries = state.HardState, state.Entries
-	m.term = c.HardState.GetTerm()
+	m.term, m.vote = c.HardState.GetTerm(), c.HardState.GetVote()
 	if m.replica, err = replica.New(c); err != nil {
 		return nil, err
 	}
@@ -278,4 +287,9 @@ func (m *Member) Last() (index, term uint64) { return m.replica.Last() }
 func (m *Member) Match(id uint64) uint64 { return m.replica.Match(id) }
 
 // Close makes the log durable and closes it.
-func (m *Member) Close() error { return m.log.Close() }
+func (m *Member) Close() error {
+	if err := m.log.Close(); err != nil {
+		return err
+	}
+	return m.tellUnsynced(false)
+}

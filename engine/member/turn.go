@@ -52,6 +52,10 @@ func (m *Member) Write() (bool, error) {
 		m.turn = t
 		return true, nil
 	}
+	var err error
+	if t.sync, err = m.waits(e); err != nil {
+		return false, err
+	}
 	m.log.Fit(m.logWanted())
 	if err := m.log.Append(e.Entries, e.HardState); err != nil {
 		return false, err
@@ -60,8 +64,6 @@ func (m *Member) Write() (bool, error) {
 	for _, entry := range e.Entries {
 		m.logBytes += logBytes(entry)
 	}
-	newTerm := e.HardState != nil && e.HardState.GetTerm() != m.term
-	t.sync = e.Snapshot != nil || e.MustSync && (!m.lazy() || newTerm || len(e.Entries) == 0)
 	return true, nil
 }
 
@@ -75,9 +77,14 @@ func (m *Member) Sync() error {
 		if err := m.log.Sync(); err != nil {
 			return err
 		}
+		if !m.lazyAmongOthers() {
+			if err := m.tellUnsynced(false); err != nil {
+				return err
+			}
+		}
 	}
 	if hs := m.turn.HardState; hs != nil {
-		m.term = hs.GetTerm()
+		m.term, m.vote = hs.GetTerm(), hs.GetVote()
 	}
 	return nil
 }
@@ -130,12 +137,6 @@ func (m *Member) Change(what replica.Change, id uint64) error {
 	return m.replica.Change(what, id)
 }
 
-// lazy tells whether the log is made durable by the caller: others count on what
-// a member says to have.
-func (m *Member) lazy() bool {
-	return m.opts.Lazy && len(m.Members().GetVoters())+len(m.Members().GetLearners()) <= 1
-}
-
 // ReportUnreachable tells that messages to a member are lost.
 func (m *Member) ReportUnreachable(id uint64) { m.replica.ReportUnreachable(id) }
 
@@ -160,9 +161,6 @@ func (m *Member) Step(message *raftpb.Message) error {
 	}
 	return m.replica.Step(message)
 }
-
-// SyncLog makes durable what a Lazy member has left to the caller.
-func (m *Member) SyncLog() error { return m.log.Sync() }
 
 // Log is the member's log, for what the caller wants to know of its space.
 func (m *Member) Log() *wal.Log { return m.log }

@@ -182,6 +182,9 @@ func (l *Log) Sync() error {
 	return nil
 }
 
+// Durable tells whether all that was appended is.
+func (l *Log) Durable() bool { return l.err == nil && l.durable == l.end }
+
 // SyncBeside returns what makes durable all that was appended until now, to be
 // called by another goroutine while the log goes on; nil when it is. What it
 // returns is to be handed to Synced.

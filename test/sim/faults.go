@@ -83,7 +83,7 @@ func (w *world) crashOne() {
 	if h.member == nil {
 		return
 	}
-	h.crash()
+	h.down()
 	h.later(w.between(10*millisecond, 2*second), h.restart)
 }
 
@@ -96,7 +96,7 @@ func (w *world) crashAll() {
 	back := w.between(10*millisecond, second)
 	for _, h := range w.standing() {
 		if h.member != nil {
-			h.crash()
+			h.down()
 		}
 		h.later(back+w.between(0, 300*millisecond), h.restart)
 	}
@@ -104,7 +104,7 @@ func (w *world) crashAll() {
 
 // powerFails lets a host lose power in the middle of what it does to its disk.
 func (w *world) powerFails() {
-	if h := w.anyHost(); h.member != nil {
+	if h := w.anyHost(); h.member != nil && w.spares(h) {
 		h.disk.fuse = w.rng.IntN(40)
 	}
 }

@@ -34,6 +34,10 @@ type host struct {
 	seated bool           // has been a member of the group
 	gone   bool           // removed from it and switched off for good
 
+	boot    int  // counts the crashes
+	crashed bool // since its member was opened last
+	forgot  bool // its member is nobody any more: see lazy.go
+
 	applied uint64 // the highest index seen applied, over all lives
 	clock   int64  // ms by which its clock is wrong
 	pace    int64  // of its ticks, percent
@@ -59,14 +63,23 @@ func (w *world) host(id uint64) *host {
 
 // start opens the member.
 func (h *host) start() {
-	if h.member != nil || h.gone {
+	if h.member != nil || h.gone || h.forgot {
 		return
 	}
 	h.epoch++
+	if !h.remembers() {
+		h.forgot = true
+		h.w.stats["forgot"]++
+		h.w.note("host %d may have forgotten", h.id)
+		return
+	}
 	m, err := member.Open(member.Options{
-		FS: h.disk, Dir: dataDir, ID: h.id, Voters: h.w.voters, Parse: parseLogged,
+		FS: h.disk, Dir: dataDir, ID: h.id, Voters: h.w.voters, Parse: parseLogged, Lazy: h.w.lazy, Unsynced: h.noteUnsynced,
 		Log: slog.New(slog.DiscardHandler), Keys: h.w.keys, SegmentSize: segmentSize, Salt: h.w.rng.Uint64, Tail: h.w.tail,
 	})
+	if err == nil {
+		err = h.unforgotten()
+	}
 	if errors.Is(err, errPower) {
 		h.crash()
 		h.later(h.w.between(millisecond, second), h.restart)
@@ -76,7 +89,7 @@ func (h *host) start() {
 		h.w.fail("host %d cannot start: %v", h.id, err)
 		return
 	}
-	h.member, h.busy, h.inbox = m, false, nil
+	h.member, h.busy, h.inbox, h.crashed = m, false, nil, false
 	h.w.note("host %d starts at %d, term %d, torn %v", h.id, m.Machine().Index(), m.Term(), m.Torn() != nil)
 	h.seen()
 	epoch := h.epoch
@@ -102,6 +115,7 @@ func (h *host) crash() {
 		h.w.note("host %d crashes at %d", h.id, h.member.Machine().Index())
 	}
 	h.member, h.inbox, h.paused = nil, nil, 0
+	h.boot, h.crashed = h.boot+1, true
 	h.disk.crash(h.w.rng)
 }
 
@@ -255,6 +269,10 @@ func (h *host) tick(epoch int) {
 		h.do(func() {
 			h.member.Tick()
 			h.tickJobs()
+			h.syncs()
+			if h.member == nil {
+				return
+			}
 			if h.ticks%8 == 0 {
 				h.sweep()
 			}
@@ -338,7 +356,7 @@ func (h *host) receive(e envelope) {
 			h.failed(h.member.Step(e.message))
 			return
 		}
-		if h.w.nemesis.on && h.w.chance(20) { // what follows is done to the disk rarely
+		if h.w.nemesis.on && h.w.chance(20) && h.w.spares(h) { // what follows is done to the disk rarely
 			h.disk.fuse = h.w.rng.IntN(12)
 		}
 		err := h.member.StepSnapshot(e.message, bytes.NewReader(e.state))

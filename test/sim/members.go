@@ -57,7 +57,7 @@ func (w *world) retire() {
 	for _, h := range w.standing() {
 		if listed(conf.GetVoters(), h.id) || listed(conf.GetLearners(), h.id) {
 			h.seated = true
-		} else if h.seated {
+		} else if h.seated && w.settled(h) {
 			w.note("host %d is removed", h.id)
 			w.stats["members removed"]++
 			h.epoch++

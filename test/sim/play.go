@@ -89,6 +89,7 @@ func (w *world) encrypt() {
 // keepHouse does what an operator does now and then.
 func (w *world) keepHouse() {
 	w.retire()
+	w.replace()
 	w.after(second/2, w.keepHouse)
 }
 
@@ -113,7 +114,7 @@ func (w *world) heal() {
 func (w *world) goesOn(when string) bool {
 	goal, acked := w.top, w.load.acked
 	done := w.runUntil(w.now+patience, func() bool {
-		if w.load.acked < acked+enough {
+		if w.load.acked < acked+enough || !w.replaced() {
 			return false
 		}
 		for _, h := range w.seated() {
@@ -156,7 +157,7 @@ func (w *world) withoutMinority() {
 		}
 	default:
 		w.note("host %d is down, the rest is well", victim.id)
-		victim.crash()
+		victim.down()
 	}
 	acked := w.load.acked
 	w.runUntil(w.now+3*second, nil)

@@ -54,6 +54,7 @@ type world struct {
 	snapshotAfter int64       // bytes of log
 	patience      int64       // of clients with an answer
 	keys          *vault.Ring // that disks are sealed under; nil in some
+	lazy          bool        // members say to have what is in the memory of their hosts
 
 	top     uint64            // the highest index that any member was seen to have applied
 	members *raftpb.ConfState // as of it
@@ -91,6 +92,7 @@ func Run(seed uint64, verbose bool) (report Report) {
 		}
 	}()
 	w.employ(seed)
+	w.lazy = seed%4 == 1
 	w.play()
 	return report
 }
