@@ -8,6 +8,10 @@ type Group struct {
 	// holds nothing yet: the member waits to be told to begin a group, or to be
 	// added to one.
 	ID uint64 `json:"id"`
+	// Forgot is the number of the member whose log the volume holds and may lack
+	// what that had acknowledged: its host went down before it was on the disk. ID
+	// is 0 then: the member waits to be added anew. What the log has is told.
+	Forgot uint64 `json:"forgot,omitempty"`
 	// Generation tells the group apart from those that it was before a majority was
 	// lost: members of another one are not listened to. 0 at first; its upper half
 	// counts, the lower one is random.

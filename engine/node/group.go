@@ -66,6 +66,8 @@ type GroupOptions struct {
 	Generation uint64
 	// Network reaches the other members of the group; nil: the member is alone.
 	Network Network
+	// Boot is of the host, as bootOfHost tells it when empty.
+	Boot string
 	// DigestEvery is how many entries there are between two digests of the state;
 	// digestEvery when zero.
 	DigestEvery uint64
@@ -125,6 +127,9 @@ type Group struct {
 
 	encryption encryption
 	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere
+	unsynced   bool                // the identity says so of the log
+	reborn     bool                // the identity is another member's
+	quiet      int                 // seconds in which there was nothing to make durable
 	peers      peers
 	late       late
 	lease      lease

@@ -21,6 +21,9 @@ const (
 	// ticksPerSecond counts to EverySecond's fsync and to the next try when
 	// the volume is full.
 	ticksPerSecond = 10
+	// quietSeconds is for how long nothing was written when it is noted that all is
+	// durable, which costs the next write as much as an fsync.
+	quietSeconds = 2
 	// sweepKeys is how many expired keys one entry removes.
 	sweepKeys = 1000
 )
@@ -101,6 +104,11 @@ func (g *Group) finish(err error) {
 	g.jobs.timer.Stop()
 	if err == nil || errors.Is(err, ErrRecovered) {
 		err = cmp.Or(g.member.Close(), err)
+	}
+	if errors.Is(err, wal.ErrFailed) && g.unsynced {
+		if err := forget(g.opts.FS, g.opts.Dir); err != nil {
+			g.opts.Log.Error("the log may lack its end", "error", err)
+		}
 	}
 	if errors.Is(err, ErrRecovered) {
 		g.opts.Log.Warn("a majority is given up", "outcome", err)
@@ -346,7 +354,9 @@ func (g *Group) onTick() error {
 		}
 	}
 	if second {
-		g.beginSync()
+		if err := g.beginSync(); err != nil {
+			return err
+		}
 		if err := g.sealPlain(); err != nil {
 			return err
 		}
@@ -372,14 +382,19 @@ func (g *Group) chores() (bool, error) {
 }
 
 // beginSync makes the log durable while writes go on.
-func (g *Group) beginSync() {
+func (g *Group) beginSync() error {
 	if g.syncing {
-		return
+		return nil
 	}
 	if sync := g.member.Log().SyncBeside(); sync != nil {
-		g.syncing = true
+		g.syncing, g.quiet = true, 0
 		go func() { g.synced <- sync() }()
+		return nil
 	}
+	if g.quiet++; g.quiet < quietSeconds {
+		return nil
+	}
+	return g.member.Rest()
 }
 
 func (g *Group) endSync(s wal.Synced) error {

@@ -27,7 +27,7 @@ const (
 	// memberID is raft's name of a group's first member.
 	memberID = 1
 
-	identityVersion  = 3
+	identityVersion  = 4
 	identityCategory = vfs.DiskWriteCategory("identity")
 )
 
@@ -49,6 +49,10 @@ type identity struct {
 	// version 3, which is written for nothing else.
 	Generation uint64              `json:"generation,omitempty"`
 	Recovered  *adminapi.Recovered `json:"recovered,omitempty"`
+	// Unsynced is the boot of the host in whose memory the end of the log may be
+	// that others count on; empty when all is on the volume. Since version 4, which
+	// is written for nothing else.
+	Unsynced string `json:"unsynced,omitempty"`
 }
 
 // IDOf is the number of the member that a data directory is of; 0 when there is
@@ -92,6 +96,9 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 		wake: make(chan struct{}, 1),
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
+	}
+	if g.opts.Boot == "" {
+		g.opts.Boot = bootOfHost()
 	}
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	g.jobs.start()
@@ -177,9 +184,14 @@ func (g *Group) identify() error {
 		if g.opts.ID == 0 {
 			g.opts.ID = memberID
 		}
-		err = g.writeIdentity(identity{ID: g.opts.ID, Generation: g.opts.Generation})
+		err = g.writeIdentity(g.identity())
 	}
 	return err
+}
+
+// identity is the member's as long as all of its log is on the volume.
+func (g *Group) identity() identity {
+	return identity{ID: g.opts.ID, Generation: g.opts.Generation, Recovered: g.recovered}
 }
 
 func (g *Group) checkIdentity() error {
@@ -193,17 +205,27 @@ func (g *Group) checkIdentity() error {
 	if g.opts.ID != 0 && id.ID != g.opts.ID {
 		return fmt.Errorf("%w: %s is of member %d, this is %d", ErrForeign, g.opts.Dir, id.ID, g.opts.ID)
 	}
+	if g.unsynced = id.Unsynced != ""; id.forgot(g.opts.FS, g.opts.Dir, g.opts.Boot) {
+		return fmt.Errorf("%w: %s", ErrForgot, g.opts.Dir)
+	}
 	g.opts.ID, g.opts.Generation, g.recovered = id.ID, id.Generation, id.Recovered
 	return nil
 }
 
-// writeIdentity says who the member is, in the lowest version that can: what an
-// engine before it cannot go by it does not read.
 func (g *Group) writeIdentity(id identity) error {
-	id.Version, id.Instance = 1, g.opts.Instance
+	id.Instance = g.opts.Instance
+	return id.write(g.opts.FS, g.opts.Dir)
+}
+
+// write says who the member is, in the lowest version that can: what an engine
+// before it cannot go by it does not read.
+func (id identity) write(fs vfs.FS, dir string) error {
+	id.Version = 1
 	switch {
-	case id.Generation != 0:
+	case id.Unsynced != "":
 		id.Version = identityVersion
+	case id.Generation != 0:
+		id.Version = 3
 	case id.ID != memberID:
 		id.Version = 2
 	default:
@@ -213,8 +235,8 @@ func (g *Group) writeIdentity(id identity) error {
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}
-	temp := g.path(identityName + ".tmp")
-	file, err := g.opts.FS.Create(temp, identityCategory)
+	path := fs.PathJoin(dir, identityName)
+	file, err := fs.Create(path+".tmp", identityCategory)
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}
@@ -226,12 +248,12 @@ func (g *Group) writeIdentity(id identity) error {
 		err = closeErr
 	}
 	if err == nil {
-		err = g.opts.FS.Rename(temp, g.path(identityName))
+		err = fs.Rename(path+".tmp", path)
 	}
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}
-	return syncDir(g.opts.FS, g.opts.Dir)
+	return syncDir(fs, dir)
 }
 
 func syncDir(fs vfs.FS, path string) error {
@@ -259,7 +281,7 @@ func (g *Group) open() (err error) {
 	g.member, err = member.Open(member.Options{
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID}, Alone: alone,
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
-		Lazy: g.opts.Durability == config.EverySecond, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
+		Lazy: g.opts.Durability == config.EverySecond, Unsynced: g.tellUnsynced, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
 		Number: rand.Uint64(), DigestEvery: g.digestEvery(),
 	})
 	if err != nil {
@@ -269,5 +291,5 @@ func (g *Group) open() (err error) {
 		g.opts.Log.Warn("the log's tail was torn by a crash and is cut off: nobody was told of what it held", "file", torn.File, "offset", torn.Offset)
 	}
 	g.term.Store(g.member.Term())
-	return nil
+	return g.remembers()
 }

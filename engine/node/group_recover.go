@@ -67,11 +67,20 @@ func (g *Group) recover(id, index uint64) error {
 	} else if err != nil {
 		return fmt.Errorf("make room in the log: %w", err)
 	}
-	return g.writeIdentity(identity{
+	if err := g.member.SyncLog(); err != nil {
+		return err
+	}
+	g.reborn = true
+	return g.writeIdentity(recovered(id, index, g.opts.Generation))
+}
+
+// recovered is who a member is that goes on alone, from the end of its log.
+func recovered(id, index, generation uint64) identity {
+	return identity{
 		ID:         index<<ordinalBits | uint64(ordinalOf(id)+1), //nolint:gosec // below MaxOrdinal
-		Generation: nextGeneration(g.opts.Generation),
+		Generation: nextGeneration(generation),
 		Recovered:  &adminapi.Recovered{ID: id, Index: index},
-	})
+	}
 }
 
 // nextGeneration is later than the one before, and another one each time: a group

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -45,6 +46,9 @@ type Options struct {
 	Version string // of the engine
 	// AuditStream gets the audit records, a line of JSON each; nil for nobody.
 	AuditStream io.Writer
+	// Boot tells apart the times between which the host's memory is lost; as the
+	// host says when empty.
+	Boot string
 	// DigestEvery is how many entries of the log there are between two that members
 	// compare their states at; some when zero.
 	DigestEvery uint64
@@ -97,6 +101,7 @@ func Start(opts Options) (*Node, error) {
 	id := make([]byte, 20)
 	_, _ = rand.Read(id) // never fails
 	n.runID = hex.EncodeToString(id)
+	n.opts.Boot = cmp.Or(opts.Boot, bootOfHost())
 	n.setPhase(starting)
 	files := opts.Config.Files
 	var err error
@@ -225,8 +230,8 @@ func (n *Node) openGroup(is place) error {
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
 		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
-		DigestEvery: n.opts.DigestEvery,
-		Keys:        n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
+		DigestEvery: n.opts.DigestEvery, Boot: n.opts.Boot,
+		Keys: n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
 	}
 	if n.peers != nil {
 		options.Network, options.OnLead = n.peers.transport, n.lookAtLead

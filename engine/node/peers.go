@@ -20,8 +20,11 @@ import (
 	"github.com/coffer-dev/coffer/engine/wal"
 )
 
-// blank is the phase of a member with peers and an empty volume.
-const blank = "blank: the volume is empty, and the member waits to be added to a group"
+// Phases of a member with peers that is nobody.
+const (
+	blank  = "blank: the volume is empty, and the member waits to be added to a group"
+	forgot = "forgot: the host went down, or its disk failed, before all that the member had acknowledged was on the volume; it waits to be added to the group anew"
+)
 
 // colleagues is a node's part among its peers: peer.Member.
 type colleagues struct {
@@ -29,14 +32,20 @@ type colleagues struct {
 	ordinal   int // of this member's pod
 	transport *peer.Transport
 	group     atomic.Pointer[Group] // nil until it is open
-	empty     atomic.Bool           // there is nothing on the volume
-	joined    chan place            // what an empty member is given
+	empty     atomic.Bool           // there is nothing on the volume, or what forgot has
+	forgot    atomic.Pointer[forgotten]
+	joined    chan place // what an empty member is given
 
 	generation atomic.Uint64 // the group's, before it says anything
 }
 
 // place is a member's in a group.
-type place struct{ id, generation uint64 }
+type place struct {
+	id, generation uint64
+
+	recovered bool  // the volume is that one's already
+	err       error // why it may be or not
+}
 
 // openPeers lets other members connect, if the configuration has any.
 func (n *Node) openPeers() error {
@@ -88,16 +97,14 @@ func (c *colleagues) becomeMember(ctx context.Context, dir string) (is place, er
 	if is.id, err = IDOf(vfs.Default, dir); err != nil {
 		return is, err
 	}
-	if is.id == 0 {
-		c.empty.Store(true)
-		c.node.setPhase(blank)
-		c.node.opts.Log.Info("the volume is empty: waiting to be added to a group", "member", c.node.opts.Member)
-		select {
-		case is = <-c.joined:
-		case <-ctx.Done():
-			return is, nil
+	f, err := lookForForgotten(vfs.Default, dir, c.node.opts.Boot, c.node.credentials.Current().Keys)
+	if f == nil && err != nil {
+		return is, err
+	}
+	if is.id == 0 || f != nil {
+		if is, err = c.waitForPlace(ctx, f, err); err != nil || is.id == 0 {
+			return is, err
 		}
-		c.node.setPhase(starting)
 	}
 	if ordinalOf(is.id) != c.ordinal {
 		return place{}, fmt.Errorf("%w: its volume is that of %s, this is %s", ErrForeign, c.nameOf(is.id), c.node.opts.Member)
@@ -105,13 +112,58 @@ func (c *colleagues) becomeMember(ctx context.Context, dir string) (is place, er
 	return is, nil
 }
 
-// join gives an empty member its number, once.
+// waitForPlace is for a member with an empty volume, or one that forgot, whose log
+// may be unreadable.
+func (c *colleagues) waitForPlace(ctx context.Context, f *forgotten, unreadable error) (is place, err error) {
+	phase, log := blank, c.node.opts.Log.With("member", c.node.opts.Member)
+	if f == nil {
+		log.Info("the volume is empty: waiting to be added to a group")
+	} else {
+		phase = forgot
+		log.Warn("waiting to be added to the group anew", "reason", ErrForgot, "lastIndex", f.last, "error", unreadable)
+	}
+	c.forgot.Store(f)
+	c.empty.Store(true)
+	c.node.setPhase(phase)
+	select {
+	case is = <-c.joined:
+	case <-ctx.Done():
+		return is, nil
+	}
+	c.node.setPhase(starting)
+	if f != nil && is.err == nil && !is.recovered {
+		is.err = f.becomes(is)
+	}
+	c.forgot.Store(nil)
+	return is, is.err
+}
+
+// join gives an empty member its number, once. One that forgot is another member
+// from then on, of a group at least as late.
 func (c *colleagues) join(id, generation uint64) bool {
+	if f := c.forgot.Load(); f != nil && (id == f.ID || generation < f.Generation) {
+		return false
+	}
 	if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {
 		return false
 	}
-	c.joined <- place{id, generation}
+	c.joined <- place{id: id, generation: generation}
 	return true
+}
+
+// recoverForgotten has the group go on from the log of a member that forgot.
+func (c *colleagues) recoverForgotten(f *forgotten, id, index uint64) error {
+	if err := f.mayRecover(id, index); err != nil {
+		return err
+	}
+	if !c.empty.CompareAndSwap(true, false) {
+		return notNow("the member is starting")
+	}
+	is := recovered(id, index, f.Generation)
+	is.Instance = f.Instance
+	err := is.write(f.fs, f.dir)
+	c.joined <- place{id: is.ID, generation: is.Generation, recovered: true, err: err}
+	return err
 }
 
 // Greet implements peer.Member.
@@ -183,6 +235,9 @@ func (c *colleagues) Sent(id uint64, arrived bool) {
 
 // status is the group's, with names and with what is known of connections.
 func (c *colleagues) status() *adminapi.Group {
+	if f := c.forgot.Load(); f != nil {
+		return f.status(c.nameOf)
+	}
 	g := c.group.Load()
 	if g == nil || g.Members() == nil {
 		return &adminapi.Group{}
@@ -214,10 +269,13 @@ func (n *Node) ChangeGroup(change adminapi.GroupChange) error {
 		if g := c.group.Load(); g != nil && g.opts.ID == memberID {
 			return nil // it has
 		}
-		if !c.join(memberID, 0) {
+		if c.forgot.Load() != nil || !c.join(memberID, 0) {
 			return notNow("only a member %s with an empty volume begins a group", c.nameOf(memberID))
 		}
 		return nil
+	}
+	if f := c.forgot.Load(); f != nil && change.Operation == adminapi.GroupRecover {
+		return c.recoverForgotten(f, change.ID, change.Index)
 	}
 	g := c.group.Load()
 	if g == nil {

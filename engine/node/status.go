@@ -37,7 +37,7 @@ func (n *Node) unopened(phase string) adminapi.Status {
 	}
 	if n.peers != nil {
 		s.Group = n.peers.status()
-		if phase == blank {
+		if phase == blank || phase == forgot {
 			s.Role = "blank"
 		}
 	}

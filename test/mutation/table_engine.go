@@ -5,6 +5,8 @@ const (
 	memberSnapshot = "engine/member/snapshot.go"
 	memberOpen     = "engine/member/member.go"
 	memberAsk      = "engine/member/ask.go"
+	memberLazy     = "engine/member/lazy.go"
+	forgotFile     = "engine/node/forgot.go"
 	groupLoop      = "engine/node/group_loop.go"
 	groupOpen      = "engine/node/group_open.go"
 	group          = "engine/node/group.go"
@@ -16,8 +18,20 @@ const (
 var members = []safeguard{
 	{name: "the fsync before an acknowledgement", file: memberTurn, in: nodePkg, test: "TestGroupSurvivesTheLossOfUnsyncedData",
 		old: "if err := m.log.Sync(); err != nil {", new: "if err := error(nil); err != nil {"},
-	{name: "the fsync of a new term in EverySecond", file: memberTurn, in: nodePkg, test: "TestTermOutlivesACrashInEverySecond",
-		old: "(!m.lazy() || newTerm || len(e.Entries) == 0)", new: "(!m.opts.Lazy || newTerm && false)"},
+	{name: "the fsync of a new term in EverySecond", file: memberLazy, in: nodePkg, test: "TestTermOutlivesACrashInEverySecond",
+		old: "(!m.lazy() || elects || len(e.Entries) == 0)", new: "(!m.opts.Lazy || elects && false)"},
+	{name: "that a lazy member says so before others count on it", file: memberLazy, in: simPkg, test: "TestSeeds",
+		old: "err := m.tellUnsynced(true)\n\treturn !m.unsynced, err", new: "return false, nil"},
+	{name: "that a member which may have forgotten is not opened", file: forgotFile, in: nodePkg, test: "TestWhoMayHaveForgottenIsNobody",
+		old: "return err == nil || id.Unsynced != boot", new: "return err == nil"},
+	{name: "that who has forgotten once stays so in every boot", file: forgotFile, in: nodePkg, test: "TestWhoMayHaveForgottenIsNobody",
+		old: "if err := forget(fs, dir); err != nil { // it", new: "if err := error(nil); err != nil { // it"},
+	{name: "that a failed fsync is remembered", file: groupLoop, in: nodePkg, test: "TestAFailedFsyncIsRemembered",
+		old: "if err := forget(g.opts.FS, g.opts.Dir); err != nil {", new: "if err := error(nil); err != nil {"},
+	{name: "that the volume is of who forgot until all is removed", file: forgotFile, in: nodePkg, test: "TestWhoForgotBecomesAnother",
+		old: "\tfor _, name := range []string{member.LogDir, member.SnapshotDir, incomingDir} {", new: "\tif err := (identity{Instance: f.Instance, ID: is.id, Generation: is.generation}).write(f.fs, f.dir); err != nil {\n\t\treturn err\n\t}\n\tfor _, name := range []string{member.LogDir, member.SnapshotDir, incomingDir} {"},
+	{name: "that who forgot is another member from then on", file: "engine/node/peers.go", in: nodePkg, test: "TestReplicasTakeInWhoForgot",
+		old: "c.empty.Store(true)\n\tc.node.setPhase(phase)", new: "if c.empty.Store(true); f != nil {\n\t\tc.empty.Store(false)\n\t}\n\tc.node.setPhase(phase)"},
 	{name: "that the group waits for the disk", file: groupLoop, in: nodePkg, test: "TestGroupSurvivesTheLossOfUnsyncedData",
 		old: "if err := g.member.Sync(); err != nil {", new: "if err := error(nil); err != nil {"},
 	{name: "that a failed fsync stops the group", file: groupLoop, in: nodePkg, test: "TestFailedFsyncStopsTheGroup",
@@ -43,7 +57,7 @@ var members = []safeguard{
 	{name: "the fsync of the identity", file: groupOpen, in: nodePkg, test: "TestIdentityOutlivesACrash",
 		old: "err = file.Sync()", new: "err = nil"},
 	{name: "the fsync of the directory behind the identity", file: groupOpen, in: nodePkg, test: "TestIdentityOutlivesACrash",
-		old: "return fmt.Errorf(\"write identity: %w\", err)\n\t}\n\treturn syncDir(g.opts.FS, g.opts.Dir)", new: "return fmt.Errorf(\"write identity: %w\", err)\n\t}\n\treturn nil"},
+		old: "return fmt.Errorf(\"write identity: %w\", err)\n\t}\n\treturn syncDir(fs, dir)", new: "return fmt.Errorf(\"write identity: %w\", err)\n\t}\n\treturn nil"},
 	{name: "the fsync of the directory above the data", file: groupOpen, in: nodePkg, test: "TestIdentityOutlivesACrash",
 		old: "if err := syncDir(fs, fs.PathDir(dir)); err != nil {", new: "if err := error(nil); err != nil {"},
 	{name: "the identity's version", file: groupOpen, in: nodePkg, test: "TestNewerIdentityIsRefused",
