@@ -84,8 +84,8 @@ chaos-rollover: assets ## Leaders' pods deleted, the image rolled, nodes drained
 	@NODES=3 hack/on-cluster $(GO) run ./test/chaos/run --scenario rollover --seed $(or $(SEED),0) --report '$(REPORT)'
 
 .PHONY: chaos-local
-chaos-local: ## Three members without a cluster: killed, paused, all without power at once, volumes lost: DURATION=5m SEED=...
-	@$(GO) test ./test/chaos -run TestChaos -v -timeout 0 -args -chaos-for $(or $(DURATION),5m) -chaos-seed $(or $(SEED),0)
+chaos-local: ## Three members without a cluster: killed, paused, all without power at once, volumes lost: DURATION=5m SEED=... EVERY_SECOND=true
+	@$(GO) test ./test/chaos -run TestChaos -v -timeout 0 -args -chaos-for $(or $(DURATION),5m) -chaos-seed $(or $(SEED),0) -chaos-every-second=$(or $(EVERY_SECOND),false)
 
 .PHONY: storm
 storm: assets ## Everything rotates under 50 clients while the operator is killed: DURATION=10m SEED=... (root)

@@ -10,14 +10,13 @@ import (
 // InstanceSpec is what every kind that runs the engine is asked for alike.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.interval) || !has(self.credentials) || !has(self.credentials.secretRef)",message="rotation.interval needs a generated password: remove it, or credentials.secretRef (with which the password is rotated by changing that Secret)"
-// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas == 1 || !has(self.durability) || self.durability == 'Always'",message="replicas 3 and 5 need durability Always for now: remove durability, or set replicas to 1"
 type InstanceSpec struct {
 	// replicas is how many members keep a copy of the data: 1, 3 or 5. A write is
-	// acknowledged once most of them have it on disk, and survives the loss of
-	// the others: with 3 members of one, with 5 of two. Clients use the same
+	// acknowledged once most of them have it (durability says how), and survives
+	// the loss of the others: with 3 members of one, with 5 of two. Clients use the same
 	// address whichever member leads. It can change at any time; members join
 	// and leave one after the other, and the volume of one that has left is
-	// removed. More than 1 needs durability Always. Default 1.
+	// removed. Default 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XValidation:rule="self in [1, 3, 5]",message="replicas must be 1, 3 or 5: an even number survives the loss of no more members than the odd one below it"
@@ -44,8 +43,10 @@ type InstanceSpec struct {
 
 	// durability says when a write is acknowledged. Always: after fsync; an
 	// acknowledged write survives a crash and a power failure. EverySecond:
-	// after write(2) with an fsync every second; up to one second of writes can
-	// be lost with the node's power. Default Always.
+	// after write(2) with an fsync every second; up to about a second of writes can
+	// be lost with the node's power. With several members nothing is lost as long
+	// as most of their nodes keep their power: one that comes back from a crash of
+	// its node is sent the data anew. Default Always.
 	// +optional
 	// +kubebuilder:default=Always
 	Durability Durability `json:"durability,omitempty"`

@@ -154,6 +154,20 @@ func numberOf(x Member) uint64 {
 // as yet either.
 func blank(x Member) bool { return x.Status != nil && x.Status.Role == roleBlank }
 
+// forgot: its log may lack what it had acknowledged, so it waits to be added anew,
+// as one with an empty volume does. It says whose log it has.
+func forgot(x Member) bool {
+	return x.Status != nil && x.Status.Group != nil && x.Status.Group.Forgot != 0
+}
+
+// logOf is the number of the member whose log it has; 0 for none.
+func logOf(x Member) uint64 {
+	if forgot(x) {
+		return x.Status.Group.Forgot
+	}
+	return numberOf(x)
+}
+
 // leader is who leads; of two who say so, the one of the later generation, then of
 // the later term.
 func (m machine) leader() *Member {

@@ -76,6 +76,8 @@ func (m machine) leaderless() Decision {
 	switch {
 	case best != nil:
 		return m.unled(best.Status.Group) // one that is alone leads, or has no number
+	case len(m.forgotten()) > 0:
+		return m.allForgot()
 	case !marked && len(m.o.Members) > 0 && blank(m.o.Members[0]):
 		return Decision{Act: &Act{Kind: Ask, Ordinal: 0, Change: adminapi.GroupChange{Operation: adminapi.GroupBegin},
 			Reason: v1alpha1.ReasonMembersChanged, Message: m.o.Members[0].Name + " begins the group"},
@@ -143,17 +145,30 @@ func (c *change) ask(what adminapi.GroupChange, format string, args ...any) *Act
 func (c *change) repair() *Act {
 	for _, x := range c.g.Members {
 		switch {
-		case x.Blank && !x.Voter && x.Match == 0: // it had nothing yet
+		case x.Blank && !x.Voter && x.Match == 0 && !c.forgot(x.Name): // it had nothing yet
 		case x.Blank && !c.wanted(x.Name): // it leaves
 		case x.Blank && c.spares(x):
-			return c.remove(x, "%s has lost its volume: member %d leaves the group, to join it anew", x.Name, x.ID)
+			return c.remove(x, "%s %s: member %d leaves the group, to join it anew", x.Name, c.lacks(x.Name), x.ID)
 		case x.Blank:
-			c.hold(v1alpha1.ReasonMembersHeld, "%s has lost its volume, and is added anew once enough others are back", x.Name)
+			c.hold(v1alpha1.ReasonMembersHeld, "%s %s, and is added anew once enough others are back", x.Name, c.lacks(x.Name))
 		case x.Refused != "": // as does a member that starts, for a moment
 			c.hold(v1alpha1.ReasonMemberRefused, "member %s takes no part: %s", x.Name, x.Refused)
 		}
 	}
 	return nil
+}
+
+func (m machine) forgot(name string) bool {
+	x := m.member(name)
+	return x != nil && forgot(*x)
+}
+
+// lacks is why a member is to join anew.
+func (c *change) lacks(name string) string {
+	if c.forgot(name) {
+		return "may have forgotten writes of its last second, as its node or its disk failed before they were on the volume"
+	}
+	return "has lost its volume"
 }
 
 // spares: enough live voters are left without it.

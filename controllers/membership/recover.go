@@ -42,7 +42,7 @@ func (m machine) recover() (due *Decision, refused string) {
 	if why := r.majority(); why != "" {
 		return nil, why
 	}
-	if numberOf(*r.from) == 0 {
+	if logOf(*r.from) == 0 {
 		return r.absent()
 	}
 	if why := r.unfit(); why != "" {
@@ -52,7 +52,7 @@ func (m machine) recover() (due *Decision, refused string) {
 	if d == nil {
 		d = r.waits("it begins")
 		d.Act = &Act{Kind: Ask, Ordinal: r.from.Ordinal, Recover: m.o.Recover,
-			Change: adminapi.GroupChange{Operation: adminapi.GroupRecover, ID: numberOf(*r.from), Index: index},
+			Change: adminapi.GroupChange{Operation: adminapi.GroupRecover, ID: logOf(*r.from), Index: index},
 			Reason: v1alpha1.ReasonRecovered, Message: fmt.Sprintf("the group goes on from %s alone, with its log up to %d, as %s asks", name, index, v1alpha1.AnnotationRecoverFrom)}
 	}
 	return d, ""
@@ -165,7 +165,7 @@ func (r recovery) remove(x Member) *Decision {
 func (m machine) latest() (best *Member) {
 	for i := range m.o.Members {
 		x := &m.o.Members[i]
-		if numberOf(*x) != 0 && x.Status.Group != nil && knowsItself(x.Status.Group) && (best == nil || later(x.Status.Group, best.Status.Group) > 0) {
+		if logOf(*x) != 0 && x.Status.Group != nil && knowsItself(x.Status.Group) && (best == nil || later(x.Status.Group, best.Status.Group) > 0) {
 			best = x
 		}
 	}
@@ -174,7 +174,8 @@ func (m machine) latest() (best *Member) {
 
 // knowsItself: its log goes at least to where it became a member.
 func knowsItself(g *adminapi.Group) bool {
-	return slices.ContainsFunc(g.Members, func(x adminapi.GroupMember) bool { return x.ID == g.ID })
+	own := cmp.Or(g.ID, g.Forgot)
+	return slices.ContainsFunc(g.Members, func(x adminapi.GroupMember) bool { return x.ID == own })
 }
 
 // later compares two logs as raft does: by their last entries' terms, then by how
@@ -223,17 +224,28 @@ func (m machine) quorumLost(voters, there int, missing []string) Decision {
 	}
 	text := fmt.Sprintf("quorum is lost: %d of %d members %s: nothing is answered until enough of %s are back with their volumes, "+
 		"then it goes on by itself and nothing is lost; see `kubectl describe pod`. ", there, voters, verb, list(missing, "and"))
+	only := "Only if they never come back: "
+	if names := m.forgotten(); len(names) > 0 {
+		text = fmt.Sprintf("quorum is lost: %d of %d members %s for all that they had acknowledged: nodes or disks failed under %s before the writes of about a second were on the volumes "+
+			"(durability EverySecond). ", there, voters, verb, list(names, "and"))
+		if only = ""; m.mayRemember(voters, there, missing) {
+			text += fmt.Sprintf("Nothing is answered until enough of %s are back with their volumes, then it goes on by itself. ", list(except(missing, names), "and"))
+			only = "Only if they never come back: "
+		}
+	}
 	best := m.latest()
 	if best == nil || !m.offers(best) {
 		return Decision{Reason: v1alpha1.ReasonQuorumLost, Passing: true,
 			Message: text + "Coffer does not go on without a majority by itself, as that may lose acknowledged writes"}
 	}
-	text += fmt.Sprintf("Only if they never come back: `kubectl annotate %s %s=%s@%d --overwrite` goes on from %s alone, deletes the volumes of all other members, "+
+	text += only + fmt.Sprintf("`kubectl annotate %s %s=%s@%d --overwrite` goes on from %s alone, deletes the volumes of all other members, "+
 		"and loses the writes that only those have. ", m.o.Object, v1alpha1.AnnotationRecoverFrom, best.Name, best.Status.Group.LastIndex, best.Name)
 	var logs []string // last: of a message that is too long the end is cut off
 	for _, x := range m.o.Members {
 		if numberOf(x) != 0 && x.Status.Group != nil {
 			logs = append(logs, fmt.Sprintf("%s has the log up to %d (term %d, applied up to %d)", x.Name, x.Status.Group.LastIndex, x.Status.Group.LastTerm, x.Status.AppliedIndex))
+		} else if forgot(x) {
+			logs = append(logs, fmt.Sprintf("%s has the log up to %d (term %d)", x.Name, x.Status.Group.LastIndex, x.Status.Group.LastTerm))
 		}
 	}
 	text += strings.Join(logs, ", ")

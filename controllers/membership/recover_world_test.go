@@ -33,8 +33,8 @@ func (w *world) goOn(a *Act) {
 	w.pods[i].starting = true
 }
 
-// lose takes a member: its volume and claim, its claim's volume only, or its node,
-// which may come back.
+// lose takes a member: its volume and claim, its claim's volume only, its node,
+// which may come back, or what was in that node's memory.
 func (w *world) lose(i, how int) {
 	w.say("%s is lost: %d", name(i), how)
 	switch how {
@@ -44,6 +44,8 @@ func (w *world) lose(i, how int) {
 		w.pods[i], w.volumes[i] = pod{}, volume{}
 	case 2:
 		w.pods[i].lost = true
+	case 3:
+		w.pods[i].starting, w.volumes[i].forgot = true, w.volumes[i].id != 0
 	}
 }
 
@@ -121,7 +123,7 @@ func TestAMajorityThatComesBack(t *testing.T) {
 		w := newWorld(t, n)
 		w.settle(100, never)
 		for _, i := range r.Perm(n)[:n/2+1] {
-			w.lose(i, []int{2, 2, 0, 1}[r.IntN(4)])
+			w.lose(i, []int{2, 2, 0, 1, 3}[r.IntN(5)])
 		}
 		w.round()
 		w.ask()

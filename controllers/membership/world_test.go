@@ -37,7 +37,12 @@ const MaxOrdinals = 5
 // does not go before the node is back.
 type pod struct{ exists, outdated, alone, starting, lost, leaving bool }
 
-type volume struct{ id, has, generation uint64 }
+// volume is a member's; forgot is one whose log may lack what it acknowledged.
+type volume struct {
+	id, has, generation uint64
+
+	forgot bool
+}
 
 func name(i int) string { return fmt.Sprint("db-", i) }
 
@@ -54,7 +59,7 @@ func (w *world) fail(format string, args ...any) {
 // holds says whether a member is up with all that it had.
 func (w *world) holds(x adminapi.GroupMember) bool {
 	i := int(x.ID&0xff) - 1
-	return w.pods[i].exists && !w.pods[i].lost && w.volumes[i].id == x.ID && w.volumes[i].generation == w.generation
+	return w.pods[i].exists && !w.pods[i].lost && w.volumes[i].id == x.ID && w.volumes[i].generation == w.generation && !w.volumes[i].forgot
 }
 
 // alive counts voters and those of them that are up with what they had.
@@ -120,8 +125,9 @@ func (w *world) round() {
 	w.applied += 5
 	for _, x := range w.group {
 		v := &w.volumes[x.ID&0xff-1]
-		if p := w.pods[x.ID&0xff-1]; p.exists && !p.lost && (v.id == x.ID || v.id == 0 && !x.Voter) {
-			v.id, v.has, v.generation = x.ID, w.applied, w.generation
+		nobody := v.id == 0 || v.forgot && v.id != x.ID
+		if p := w.pods[x.ID&0xff-1]; p.exists && !p.lost && (v.id == x.ID && !v.forgot || nobody && !x.Voter) {
+			*v = volume{id: x.ID, has: w.applied, generation: w.generation}
 		}
 	}
 }
@@ -161,6 +167,11 @@ func (w *world) status(i int) *adminapi.Status {
 		return s
 	}
 	s.Group.Generation, s.Group.LastIndex, s.Group.LastTerm = v.generation, v.has, 1
+	if v.forgot {
+		s.Role, s.Group.ID, s.Group.Forgot = roleBlank, 0, v.id
+		s.Group.Members = w.told()
+		return s
+	}
 	if r := w.recovered; r != nil && int(r.ID&0xff) == i+1 {
 		s.Group.Recovered = r
 	}
@@ -168,9 +179,7 @@ func (w *world) status(i int) *adminapi.Status {
 		s.Group.Leader = l.Name
 	}
 	s.Ready = w.leads != 0
-	for _, x := range w.group {
-		s.Group.Members = append(s.Group.Members, adminapi.GroupMember{ID: x.ID, Name: x.Name, Voter: x.Voter})
-	}
+	s.Group.Members = w.told()
 	if v.id != w.leads {
 		return s
 	}
@@ -179,12 +188,20 @@ func (w *world) status(i int) *adminapi.Status {
 		x := &s.Group.Members[j]
 		at := int(x.ID&0xff) - 1
 		x.Active = w.pods[at].exists && !w.pods[at].lost
-		x.Blank = x.Active && w.volumes[at].id == 0
+		x.Blank = x.Active && (w.volumes[at].id == 0 || w.volumes[at].forgot)
 		if x.Active && w.volumes[at].id == x.ID {
 			x.Match = w.volumes[at].has
 		}
 	}
 	return s
+}
+
+// told is what members say of the group.
+func (w *world) told() (members []adminapi.GroupMember) {
+	for _, x := range w.group {
+		members = append(members, adminapi.GroupMember{ID: x.ID, Name: x.Name, Voter: x.Voter})
+	}
+	return members
 }
 
 // do carries an act out, and holds it to what may be done.

@@ -14,12 +14,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/coffer-dev/coffer/engine/adminapi"
+	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/test/chaos/clients"
 	"github.com/coffer-dev/coffer/test/fixture/replicas"
 )
 
 var (
 	duration = flag.Duration("chaos-for", 10*time.Second, "how long faults go on")
+	lazily   = flag.Bool("chaos-every-second", false, "members have durability EverySecond")
 	seed     = flag.Uint64("chaos-seed", 0, "of the faults and of the clients' commands; 0 for another one each time")
 )
 
@@ -44,6 +46,11 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 	w := &world{Group: replicas.New(t, 3, replicas.Processes(t)), t: t, faults: map[string]int{}}
+	if *lazily {
+		for i := range w.Configs {
+			w.Configs[i].Durability = config.EverySecond
+		}
+	}
 	w.Form()
 	w.keys = clients.NewKeys(func(rng *rand.Rand) *redis.Client { return w.Redis(rng.IntN(3)) })
 	using, stop := context.WithCancel(context.Background())

@@ -29,7 +29,6 @@ func badInputSpecs() {
 		Entry("no volume", "bad", "{}", "spec.storage"),
 		Entry("an unknown field", "bad", "{storage: {size: 1Gi}, shards: 3}", "shards"),
 		Entry("an even number of members", "bad", "{storage: {size: 1Gi}, replicas: 2}", "replicas must be 1, 3 or 5"),
-		Entry("several members that may forget", "bad", "{storage: {size: 1Gi}, replicas: 3, durability: EverySecond}", "durability"),
 		Entry("an unknown durability", "bad", "{storage: {size: 1Gi}, durability: Never}", `"Always", "EverySecond"`),
 		Entry("an unknown issuer kind", "bad", "{storage: {size: 1Gi}, tls: {issuerRef: {name: x, kind: Notary}}}", "ClusterIssuer"),
 		Entry("an overlap too short", "bad", "{storage: {size: 1Gi}, rotation: {overlap: 1s}}", "rotation.overlap must be from 5m to 24h"),

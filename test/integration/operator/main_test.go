@@ -41,6 +41,7 @@ var suite struct {
 	config *rest.Config
 	client client.Client
 	engine string   // the program
+	dir    string   // of the volumes, in data/, by namespace and pod
 	writes sync.Map // namespace -> *atomic.Int64, made by operators
 }
 
@@ -69,7 +70,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	suite.engine = filepath.Join(dir, "coffer-engine")
+	suite.dir, suite.engine = dir, filepath.Join(dir, "coffer-engine")
 	build := exec.Command("go", "build", "-o", suite.engine, "./engine")
 	build.Dir = filepath.Join("..", "..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
