@@ -16,6 +16,8 @@ type Clients interface {
 	// stricter and the longer of two pauses counts.
 	Pause(ms int64, all bool)
 	Unpause()
+	// Monitor has the session be shown what all do.
+	Monitor()
 	// Silence has the session answer nothing, or not the next command.
 	Silence(mode SilenceMode)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
@@ -26,6 +27,30 @@ func (hasty) Discard() error       { return textError("ERR DISCARD without MULTI
 func (hasty) Watch([][]byte) error { return nil }
 func (hasty) Unwatch()             {}
 
+// quiet is a server where nothing happens, with the user "default".
+type quiet struct{}
+
+func (quiet) Users() *acl.Users {
+	users, _ := acl.New(acl.File{Version: acl.FileVersion, Revision: "r", Users: []acl.User{{
+		Name: "default", Verifiers: []acl.Verifier{{Generation: 1, SHA256: strings.Repeat("0", 64)}}, Commands: acl.Admin, Keys: []string{"*"},
+	}}})
+	return users
+}
+func (quiet) Lives(*acl.Identity) bool { return true }
+func (quiet) Random(n int) []byte      { return make([]byte, n) }
+func (quiet) Refusals() []Refusal      { return nil }
+func (quiet) ForgetRefusals()          {}
+func (quiet) Parameters() []Parameter  { return []Parameter{{Name: "timeout", Value: "0"}} }
+func (quiet) ResetStatistics()         {}
+func (quiet) List(ClientFilter) string { return "id=7\n" }
+func (quiet) Kill(ClientFilter) int64  { return 0 }
+func (quiet) Pause(int64, bool)        {}
+func (quiet) Unpause()                 {}
+func (quiet) Monitor()                 {}
+func (quiet) Silence(SilenceMode)      {}
+func (quiet) Slow() []SlowCall         { return nil }
+func (quiet) ForgetSlow()              {}
+
 // session is a connection whose users' password is "secret".
 type session struct {
 	user, name, lib string
@@ -42,10 +67,12 @@ func (s *session) SetName(n string)                     { s.name = n }
 func (s *session) SetLib(name, v string)                { s.lib += name + "/" + v + " " }
 func (s *session) User() string                         { return s.user }
 func (s *session) Subscriber() Subscriber               { return deaf{} }
-func (s *session) Settings() Settings                   { return nil }
-func (s *session) Clients() Clients                     { return nil }
+func (s *session) Settings() Settings                   { return quiet{} }
+func (s *session) Clients() Clients                     { return quiet{} }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
-func (s *session) Access() Access                       { return nil }
+func (s *session) Slowness() Slowness                   { return quiet{} }
+func (s *session) Memory() Memory                       { return Memory{} }
+func (s *session) Access() Access                       { return quiet{} }
 func (s *session) Replica() bool                        { return s.replica }
 func (s *session) Role() Role                           { return Role{s.replica, "kv-1", 6379, true, 5} }
 func (s *session) Transactor() Transactor               { return hasty{} }

@@ -226,7 +226,7 @@ func (c *Command) group() string {
 		}
 	}
 	switch name, _, _ := strings.Cut(c.Name, "|"); name {
-	case "info", "time", "command", "acl", "config":
+	case "info", "time", "command", "acl", "config", "slowlog", "latency", "memory", "monitor":
 		return "server"
 	case "object":
 		return "generic"

@@ -102,10 +102,12 @@ type Session interface {
 	// WaitHolders answers how many other members have what the connection wrote: at
 	// once if they are so many, else later and with none for now. 0 ms is for ever.
 	WaitHolders(n, ms int64) reply.Reply
-	Replica() bool          // the port is a replica's
-	Role() Role             // more of that
-	Access() Access         // for what is about users
-	Settings() Settings     // for CONFIG
+	Replica() bool      // the port is a replica's
+	Role() Role         // more of that
+	Access() Access     // for what is about users
+	Settings() Settings // for CONFIG
+	Slowness() Slowness // for SLOWLOG
+	Memory() Memory
 	Clients() Clients       // for what is about other connections
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions
@@ -288,6 +290,8 @@ func (c *Command) Grows() bool {
 // counts or removes them all. Zero if it does not.
 func (c *Command) EveryKey() acl.Access {
 	switch {
+	case c.Name == "monitor": // shows what others do with theirs
+		return acl.Read
 	case c.FirstKey != 0 || c.find != nil || c.set&keyspace == 0:
 		return 0
 	case c.Flags&Write != 0:

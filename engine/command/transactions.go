@@ -45,9 +45,9 @@ func (c *Command) Queued() bool {
 
 // InTransaction reports whether the command may be part of a transaction. Those
 // that change who asks may not: the others would be judged as whose they are not.
-// Nor may one whose answer may be left out of EXEC's.
+// Nor may those that do something else with answers than to give them.
 func (c *Command) InTransaction() bool {
-	return !c.Queued() || c.Flags&NoAuth == 0 && c.Name != "client|reply"
+	return !c.Queued() || c.Flags&NoAuth == 0 && c.Name != "client|reply" && c.Name != "monitor"
 }
 
 func multi(s Session, _ [][]byte) reply.Reply {

@@ -136,6 +136,24 @@ type Item struct {
 	// Since is the semantics that the write needs; 0 for BaseSemantics.
 	Since uint16
 	Reply reply.Reply
+	// Timing is told when the Op begins and ends; nil: nobody asks. It is no part
+	// of the state.
+	Timing Timing
+}
+
+// Timing looks how long an Op takes, with a clock that the machine does not have.
+type Timing interface {
+	Begin()
+	End()
+}
+
+func (i *Item) apply(tx *Tx) reply.Reply {
+	if i.Timing == nil {
+		return i.Op.Apply(tx)
+	}
+	i.Timing.Begin()
+	defer i.Timing.End()
+	return i.Op.Apply(tx)
 }
 
 // Machine is the state of one group. It is not safe for concurrent use; the
@@ -192,7 +210,7 @@ func (m *Machine) Read(items []Item, now int64) {
 	for i := range items {
 		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
 		tx.Seed = m.readSeed()
-		items[i].Reply = items[i].Op.Apply(&tx)
+		items[i].Reply = items[i].apply(&tx)
 	}
 }
 
@@ -217,7 +235,7 @@ func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 			tx.Seed = m.readSeed()
 			tx.Semantics = Semantics
 		}
-		items[i].Reply = items[i].Op.Apply(&tx)
+		items[i].Reply = items[i].apply(&tx)
 	}
 }
 

@@ -117,7 +117,7 @@ func (t *transaction) Apply(tx *Tx) reply.Reply {
 			each.Seed = mix(^seed ^ uint64(len(replies)))
 			each.Semantics = Semantics
 		}
-		r := item.Op.Apply(&each)
+		r := item.apply(&each)
 		if !tooLarge {
 			replies = append(replies, r)
 			size += r.Size()

@@ -1,11 +1,37 @@
 package node_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/coffer-dev/coffer/test/fixture/replicas"
 )
+
+// TestAdministrationThroughAnyMember: whichever member a client came to, it is the
+// leader that it asks, and the client's own address that is shown.
+func TestAdministrationThroughAnyMember(t *testing.T) {
+	r := replicas.New(t, 3, inProcess)
+	r.Form()
+	ctx := t.Context()
+	for i := range 3 {
+		c := r.Redis(i)
+		if who, err := c.Do(ctx, "ACL", "WHOAMI").Text(); err != nil || who != "default" {
+			t.Errorf("member %d: %q, %v", i, who, err)
+		}
+		if policy, err := c.ConfigGet(ctx, "maxmemory-policy").Result(); err != nil || policy["maxmemory-policy"] != "noeviction" {
+			t.Errorf("member %d: %v, %v", i, policy, err)
+		}
+	}
+	list, err := r.Redis(0).ClientList(ctx).Result()
+	if n := strings.Count(list, "user=default"); err != nil || n < 3 {
+		t.Errorf("%d clients, %v: %s", n, err, list)
+	}
+	if _, err := r.Redis(1).ClientKillByFilter(ctx, "USER", "default", "SKIPME", "yes").Result(); err != nil {
+		t.Error(err)
+	}
+	r.Until("the others again", func() bool { return r.Redis(2).Ping(ctx).Err() == nil })
+}
 
 // TestWaitCountsMembers: a majority has what was acknowledged; for the others WAIT
 // waits.

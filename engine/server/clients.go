@@ -102,7 +102,7 @@ func (c *session) flags() (letters string) {
 	for _, f := range []struct {
 		is     bool
 		letter string
-	}{{c.Listens(), "P"}, {c.multi != nil || c.executes != nil, "x"}, {c.stands(), "b"}, {c.closing, "c"}} {
+	}{{c.monitors, "O"}, {c.Listens(), "P"}, {c.multi != nil || c.executes != nil, "x"}, {c.stands(), "b"}, {c.closing, "c"}} {
 		if f.is {
 			letters += f.letter
 		}

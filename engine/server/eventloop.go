@@ -40,6 +40,8 @@ type loop struct {
 	hub      *hub
 	queues   map[string]*queue // of those that wait for a key
 	refusals refusals
+	slow     slow
+	monitors map[*session]struct{}
 	pause    *pause     // nil: nothing is paused
 	again    []*session // go on in the next turn without anything happening
 	batch    *batch     // gathering
@@ -70,7 +72,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), queues: map[string]*queue{}, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), queues: map[string]*queue{}, monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

@@ -35,6 +35,9 @@ type Facts struct {
 // evictionPolicy is redis-server's word for that nothing is evicted.
 const evictionPolicy = "noeviction"
 
+// heapObjects is the runtime's metric of what is allocated, in bytes.
+const heapObjects = "/memory/classes/heap/objects:bytes"
+
 type field struct {
 	name  string
 	value any
@@ -107,7 +110,7 @@ func (s *Server) infoClients(Facts) []field {
 }
 
 func (s *Server) infoMemory(f Facts) []field {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
+	sample := []metrics.Sample{{Name: heapObjects}, {Name: "/memory/classes/total:bytes"}}
 	metrics.Read(sample)
 	used, total := sample[0].Value.Uint64(), sample[1].Value.Uint64()
 	return []field{

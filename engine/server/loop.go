@@ -196,6 +196,7 @@ func (c *session) execute(from, bytes int, writes bool) {
 // executed takes the replies of what was executed.
 func (c *session) executed(items []machine.Item, err error) {
 	c.executing, c.sent = false, 0
+	c.noteSlow()
 	if err == nil { // although the client may be gone
 		c.followAll(items)
 	}
@@ -232,7 +233,7 @@ func (c *session) pass() (heavy bool) {
 		heavy = true
 		c.exec()
 	case b.cmd.Run != nil:
-		c.write(b.cmd.Run(c, b.argv))
+		c.write(c.run(b.cmd, b.argv))
 	case waits(b.item):
 		c.park(b)
 	default:
@@ -249,6 +250,18 @@ func (c *session) pass() (heavy bool) {
 	return heavy
 }
 
+// run carries out a command of the connection.
+func (c *session) run(cmd *command.Command, argv [][]byte) reply.Reply {
+	if !cmd.Timed(argv) {
+		return cmd.Run(c, argv)
+	}
+	t := c.timed(cmd, argv)
+	t.Begin()
+	defer c.noteSlow()
+	defer t.End()
+	return cmd.Run(c, argv)
+}
+
 // prepare finds the command, asks whether it may be run, and parses it. A nil
 // command means that the refusal is the answer.
 func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.Reply) {
@@ -258,7 +271,11 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		return nil, machine.Item{}, c.refused(argv, err)
 	case c.multi != nil && cmd.Queued():
 		return nil, machine.Item{}, c.queue(cmd, argv)
-	case cmd.Parse == nil:
+	}
+	if cmd != command.Exec {
+		c.show(cmd, argv)
+	}
+	if cmd.Parse == nil {
 		return cmd, machine.Item{}, reply.Reply{}
 	}
 	op, err := cmd.Parse(argv)
@@ -271,6 +288,10 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 // itemOf makes a command's item. What it does by itself it does as its caller.
 func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
 	write, since := cmd.Logged(), cmd.Since(argv)
+	var timing machine.Timing
+	if cmd.Timed(argv) {
+		timing = c.timed(cmd, argv)
+	}
 	if called, ok := op.(command.Called); ok {
 		if c.Replica() {
 			called.OnReplica()
@@ -278,7 +299,7 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Since: since}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Timing: timing, Since: since}
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

@@ -35,6 +35,7 @@ var fixed = [][2]string{
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},
 	{"latency-monitor-threshold", "0"},
+	{"latency-tracking", "no"},
 	{"logfile", ""},
 	{"notify-keyspace-events", ""},
 	{"port", "0"}, // there is TLS alone
@@ -65,6 +66,8 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "maxmemory-clients", Value: number(l.MaxClientBufferBytes), Field: memory},
 		{Name: "maxmemory-policy", Value: evictionPolicy},
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
+		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
+		{Name: "slowlog-max-len", Value: number(maxSlow)},
 		{Name: "tls-port", Value: c.srv.port()},
 	}
 	replicaOf := ""

@@ -232,7 +232,7 @@ func (c *session) mayListen() bool {
 	return true
 }
 
-// recheck has everybody who listens looked at again.
+// recheck has everybody who listens, or monitors, looked at again.
 func (l *loop) recheck() {
 	seen := map[*session]struct{}{}
 	for k := range l.hub.listeners {
@@ -240,6 +240,7 @@ func (l *loop) recheck() {
 			maps.Copy(seen, listeners)
 		}
 	}
+	maps.Copy(seen, l.monitors)
 	for c := range seen {
 		c.serve()
 	}

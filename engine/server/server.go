@@ -73,6 +73,7 @@ type Server struct {
 	parked    atomic.Int64 // sessions that wait for data
 
 	replyTimeout time.Duration // writeTimeout, but for tests
+	slowAfter    time.Duration // slowAfter, but for tests
 
 	loop     *loop         // nil before Serve
 	loopDone chan struct{} // closed when it has ended
@@ -98,6 +99,7 @@ func New(opts Options) *Server {
 		usages:       admission.NewUsages(),
 		usersChanged: make(chan struct{}, 1),
 		replyTimeout: writeTimeout,
+		slowAfter:    slowAfter,
 	}
 	s.admission.Through = opts.Through
 	if b := opts.Beside; b != nil {

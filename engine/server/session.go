@@ -59,9 +59,11 @@ type session struct {
 	parked   *parked  // what waits for data
 	awaited  *awaited // what waits for other members
 
-	postponed [][]byte // the command that waits for the end of a pause
+	timings   []*timing // of what is executed
+	postponed [][]byte  // the command that waits for the end of a pause
 
-	silence command.SilenceMode
+	monitors bool // is shown what all do
+	silence  command.SilenceMode
 
 	subscribed subscribed
 	pushed     bool // there are messages in out that the loop is to write
@@ -170,6 +172,7 @@ func (c *session) end() {
 	}
 	c.forgetAwaited()
 	c.forgetPause()
+	c.stopMonitor()
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
@@ -236,7 +239,7 @@ func (c *session) mayGoOn() bool {
 			return false
 		}
 		c.snapshot, c.identity = current, current.Users.Identity(c.User())
-		if !c.mayListen() {
+		if !c.mayListen() || !c.mayMonitor() {
 			return false
 		}
 	}
@@ -293,6 +296,9 @@ func (c *session) Authenticate(user, password string) error {
 	}
 	c.snapshot, c.identity, c.usage = snapshot, id, usage
 	c.bind(proved)
+	if !c.mayMonitor() {
+		c.stopMonitor()
+	}
 	c.recordLogin(user, "", false)
 	if c.unauthenticated {
 		c.unauthenticated = false
@@ -306,6 +312,7 @@ func (c *session) Authenticate(user, password string) error {
 // Reset implements command.Session.
 func (c *session) Reset() {
 	c.unsubscribeAll()
+	c.stopMonitor()
 	c.multi = nil
 	c.Unwatch()
 	c.proto, c.name, c.silence = 2, "", command.Answer

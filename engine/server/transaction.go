@@ -203,6 +203,7 @@ func (c *session) exec() {
 		}
 	}
 	c.loop.forgetKeys()
+	c.showQueued(t)
 	b := c.loop.batch
 	from, item := len(b.items), machine.Transaction(items, c.watched.watch)
 	b.items = append(b.items, item)

@@ -107,6 +107,19 @@ func (s *Store) Exists(key []byte, now int64) bool {
 	return found
 }
 
+// SizeOf is about how much memory a key takes with what it holds, as Bytes counts
+// it.
+func (s *Store) SizeOf(key []byte, now int64) (bytes int64, found bool) {
+	e, found := s.find(key, now)
+	if !found {
+		return 0, false
+	}
+	if e.deadline != 0 {
+		bytes = deadlineOverhead
+	}
+	return bytes + e.size(), true
+}
+
 // Read returns the value of a key as the type asked for; found is false when
 // it is absent, and the error ErrWrongType when it is of another type.
 func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err error) {

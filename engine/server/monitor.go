@@ -1,0 +1,82 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+// Monitor implements command.Clients.
+func (c *session) Monitor() {
+	c.monitors = true
+	c.loop.monitors[c] = struct{}{}
+}
+
+func (c *session) stopMonitor() {
+	c.monitors = false
+	delete(c.loop.monitors, c)
+}
+
+// show shows a command to those who monitor, before it is carried out.
+func (c *session) show(cmd *command.Command, argv [][]byte) {
+	if len(c.loop.monitors) == 0 || !cmd.Monitored() {
+		return
+	}
+	now := time.Now()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d.%06d [0 %s]", now.Unix(), now.Nanosecond()/int(time.Microsecond), c.wire.RemoteAddr())
+	for i, arg := range argv {
+		if i > 0 && cmd.Redacted() {
+			b.WriteString(` "(redacted)"`)
+			continue
+		}
+		b.WriteByte(' ')
+		quote(&b, arg)
+	}
+	m := newMessage(reply.Simple(b.String()))
+	for other := range c.loop.monitors {
+		other.push(m)
+	}
+}
+
+// showQueued shows what a transaction carries out.
+func (c *session) showQueued(t *transaction) {
+	if len(c.loop.monitors) == 0 {
+		return
+	}
+	for i := range t.queued {
+		if t.queued[i].err == nil {
+			c.show(t.queued[i].cmd, t.queued[i].argv)
+		}
+	}
+	c.show(command.Exec, [][]byte{[]byte("exec")})
+}
+
+// quote writes an argument as redis-server does, in one line.
+func quote(b *strings.Builder, arg []byte) {
+	const printable = "\\\"\n\r\t\a\b"
+	const letters = `\"nrtab`
+	b.WriteByte('"')
+	for _, c := range arg {
+		switch at := strings.IndexByte(printable, c); {
+		case at >= 0:
+			b.WriteByte('\\')
+			b.WriteByte(letters[at])
+		case c < ' ' || c > '~':
+			fmt.Fprintf(b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+}
+
+// mayMonitor tells whether who monitors still may.
+func (c *session) mayMonitor() bool {
+	channels, patterns := command.Monitor.Channels(nil)
+	action := command.Monitor.Action(nil, channels, patterns)
+	return !c.monitors || c.identity.Allows(&action) == nil
+}
