@@ -192,6 +192,9 @@ func compare(t *testing.T, rdb *redis.Client, c *command.Command, argv, rules []
 	channels, patterns := c.Channels(bytesOf(argv))
 	action := c.Action(c.AppendKeys(nil, bytesOf(argv)), channels, patterns)
 	action.EveryKey = 0 // redis-server lets everybody list and remove all keys
+	if c.Name == "monitor" {
+		action.Channels = nil // nor does it ask who monitors for channels
+	}
 	denied := users.Identity("probe").Allows(&action)
 	if (verdict == "OK") != (denied == nil) {
 		t.Errorf("%v with %v: redis-server says %q, we %v", argv, rules, verdict, denied)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -259,7 +260,8 @@ func placed(argv []string, where string) []string {
 // TestMatrix: every command, in every role, over keys inside and outside of what
 // may be read, written, or both, answered by the engine as an application
 // reaches it. redis-server has the last word, but for commands on keys that they
-// do not name: there the engine asks for every key.
+// do not name: there the engine asks for every key, and of who monitors for every
+// channel.
 func TestMatrix(t *testing.T) {
 	rdb := startRedis(t)
 	all := parties()
@@ -280,6 +282,9 @@ func TestMatrix(t *testing.T) {
 					allowed := p.verdict(t, rdb, argv)
 					if c.EveryKey() != 0 {
 						allowed = allowed && len(p.user.Keys) > 0 && p.user.Keys[0] == "*"
+					}
+					if c.Name == "monitor" {
+						allowed = allowed && slices.Contains(p.user.Channels, "*")
 					}
 					reply := p.askOnce(t, c, argv)
 					compared++
