@@ -15,11 +15,13 @@ import (
 // pull, report, acknowledge, fail, or forget what they have. Its randomness is
 // its own too, so that the other seeds play as they always have.
 const (
-	jobSeeds    = 5
-	jobQueue    = "work"
-	jobSlots    = 4   // of the queue's concurrency
-	jobLease    = 700 // ms
-	jobPatience = 90 * second
+	jobSeeds = 5
+	jobQueue = "work"
+	jobSlots = 4   // of the queue's concurrency
+	jobLease = 700 // ms
+	// jobPatience outlasts the pause before a job is tried once more, which doubles
+	// with each try that a crash ended.
+	jobPatience = 300 * second
 )
 
 // labor is what became of jobs, as clients saw it. A job's data is a number of
