@@ -15,7 +15,7 @@ func init() {
 		row("del", -2, Write, allKeys.to(write), "keyspace write slow", plain(del)),
 		row("unlink", -2, Write|Fast, allKeys.to(write), "keyspace write fast", plain(del)),
 		row("exists", -2, ReadOnly|Fast, allKeys.to(look), "keyspace read fast", plain(exists)),
-		row("touch", -2, ReadOnly|Fast, allKeys.to(look), "keyspace read fast", plain(exists)),
+		row("touch", -2, ReadOnly|Fast, allKeys.to(look), "keyspace read fast", plain(touch)),
 		row("type", 2, ReadOnly|Fast, oneKey.to(look), "keyspace read fast", plain(typeOf)),
 		row("rename", 3, Write, twoKeys.to(update, write), "keyspace write slow", plain(rename)),
 		row("renamenx", 3, Write|Fast, twoKeys.to(update, write), "keyspace write fast", plain(renamenx)),
@@ -57,8 +57,18 @@ func exists(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return reply.Integer(n)
 }
 
+func touch(tx *machine.Tx, argv [][]byte) reply.Reply {
+	var n int64
+	for _, key := range argv[1:] {
+		if tx.Store.Touch(key, tx.Now) {
+			n++
+		}
+	}
+	return reply.Integer(n)
+}
+
 func typeOf(tx *machine.Tx, argv [][]byte) reply.Reply {
-	v := tx.Store.Get(argv[1], tx.Now)
+	v := tx.Store.Peek(argv[1], tx.Now)
 	if v == nil {
 		return reply.Simple("none")
 	}

@@ -12,6 +12,7 @@ func init() {
 	register(container("object", -2, 0, "slow",
 		row("object|encoding", 3, ReadOnly, second, categories, plain(objectEncoding)),
 		row("object|freq", 3, ReadOnly, second, categories, plain(objectFreq)),
+		row("object|idletime", 3, ReadOnly, second, categories, plain(objectIdletime)).since7(),
 		row("object|refcount", 3, ReadOnly, second, categories, plain(objectRefcount)),
 		connection("object|help", 2, Loading|Stale, "keyspace slow", help(
 			"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -21,6 +22,9 @@ func init() {
 			"FREQ <key>",
 			"    Return the access frequency index of the <key>. The returned integer is",
 			"    proportional to the logarithm of the recent access frequency of the key.",
+			"IDLETIME <key>",
+			"    Return the idle time of the <key>, that is the approximated number of",
+			"    seconds elapsed since the last access to the key.",
 			"REFCOUNT <key>",
 			"    Return the number of references of the value associated with the specified",
 			"    <key>.",
@@ -64,7 +68,7 @@ func encoding(v store.Value) string {
 }
 
 func objectEncoding(tx *machine.Tx, argv [][]byte) reply.Reply {
-	v := tx.Store.Get(argv[2], tx.Now)
+	v := tx.Store.Peek(argv[2], tx.Now)
 	if v == nil {
 		return reply.Null
 	}
@@ -79,10 +83,39 @@ func objectRefcount(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return reply.Integer(1)
 }
 
-// objectFreq answers as redis-server where no policy of eviction counts.
+// Of the two errors redis-server has the first and the last; the others are of
+// what is noted under some policies alone, by the member that leads, and not to
+// be built upon in what all members must do alike.
+const (
+	errIdleLFU    = textError("ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	errIdleUnseen = textError("ERR idle times are noted under the policies allkeys-lru and volatile-lru (spec.memory.evictionPolicy), by the member that takes the writes")
+	errIdleShared = textError("ERR idle times are not what a script that writes can be told: use OBJECT IDLETIME outside of it")
+	errFreqUnseen = textError("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+)
+
+func objectIdletime(tx *machine.Tx, argv [][]byte) reply.Reply {
+	if !tx.Store.Exists(argv[2], tx.Now) {
+		return reply.Null
+	}
+	if !tx.Own {
+		return fail(errIdleShared)
+	}
+	if ms, noted := tx.Store.Idle(argv[2]); noted {
+		return reply.Integer(ms / 1000)
+	}
+	if _, noted := tx.Store.Frequency(argv[2]); noted {
+		return fail(errIdleLFU)
+	}
+	return fail(errIdleUnseen)
+}
+
+// objectFreq answers to a script that writes as where no policy counts.
 func objectFreq(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !tx.Store.Exists(argv[2], tx.Now) {
 		return reply.Null
 	}
-	return fail(textError("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."))
+	if counter, noted := tx.Store.Frequency(argv[2]); noted && tx.Own {
+		return reply.Integer(int64(counter))
+	}
+	return fail(errFreqUnseen)
 }

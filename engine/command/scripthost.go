@@ -69,7 +69,7 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 	h.calls++
 	if c.Grows() {
 		size := machine.Adds(&each, op, argv)
-		if !h.fits(size) {
+		if !h.fits(size, c.Reserved() && c.since != 0) {
 			return fail(errOOM)
 		}
 		*h.tx.Grown += size
@@ -169,10 +169,11 @@ func (h *scriptHost) Allows(argv [][]byte) (allowed, known bool) {
 
 // fits tells whether the keyspace may take so many more bytes. As in
 // redis-server a script that has written goes on: what it may add then is
-// bounded by what it may allocate.
-func (h *scriptHost) fits(size int64) bool {
+// bounded by what it may allocate. So is what a command may that is not refused
+// for want of memory, of those that an older member refuses as unknown.
+func (h *scriptHost) fits(size int64, reserved bool) bool {
 	room := h.eval.room
-	if h.written || h.allowOOM {
+	if h.written || h.allowOOM || reserved {
 		room = max(room, 0) + h.eval.memory
 	}
 	return room-*h.tx.Grown >= size

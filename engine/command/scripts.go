@@ -205,7 +205,7 @@ func (e *eval) Apply(tx *machine.Tx) reply.Reply {
 		return fail(errReadOnly)
 	case p.Flags.Given && e.readOnly && !p.Flags.NoWrites:
 		return fail(textError("ERR Can not execute a script with write flag using *_ro command."))
-	case p.Flags.Given && !p.Flags.NoWrites && !h.fits(0):
+	case p.Flags.Given && !p.Flags.NoWrites && !h.fits(0, false):
 		return fail(errOOM)
 	}
 	return p.Run(h, e.keys, e.args, tx.Seed, script.Limits{Steps: script.DefaultSteps, Memory: e.memory})

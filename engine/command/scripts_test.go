@@ -51,7 +51,7 @@ func (l *lab) as(caller *acl.Identity, limit int64, words ...string) (reply.Repl
 	}
 	items := []machine.Item{{Op: op, Argv: call, Write: c.Logged(), Grows: c.Grows()}}
 	if limit > 0 {
-		l.m.Bound(items, limit, 1, fail(errOOM))
+		l.m.Bound(items, machine.Room{Limit: limit}, 1, fail(errOOM))
 	}
 	if items[0].Write {
 		l.log = append(l.log, machine.AppendBatch(nil, items, 1, 7))

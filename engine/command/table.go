@@ -286,6 +286,13 @@ func (c *Command) Grows() bool {
 	return c.Flags&DenyOOM != 0 || growing[c.Name]
 }
 
+// reserved are those of the commands that grow which redis-server does not
+// refuse for want of memory, but for SCRIPT LOAD.
+var reserved = map[string]bool{"rename": true, "renamenx": true, "xreadgroup": true, "xclaim": true, "xautoclaim": true}
+
+// Reserved reports whether the command may take memory that is kept in reserve.
+func (c *Command) Reserved() bool { return reserved[c.Name] }
+
 // EveryKey is what the command does with keys that it does not name: it lists,
 // counts or removes them all. Zero if it does not.
 func (c *Command) EveryKey() acl.Access {

@@ -27,6 +27,8 @@ type Config struct {
 	Listen     Listen     `json:"listen"`
 	Files      Files      `json:"files"`
 	Limits     Limits     `json:"limits"`
+	// Memory is written as Peers is.
+	Memory Memory `json:"memory,omitzero"`
 	// Peers is set for a member of a group of several. An engine of the version
 	// before refuses fields that it does not know: it is not written unless it is
 	// set.

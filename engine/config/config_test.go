@@ -116,6 +116,8 @@ func TestValidateNamesFieldValueAndRange(t *testing.T) {
 		{func(c *Config) { c.Limits.MaxBulkBytes = 1 << 30 }, "limits.maxBulkBytes: 1073741824, must be from 1024 to 536870912"},
 		{func(c *Config) { c.Limits.MaxKeyBytes = -1 }, "limits.maxKeyBytes: -1"},
 		{func(c *Config) { c.Limits.RequestSeconds = -1 }, "limits.requestSeconds: -1, must be from 1 to 3600"},
+		{func(c *Config) { c.Memory.LimitBytes = 5 }, "memory.limitBytes: 5, must be from 1048576 to"},
+		{func(c *Config) { c.Memory.EvictionPolicy = "allkeys-lru" }, `memory.evictionPolicy: "allkeys-lru", must be NoEviction, AllKeysLRU,`},
 		{func(c *Config) { c.Limits.MaxClientBufferBytes = 5 }, "limits.maxClientBufferBytes: 5, must be from 1048576 to"},
 	}
 	for _, tt := range tests {

@@ -28,6 +28,7 @@ func (c Config) Validate() error {
 		unlessEmpty("files.queues", c.Files.Queues),
 	}
 	problems = append(problems, c.Limits.validate()...)
+	problems = append(problems, c.Memory.validate()...)
 	if c.Peers != (Peers{}) {
 		problems = append(problems, c.Peers.validate())
 	}

@@ -90,6 +90,9 @@ type Tx struct {
 	// Semantics is up to which a script may use what came later than the base:
 	// who applies the entry and knows no more must compute the same.
 	Semantics uint16
+	// Own says that nothing but an answer comes of it: what this member alone
+	// knows, of the use of keys, may be told.
+	Own bool
 	// Grown is about how many bytes the scripts of this entry have added.
 	Grown *int64
 
@@ -133,6 +136,9 @@ type Item struct {
 	Write bool
 	// Grows says that the write may add to the keyspace.
 	Grows bool
+	// Reserved says that the write may take what is kept in reserve: redis-server
+	// does not refuse it for want of memory.
+	Reserved bool
 	// Since is the semantics that the write needs; 0 for BaseSemantics.
 	Since uint16
 	Reply reply.Reply
@@ -201,12 +207,16 @@ func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes + m.q
 // that index or a later one has taken the place of the log.
 func (m *Machine) Erased() uint64 { return m.erased }
 
+// Store is the keyspace, to be looked at. Restore puts another in its place.
+func (m *Machine) Store() *store.Store { return m.store }
+
 // Queues are the jobs. Restore puts others in their place.
 func (m *Machine) Queues() *queue.Queues { return m.queues }
 
 // Read evaluates items that write nothing and fills their replies.
 func (m *Machine) Read(items []Item, now int64) {
 	tx := m.tx(max(now, m.lastNow))
+	tx.Own = true
 	for i := range items {
 		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
 		tx.Seed = m.readSeed()
@@ -227,7 +237,7 @@ func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 	tx := m.begin(index, now, needed(items))
 	for i := range items {
 		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
-		if items[i].Write {
+		if tx.Own = !items[i].Write; items[i].Write {
 			seed = step(seed)
 			tx.Seed = mix(seed)
 			tx.Semantics = m.semantics
@@ -328,6 +338,7 @@ func (m *Machine) begin(index uint64, now int64, semantics uint16) Tx {
 
 func (m *Machine) tx(now int64) Tx {
 	m.grown = 0
+	m.store.Clock(now)
 	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Semantics: Semantics, Grown: &m.grown, machine: m}
 }
 

@@ -17,19 +17,42 @@ type refusal struct{ reply reply.Reply }
 // Apply answers with the refusal.
 func (r refusal) Apply(*Tx) reply.Reply { return r.reply }
 
-// Bound replaces the writes by which the keyspace would grow beyond limit
-// bytes: they answer refused instead. It is the leader's business, before
+// reserveShare of the limit is what writes may take beyond it that redis-server
+// does not refuse for want of memory.
+const reserveShare = 16
+
+// Room is what the keyspace may take, in bytes.
+type Room struct {
+	Limit int64
+	// Freed is what an eviction in front of the items gives back.
+	Freed int64
+	// Above is how far the keyspace is beyond the limit and may stay so, since
+	// that eviction makes it smaller than it was.
+	Above int64
+}
+
+// Bound replaces the writes by which the keyspace would grow beyond its room:
+// they answer refused instead. It is the leader's business, before
 // anything is logged: what is in the log is applied, whatever it takes, and a
 // member that it kills dies of it again at every start. left says whether a
 // write is left among the items.
-func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (left bool) {
+func (m *Machine) Bound(items []Item, room Room, now int64, refused reply.Reply) (left bool) {
+	m.store.Aside(func() { left = m.bound(items, room, now, refused) })
+	return left
+}
+
+func (m *Machine) bound(items []Item, room Room, now int64, refused reply.Reply) (left bool) {
 	tx := m.tx(max(now, m.lastNow))
-	used, largest := m.Bytes(), int64(0)
+	used, largest, limit := m.Bytes()-room.Freed, int64(0), room.Limit+room.Above
 	for i := range items {
 		item := &items[i]
 		if item.Grows {
 			need := item.needs(&tx, largest)
-			if used+need > limit {
+			most := limit
+			if item.Reserved {
+				most += room.Limit / reserveShare
+			}
+			if used+need > most {
 				*item = Item{Op: refusal{refused}}
 				continue
 			}
@@ -39,7 +62,7 @@ func (m *Machine) Bound(items []Item, limit, now int64, refused reply.Reply) (le
 		left = left || item.Write
 	}
 	for i := range items { // what is left is theirs
-		items[i].within(limit-used, limit)
+		items[i].within(limit-used, room.Limit)
 	}
 	return left
 }

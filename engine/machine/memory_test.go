@@ -46,7 +46,7 @@ func TestBoundRefusesWhatWouldNotFit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := New(parsePut)
-			if left := m.Bound(tt.items, limit, 1, reply.Error("OOM")); left != tt.left {
+			if left := m.Bound(tt.items, Room{Limit: limit}, 1, reply.Error("OOM")); left != tt.left {
 				t.Errorf("left: %t", left)
 			}
 			got := ""

@@ -33,10 +33,11 @@ type transaction struct {
 // the null array.
 func Transaction(items []Item, watch *store.Watch) Item {
 	t := &transaction{items: items, watch: watch}
-	whole := Item{Op: t}
+	whole := Item{Op: t, Reserved: true}
 	for _, item := range items {
 		whole.Write = whole.Write || item.Write
 		whole.Grows = whole.Grows || item.Grows
+		whole.Reserved = whole.Reserved && (item.Reserved || !item.Grows)
 		if item.Write {
 			whole.Since = max(whole.Since, item.Since)
 		}
@@ -109,7 +110,7 @@ func (t *transaction) Apply(tx *Tx) reply.Reply {
 		if tooLarge && !item.Write {
 			continue
 		}
-		if item.Write {
+		if each.Own = !item.Write; item.Write {
 			seed = step(seed)
 			each.Seed = mix(seed)
 			each.Semantics = tx.Semantics

@@ -118,13 +118,13 @@ func TestTransactionIsBound(t *testing.T) {
 	} {
 		m := New(parsePut)
 		items := []Item{Transaction(tt.items, nil)}
-		if left := m.Bound(items, 10_000, 1, reply.Error("OOM")); left != tt.left || items[0].Write != tt.left {
+		if left := m.Bound(items, Room{Limit: 10_000}, 1, reply.Error("OOM")); left != tt.left || items[0].Write != tt.left {
 			t.Errorf("%s: %t", name, left)
 		}
 	}
 	m := New(parsePut)
 	items := []Item{grow(3000), Transaction([]Item{grow(1), grow(1), grow(1)}, nil)}
-	m.Bound(items, 10_000, 1, reply.Error("OOM"))
+	m.Bound(items, Room{Limit: 10_000}, 1, reply.Error("OOM"))
 	if items[1].Write {
 		t.Error("copies of what comes before the transaction were not counted")
 	}

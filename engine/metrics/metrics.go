@@ -32,6 +32,9 @@ type Sample struct {
 	Ready, StorageFull bool
 	StorageCapacity    int64
 	StorageAvailable   int64
+	DataBytes          int64
+	DataLimit          int64
+	EvictedKeys        int64
 
 	Jobs *Jobs // nil from a member that serves none
 
@@ -107,6 +110,9 @@ var (
 	appliedIndex     = desc("raft_applied_index", "Last applied log index.")
 	logSyncs         = desc("log_syncs_total", "How often the log was made durable (fsync); writes that wait together share one.")
 	keys             = desc("keys", "Keys, those that expired but are not yet swept among them.")
+	dataBytes        = desc("data_bytes", "Memory that the data take, about.")
+	dataLimit        = desc("data_limit_bytes", "Memory that the data may take; 0 without a limit.")
+	evictedKeys      = desc("evicted_keys_total", "Keys that were evicted to make room (spec.memory.evictionPolicy).")
 	ready            = desc("ready", "1 if the member serves.")
 	storageFull      = desc("storage_full", "1 if writes are refused for want of space.")
 	storageCapacity  = desc("storage_capacity_bytes", "Size of the volume.")
@@ -157,6 +163,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(appliedIndex, counter, float64(s.AppliedIndex))
 	send(logSyncs, counter, float64(s.LogSyncs))
 	send(keys, gauge, float64(s.Keys))
+	send(dataBytes, gauge, float64(s.DataBytes))
+	send(dataLimit, gauge, float64(s.DataLimit))
+	send(evictedKeys, counter, float64(s.EvictedKeys))
 	send(ready, gauge, truth(s.Ready))
 	send(storageFull, gauge, truth(s.StorageFull))
 	send(storageCapacity, gauge, float64(s.StorageCapacity))

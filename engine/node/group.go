@@ -54,6 +54,8 @@ type GroupOptions struct {
 	SnapshotAfter int64 // this too
 	MaxData       int64 // bytes of the keyspace in memory, about; no limit when zero
 	MaxReply      int64 // bytes; no limit when zero
+	// Eviction says what goes when MaxData is reached; NoEviction when empty.
+	Eviction config.EvictionPolicy
 
 	// What package queue's hooks of these names are, while the group leads: they
 	// are called under its lock and must not call it. Nil for none.
@@ -124,6 +126,7 @@ type Group struct {
 	snapshot snapshotting
 	digests  digests
 	jobs     jobTimer
+	evicting evicting
 
 	encryption encryption
 	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere
@@ -193,7 +196,7 @@ func (g *Group) Write(items []machine.Item, done func(error)) {
 	g.queueMu.Lock()
 	closed := g.closed
 	for rest := items; !closed; {
-		n, bytes := portion(rest)
+		n, bytes := g.portion(rest)
 		r := &request{items: rest[:n], bytes: bytes}
 		if rest = rest[n:]; len(rest) == 0 {
 			r.done = done
@@ -223,9 +226,10 @@ func (g *Group) wakeLoop() {
 
 // portion says how many of the items go together into one entry, and how large
 // they are.
-func portion(items []machine.Item) (n int, bytes int64) {
+func (g *Group) portion(items []machine.Item) (n int, bytes int64) {
+	maxItems, maxBytes := portions(g.opts)
 	for i := range items {
-		if n > 0 && (n == maxEntryItems || bytes > maxEntryBytes) {
+		if n > 0 && (n == maxItems || bytes > maxBytes) {
 			break
 		}
 		n++
@@ -281,6 +285,7 @@ type GroupStats struct {
 	Keys         int64
 	Expiring     int64 // keys with a deadline
 	Bytes        int64 // of the keyspace in memory, about
+	Evicted      int64 // keys, since the start
 	Storage      adminapi.Storage
 	Encryption   adminapi.Encryption
 }
@@ -297,6 +302,7 @@ func (g *Group) Stats() GroupStats {
 	s.Expiring = int64(g.member.Machine().Expiring())
 	s.Bytes = g.member.Machine().Bytes()
 	g.mu.Unlock()
+	s.Evicted = g.evicting.keys.Load()
 	s.Storage.Full = g.full.Load()
 	if e := g.encryption.status.Load(); e != nil {
 		s.Encryption = *e

@@ -12,10 +12,16 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/config"
 )
 
 // killDir tells the child process of TestKill its directory.
 const killDir = "COFFER_TEST_KILL_DIR"
+
+// killEvicts has the child keep within little memory.
+const killEvicts = "COFFER_TEST_KILL_EVICTS"
 
 // TestKillChild is the process that TestKill kills. It prints what was
 // acknowledged, a line each.
@@ -23,6 +29,9 @@ func TestKillChild(t *testing.T) {
 	dir := os.Getenv(killDir)
 	if dir == "" {
 		return // not the child
+	}
+	if os.Getenv(killEvicts) != "" {
+		evictUntilKilled(t, dir)
 	}
 	g := startGroup(t, groupOptions(vfs.Default, func(o *GroupOptions) { o.Dir = dir }))
 	var mu sync.Mutex
@@ -55,10 +64,10 @@ func TestKill(t *testing.T) {
 }
 
 // killOnce returns the last acknowledged value of each key.
-func killOnce(t *testing.T, dir string, after time.Duration) map[string]string {
+func killOnce(t *testing.T, dir string, after time.Duration, env ...string) map[string]string {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestKillChild$", "-test.count=1")
-	child.Env = append(os.Environ(), killDir+"="+dir)
+	child.Env = append(append(os.Environ(), killDir+"="+dir), env...)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -84,4 +93,41 @@ func killOnce(t *testing.T, dir string, after time.Duration) map[string]string {
 	}
 	_ = child.Wait() // killed
 	return acked
+}
+
+func evictingIn(dir string) GroupOptions {
+	return groupOptions(vfs.Default, func(o *GroupOptions) {
+		o.Dir, o.Parse, o.MaxData, o.Eviction = dir, command.Parse, 1<<20, config.AllKeysLRU
+	})
+}
+
+// evictUntilKilled writes key after key, of which the first already are more than
+// fit.
+func evictUntilKilled(t *testing.T, dir string) {
+	const full = 1200
+	g := startGroup(t, evictingIn(dir))
+	do(t, g, sets(t, 0, full)...)
+	for n := full; ; n += 10 {
+		if r := do(t, g, sets(t, n, n+10)...); refusedOf(t, r) == 0 {
+			fmt.Printf("ack %d 0\n", n)
+		}
+	}
+}
+
+// TestKillUnderEviction: what was written last is there, and no more than fits.
+func TestKillUnderEviction(t *testing.T) {
+	dir := t.TempDir() + "/data"
+	acked := killOnce(t, dir, 300*time.Millisecond, killEvicts+"=1")
+	last := -1
+	for n := range acked {
+		last = max(last, number(n+"-"))
+	}
+	g := startGroup(t, evictingIn(dir))
+	defer g.Stop()
+	if s := g.Stats(); last < 0 || s.Bytes > 1<<20 || s.Keys > 1000 {
+		t.Errorf("%d bytes, %d keys, the last one acknowledged is %d", s.Bytes, s.Keys, last)
+	}
+	if got := do(t, g, call(t, "EXISTS", fmt.Sprint("key:", last), fmt.Sprint("key:", last+5), fmt.Sprint("key:", last+9)))[0].Int; got != 3 {
+		t.Errorf("%d of 3 keys that were written last are there", got)
+	}
 }

@@ -149,9 +149,10 @@ var ErrFailed = errors.New("the group has failed")
 func (g *Group) take() (batch []*request) {
 	g.queueMu.Lock()
 	defer g.queueMu.Unlock()
+	maxItems, maxBytes := portions(g.opts)
 	items, bytes, n := 0, int64(0), 0
 	for _, r := range g.queue {
-		if n > 0 && (items+len(r.items) > maxEntryItems || bytes+r.bytes > maxEntryBytes) {
+		if n > 0 && (items+len(r.items) > maxItems || bytes+r.bytes > maxBytes) {
 			break
 		}
 		items += len(r.items)
@@ -201,19 +202,36 @@ type flight struct {
 func (g *Group) execute(batch []*request) error {
 	items := batch[0].items
 	if len(batch) > 1 {
-		items = g.items[:0]
-		for _, r := range batch {
-			items = append(items, r.items...)
-		}
-		g.items = items
+		items = g.gather(batch, nil)
 	}
 	bytes := int64(64)
 	for _, r := range batch {
 		bytes += r.bytes + int64(len(r.items))*4
 	}
+	victims, enough := g.makeRoom(items)
+	if !enough {
+		return g.evict(victims, func(err error) {
+			if err != nil {
+				tell(batch, err)
+			} else {
+				g.putBack(batch)
+			}
+		})
+	}
+	first := 0
+	if len(victims) > 0 {
+		deletion, err := g.deletion(victims)
+		if err != nil {
+			return err
+		}
+		items, first, bytes = g.gather(batch, []machine.Item{deletion}), 1, bytes+deletionBytes(victims)
+	}
 	err := g.propose(items, bytes, func(err error) {
-		if len(batch) > 1 {
-			rest := items
+		if first > 0 {
+			g.evicted(items[0], err)
+		}
+		if len(batch)+first > 1 {
+			rest := items[first:]
 			for _, r := range batch {
 				copy(r.items, rest)
 				rest = rest[len(r.items):]
@@ -222,10 +240,27 @@ func (g *Group) execute(batch []*request) error {
 		}
 		tell(batch, err)
 	})
+	g.evicting.room = machine.Room{Limit: g.opts.MaxData} // what was freed is the entry's
 	if err == nil && g.snapshotDue() {
 		err = g.beginSnapshot()
 	}
 	return err
+}
+
+// gather puts the items of all requests behind others.
+func (g *Group) gather(batch []*request, before []machine.Item) []machine.Item {
+	g.items = append(g.items[:0], before...)
+	for _, r := range batch {
+		g.items = append(g.items, r.items...)
+	}
+	return g.items
+}
+
+// putBack has requests be the next to be taken.
+func (g *Group) putBack(batch []*request) {
+	g.queueMu.Lock()
+	defer g.queueMu.Unlock()
+	g.queue = append(batch, g.queue...)
 }
 
 // propose brings the items through the log as one entry, or evaluates them if
@@ -275,7 +310,7 @@ func (g *Group) admit(items []machine.Item, now int64) (left bool) {
 	if g.opts.MaxData == 0 {
 		return slices.ContainsFunc(items, isWrite)
 	}
-	return m.Bound(items, g.opts.MaxData, now, replyOOM)
+	return m.Bound(items, g.evicting.room, now, replyOOM)
 }
 
 // turn lets the member work until there is nothing to do. While it waits for
@@ -364,7 +399,7 @@ func (g *Group) onTick() error {
 			return err
 		}
 	}
-	g.sweeps = true
+	g.sweeps, g.evicting.due = true, g.evicting.evictor != nil
 	return nil
 }
 
@@ -376,7 +411,12 @@ func (g *Group) chores() (bool, error) {
 		return false, nil
 	}
 	if g.sweeps {
-		return g.sweep()
+		if swept, err := g.sweep(); swept || err != nil {
+			return swept, err
+		}
+	}
+	if g.evicting.due {
+		return g.trim()
 	}
 	return false, nil
 }
@@ -487,6 +527,7 @@ func (g *Group) followLead() {
 	if settled {
 		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
 	}
+	g.track(settled)
 	g.mu.Unlock()
 	g.lease.end()
 	g.leading.Store(settled)

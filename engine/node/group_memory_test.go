@@ -26,7 +26,7 @@ func call(t *testing.T, words ...string) machine.Item {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: c.Logged(), Grows: c.Grows()}
+	return machine.Item{Op: op, Argv: argv, Write: c.Logged(), Grows: c.Grows(), Reserved: c.Reserved()}
 }
 
 // TestMemoryIsBounded: what does not fit is refused before it is logged, for

@@ -102,6 +102,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	}
 	g.snapshot.finished = make(chan snapshotResult, 1)
 	g.jobs.start()
+	g.beginEvicting()
 	g.fresh.start()
 	g.synced = make(chan wal.Synced, 1)
 	g.peers = peers{network: opts.Network, events: make(chan func() error, maxEvents), heard: map[uint64]uint64{}}

@@ -45,7 +45,13 @@ func (n *Node) limits() config.Limits {
 }
 
 // maxData bounds the keyspace, in bytes; 0 for no limit.
-func (n *Node) maxData() int64 { return n.memoryLimit / 100 * dataShare }
+func (n *Node) maxData() int64 {
+	bears, wanted := n.memoryLimit/100*dataShare, n.opts.Config.Memory.LimitBytes
+	if bears == 0 || wanted > 0 && wanted < bears {
+		return wanted
+	}
+	return bears
+}
 
 // limitMemory tells the runtime of the cgroup's limit, unless GOMEMLIMIT is
 // set, and returns what is in force; 0 for none.

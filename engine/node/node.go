@@ -229,7 +229,7 @@ func (n *Node) openGroup(is place) error {
 	options := GroupOptions{
 		FS: countingFS{vfs.Default, &n.logSyncs}, Dir: n.opts.Config.DataDir, Instance: n.opts.Config.Instance,
 		Durability: n.opts.Config.Durability, Parse: parseLogged, Log: n.opts.Log,
-		MaxData: n.maxData(), MaxReply: n.opts.Config.Limits.MaxOutputBytes,
+		MaxData: n.maxData(), Eviction: n.opts.Config.Memory.EvictionPolicy, MaxReply: n.opts.Config.Limits.MaxOutputBytes,
 		DigestEvery: n.opts.DigestEvery, Boot: n.opts.Boot,
 		Keys: n.credentials.Current().Keys, ID: is.id, Generation: is.generation,
 	}

@@ -141,6 +141,7 @@ func (n *Node) facts() server.Facts {
 		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Expiring: f.Expiring, DataBytes: f.Bytes,
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
 		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
+		MaxMemoryPolicy: n.opts.Config.Memory.MaxMemoryPolicy(), EvictedKeys: f.Evicted,
 	}
 }
 
@@ -174,6 +175,7 @@ func (n *Node) sample() metrics.Sample {
 	s.Leader, s.Term, s.AppliedIndex, s.Keys = facts.Role == "leader", facts.Term, facts.AppliedIndex, facts.Keys
 	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
 	s.LogSyncs = n.logSyncs.Load()
+	s.DataBytes, s.DataLimit, s.EvictedKeys = facts.Bytes, n.maxData(), facts.Evicted
 	s.StorageCapacity, s.StorageAvailable = facts.Storage.CapacityBytes, facts.Storage.AvailableBytes
 	audited := n.audit.Status()
 	s.AuditRecords, s.AuditLost = audited.NextIndex-1, audited.Lost

@@ -29,11 +29,11 @@ type Facts struct {
 	StorageFull   bool
 	MemoryLimit   int64 // bytes, 0 for none
 	MaxData       int64 // bytes that the keyspace may take, 0 for no limit
-	Replica       ReplicaFacts
+	// MaxMemoryPolicy is the policy of eviction by redis-server's name.
+	MaxMemoryPolicy string
+	EvictedKeys     int64
+	Replica         ReplicaFacts
 }
-
-// evictionPolicy is redis-server's word for that nothing is evicted.
-const evictionPolicy = "noeviction"
 
 // heapObjects is the runtime's metric of what is allocated, in bytes.
 const heapObjects = "/memory/classes/heap/objects:bytes"
@@ -119,7 +119,7 @@ func (s *Server) infoMemory(f Facts) []field {
 		{"used_memory_rss", total},
 		{"used_memory_dataset", f.DataBytes},
 		{"maxmemory", f.MaxData},
-		{"maxmemory_policy", evictionPolicy},
+		{"maxmemory_policy", f.MaxMemoryPolicy},
 		{"memory_limit", f.MemoryLimit},
 	}
 }
@@ -166,6 +166,7 @@ func (s *Server) counted() []count {
 		{"total_net_input_bytes", st.BytesIn},
 		{"total_net_output_bytes", st.BytesOut},
 		{"rejected_connections", st.Rejected},
+		{"evicted_keys", s.opts.Facts().EvictedKeys},
 		{"evicted_unauthenticated_clients", st.Evicted},
 		{"acl_access_denied_auth", st.AuthFailures},
 		{"acl_access_denied_cmd", st.Denied},

@@ -299,7 +299,7 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Timing: timing, Since: since}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since}
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

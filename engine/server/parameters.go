@@ -55,16 +55,15 @@ var fixed = [][2]string{
 func (c *session) Parameters() []command.Parameter {
 	l, f := c.srv.opts.Limits, c.srv.opts.Facts()
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	const memory = "spec.resources.limits.memory"
 	all := []command.Parameter{
 		{Name: "acllog-max-len", Value: number(maxRefusals)},
 		{Name: "appendfsync", Value: appendfsync(f.Durability), Field: "spec.durability"},
 		{Name: "client-output-buffer-limit", Value: fmt.Sprintf("normal %[1]d 0 0 slave 0 0 0 pubsub %[1]d 0 0", l.MaxOutputBytes)},
 		{Name: "client-query-buffer-limit", Value: number(l.MaxRequestBytes), Field: "spec.limits.maxRequestBytes"},
 		{Name: "maxclients", Value: number(int64(l.MaxClients)), Field: "spec.limits.maxClients"},
-		{Name: "maxmemory", Value: number(f.MaxData), Field: memory},
-		{Name: "maxmemory-clients", Value: number(l.MaxClientBufferBytes), Field: memory},
-		{Name: "maxmemory-policy", Value: evictionPolicy},
+		{Name: "maxmemory", Value: number(f.MaxData), Field: "spec.memory.limit"},
+		{Name: "maxmemory-clients", Value: number(l.MaxClientBufferBytes), Field: "spec.resources.limits.memory"},
+		{Name: "maxmemory-policy", Value: f.MaxMemoryPolicy, Field: "spec.memory.evictionPolicy"},
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
 		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
 		{Name: "slowlog-max-len", Value: number(maxSlow)},

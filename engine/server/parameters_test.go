@@ -15,7 +15,7 @@ func TestConfigTellsWhatIsSo(t *testing.T) {
 	const failed = "-ERR CONFIG SET failed (possibly related to argument "
 	exchange(t, c, r, "CONFIG SET maxclients 10000\r\nCONFIG SET maxclients 10\r\nCONFIG SET databases 1 MAXMEMORY 1gb\r\nCONFIG SET save x\r\nCONFIG REWRITE\r\n", "+OK\r\n"+
 		failed+"'maxclients') - set spec.limits.maxClients of the KVDatabase instead\r\n"+
-		failed+"'maxmemory') - set spec.resources.limits.memory of the KVDatabase instead\r\n"+
+		failed+"'maxmemory') - set spec.memory.limit of the KVDatabase instead\r\n"+
 		failed+"'save') - can't set immutable config\r\n"+
 		"-ERR the configuration follows the fields of the KVDatabase, which the API server keeps: there is no file to rewrite\r\n")
 	_, _ = io.WriteString(c, "CONFIG GET *\r\nQUIT\r\n")

@@ -44,6 +44,7 @@ type Store struct {
 	watched  map[string][]*mark
 	buf      []byte // a cell in the making
 	ahead    []ahead
+	usage    usage
 }
 
 // New makes an empty store.
@@ -67,7 +68,12 @@ func (s *Store) Len() int { return s.keys }
 func (s *Store) Expiring() int { return s.expiries.Len() }
 
 // Bytes approximates the memory that keys and values take.
-func (s *Store) Bytes() int64 { return s.bytes }
+func (s *Store) Bytes() int64 {
+	if s.usage.of != NoUsage {
+		return s.bytes + markBytes*int64(s.keys)
+	}
+	return s.bytes
+}
 
 // place is where a key is, or would be, and what it holds.
 type place struct {
@@ -93,12 +99,40 @@ func (s *Store) find(key []byte, now int64) (e entry, found bool) {
 	return e, found && !e.expired(now)
 }
 
+// look is find of what the caller is going to use.
+func (s *Store) look(key []byte, now int64) (e entry, found bool) {
+	t := s.slots[Slot(key)]
+	if t == nil {
+		return e, false
+	}
+	place, e, found := t.find(key)
+	if !found || e.expired(now) {
+		return e, false
+	}
+	s.use(t, place)
+	return e, true
+}
+
 // Get returns the value of a key, for reading only; nil when it is absent.
 func (s *Store) Get(key []byte, now int64) Value {
+	if e, found := s.look(key, now); found {
+		return e.value()
+	}
+	return nil
+}
+
+// Peek is Get that does not count as a use of the key.
+func (s *Store) Peek(key []byte, now int64) Value {
 	if e, found := s.find(key, now); found {
 		return e.value()
 	}
 	return nil
+}
+
+// Touch reports whether a key is present, and counts as a use of it.
+func (s *Store) Touch(key []byte, now int64) bool {
+	_, found := s.look(key, now)
+	return found
 }
 
 // Exists reports whether a key is present.
@@ -123,7 +157,7 @@ func (s *Store) SizeOf(key []byte, now int64) (bytes int64, found bool) {
 // Read returns the value of a key as the type asked for; found is false when
 // it is absent, and the error ErrWrongType when it is of another type.
 func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err error) {
-	e, found := s.find(key, now)
+	e, found := s.look(key, now)
 	if !found {
 		return value, false, nil
 	}
@@ -184,13 +218,14 @@ func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	if p.found {
 		s.bytes -= p.size()
 		p.table.set(p.at, c, apart)
+		s.use(p.table, p.at)
 	} else {
 		if p.table == nil {
 			p.table = newTable(s.seed, 0)
 			s.slots[p.slot] = p.table
 			s.bytes += tableOverhead
 		}
-		p.table.insert(c, apart)
+		s.create(p.table, p.table.insert(c, apart))
 		s.keys++
 	}
 	e := decodeCell(c)

@@ -105,6 +105,7 @@ type table struct {
 	cells []cell
 	apart []Value // nil while no value stands apart
 	count int
+	marks *[]uint32 // of the use of keys; nil while none is noted
 }
 
 // newTable makes a table with room for n keys.
@@ -166,38 +167,38 @@ func (t *table) set(place int, c cell, apart Value) {
 	}
 }
 
-// insert adds a key that is not there.
-func (t *table) insert(c cell, apart Value) {
+// insert adds a key that is not there, and says where.
+func (t *table) insert(c cell, apart Value) (place int) {
 	if 8*(t.count+1) > 7*len(t.tags) {
 		t.resize(t.count + 1 + t.count/4)
 	}
-	t.place(c, apart)
 	t.count++
+	return t.place(c, apart)
 }
 
-func (t *table) place(c cell, apart Value) {
+func (t *table) place(c cell, apart Value) int {
 	place, tag := t.home(t.seed.hashString(decodeCell(c).key))
 	for t.tags[place] != 0 {
 		place = t.after(place)
 	}
 	t.tags[place] = tag
 	t.set(place, c, apart)
+	return place
 }
 
 // resize gives the table room for n keys.
 func (t *table) resize(n int) {
 	t.fetch()
 	old := *t
-	t.apart = nil
+	t.apart, t.marks = nil, nil
 	t.allocate(n)
 	for place, tag := range old.tags {
 		if tag == 0 {
 			continue
 		}
-		if old.apart == nil {
-			t.place(old.cells[place], nil)
-		} else {
-			t.place(old.cells[place], old.apart[place])
+		to := t.place(old.cells[place], old.value(place))
+		if old.marks != nil {
+			t.setMark(to, old.mark(place))
 		}
 	}
 }
@@ -223,11 +224,17 @@ func (t *table) remove(hole int) {
 		if hole <= next && (home <= hole || next < home) || next < hole && next < home && home <= hole {
 			t.tags[hole] = t.tags[next]
 			t.set(hole, t.cells[next], t.value(next))
+			if t.marks != nil {
+				t.setMark(hole, t.mark(next))
+			}
 			hole = next
 		}
 	}
 	t.tags[hole] = 0
 	t.set(hole, "", nil)
+	if t.marks != nil {
+		t.setMark(hole, 0)
+	}
 	if t.count--; 4*t.count < len(t.tags) && t.count > 4 {
 		t.resize(t.count + t.count/4)
 	}

@@ -30,7 +30,7 @@ var differences = map[string]string{
 	"client|reply":        "not within a transaction",
 	"client|trackinginfo": "there is no `CLIENT TRACKING`",
 	"client|no-evict":     "accepted; clients are not evicted",
-	"client|no-touch":     "of 7.2; accepted: no access times are kept",
+	"client|no-touch":     "of 7.2; accepted, and what is read counts as used all the same",
 	"client|setinfo":      "of 7.2",
 	"config|get":          "parameters that mean something here, with what is so; `requirepass` and its like are never told",
 	"config|resetstat":    "what `INFO` counts; what is scraped at port 9090 goes on",
@@ -56,7 +56,8 @@ var differences = map[string]string{
 	"slowlog":             "calls of 10 ms or more, of commands whose work grows with the data, or with more than 64 arguments; the command's name, its keys and the lengths of all other arguments; those of scripts within their `EVAL`",
 	"lcs":                 "the product of the strings' lengths is 16,777,216 at most",
 	"monitor":             "for users that may read every key and subscribe to every channel; not within a transaction; a script is shown by its `EVAL` alone; of one port",
-	"object|freq":         "always the error of a server without a policy that counts",
+	"object|freq":         "under the policies `AllKeysLFU` and `VolatileLFU` of `spec.memory.evictionPolicy`; a script that writes gets the error of a server without one",
+	"object|idletime":     "under the policies `AllKeysLRU` and `VolatileLRU` of `spec.memory.evictionPolicy`, since the member leads; not for a script that writes",
 	"pfcount":             "keeps what it counted, so it is a write: not at the port for reads that may be stale; a damaged string is refused where redis-server may go on with it",
 	"pfadd":               "a damaged string is refused where redis-server may go on with it",
 	"pfmerge":             "asks for the permission for its key also where it names no source",
@@ -138,7 +139,7 @@ const commandsHead = `# Commands
 What redis-server 7.0 has, what of that a ` + "`KVDatabase`" + ` serves, and what differs: %d of %d commands and subcommands. Replies, errors included, are compared with redis-server's byte for byte, in RESP2 and RESP3
 (` + "`test/conformance/differential`" + `). What is not there is answered as an unknown command, or with what to do instead.
 
-Everywhere: what a user may not do is answered with redis-server's text, and behind it what to change. Requests, keys, replies and scripts have limits. Nothing is evicted: what needs memory
+Everywhere: what a user may not do is answered with redis-server's text, and behind it what to change. Requests, keys, replies and scripts have limits. Nothing is evicted unless ` + "`spec.memory.evictionPolicy`" + ` says so: what needs memory
 is refused with ` + "`OOM`" + `. Beyond Redis there is ` + "`COFFER.ERASE`" + `: [operations](operations.md).
 
 | command | here | differences, or what there is instead |

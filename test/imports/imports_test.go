@@ -55,6 +55,7 @@ var rules = []rule{
 	{of: `^controllers/jobqueue$`, never: local + `controllers/(accesstoken|kvdatabase)`, why: "kinds never import each other"},
 	{of: `^controllers/accesstoken$`, never: local + `controllers/(kvdatabase|jobqueue)`, why: "kinds never import each other"},
 	{of: `^engine/(config|adminapi|glob|reply|schema|store|metrics|vault|replica|version)$`, never: local, why: "leaves look at nothing of the project"},
+	{of: `^engine/evict$`, never: local, but: engine + `(config|store)$`, why: "what is evicted is chosen by looking at the keyspace, and goes through the log like any deletion"},
 	{of: `^engine/(wal|snapshot)$`, never: local, but: engine + `vault$`, why: "files look at what seals them, and at nothing else of the project"},
 	{of: `^engine/queue$`, never: local, but: engine + `(glob$|queue/cron$)`, why: "jobs look at patterns, and at what finds a schedule's next run"},
 	{of: `^engine/guard$`, never: local, but: engine + `(queue|schema|vault)$`, why: "what stands before the queues looks at their settings, and at what validates and seals"},

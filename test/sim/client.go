@@ -125,7 +125,7 @@ func (r *request) add(key string, argv []string) {
 		var op machine.Op
 		if op, err = row.Parse(raw); err == nil {
 			write := row.Flags&command.Write != 0
-			r.items = append(r.items, machine.Item{Op: op, Argv: raw, Write: write, Grows: row.Grows(), Since: row.Since(raw)})
+			r.items = append(r.items, machine.Item{Op: op, Argv: raw, Write: write, Grows: row.Grows(), Reserved: row.Reserved(), Since: row.Since(raw)})
 			r.writes = r.writes || write
 		}
 	}

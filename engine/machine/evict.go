@@ -1,0 +1,55 @@
+package machine
+
+// scriptShare of the limit is the room that is made for scripts, of which
+// nobody knows before what they add.
+const scriptShare = 32
+
+// deletion is the command of the table by which keys are evicted, so that
+// members of every version know it.
+const deletion = "DEL"
+
+// Deletion is the item that the leader proposes to evict keys. Its reply is how
+// many were there.
+func (m *Machine) Deletion(keys [][]byte) (Item, error) {
+	argv := append([][]byte{[]byte(deletion)}, keys...)
+	op, err := m.parse(argv)
+	return Item{Op: op, Argv: argv, Write: true}, err
+}
+
+// Needs is about how many bytes the items take together, but for those that do
+// not fit into limit alone: nothing is evicted for what is refused all the same.
+func (m *Machine) Needs(items []Item, limit, now int64) (need int64) {
+	m.store.Aside(func() {
+		tx, largest, scripts := m.tx(max(now, m.lastNow)), int64(0), false
+		for i := range items {
+			item := &items[i]
+			scripts = scripts || item.Write && item.roomy()
+			if !item.Grows {
+				continue
+			}
+			if n := item.needs(&tx, largest); n <= limit {
+				need += n
+				largest = max(largest, n)
+			}
+		}
+		if scripts {
+			need += limit / scriptShare
+		}
+	})
+	return need
+}
+
+// roomy tells whether the item has a Roomy.
+func (i *Item) roomy() bool {
+	switch op := i.Op.(type) {
+	case Roomy:
+		return true
+	case *transaction:
+		for j := range op.items {
+			if op.items[j].roomy() {
+				return true
+			}
+		}
+	}
+	return false
+}
