@@ -44,14 +44,61 @@ type KVDatabase struct {
 
 // KVDatabaseSpec is the database as it should be. Only storage.size is
 // required; every default is the secure one.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.memory) || !has(self.memory.limit) || (has(self.resources) && (has(self.resources.requests) || has(self.resources.limits)) ? !has(self.resources.limits) || !('memory' in self.resources.limits) || quantity(string(self.memory.limit)).asApproximateFloat() <= quantity(string(self.resources.limits['memory'])).asApproximateFloat() * 0.63 : quantity(string(self.memory.limit)).compareTo(quantity('645Mi')) <= 0)",message="memory.limit must not exceed 63% of resources.limits.memory (1Gi unless resources says otherwise): the rest is for connections, the log and snapshots; raise resources.limits.memory or leave memory.limit out"
 type KVDatabaseSpec struct {
 	InstanceSpec `json:",inline"`
+
+	// memory is what the data may take in memory, and what happens when they
+	// would take more. A change replaces the pods, one after the other.
+	// +optional
+	// +kubebuilder:default={}
+	Memory *KVDatabaseMemory `json:"memory,omitempty"`
 
 	// limits bounds what one client can make the database do. A request over a
 	// limit gets an error that names it.
 	// +optional
 	// +kubebuilder:default={}
 	Limits *KVDatabaseLimits `json:"limits,omitempty"`
+}
+
+// EvictionPolicy says which keys are evicted to make room for a write, as
+// maxmemory-policy does for Redis.
+//
+// +kubebuilder:validation:Enum=NoEviction;AllKeysLRU;AllKeysLFU;AllKeysRandom;VolatileLRU;VolatileLFU;VolatileRandom;VolatileTTL
+type EvictionPolicy string
+
+// The policies.
+const (
+	EvictionNone           EvictionPolicy = "NoEviction"
+	EvictionAllKeysLRU     EvictionPolicy = "AllKeysLRU"
+	EvictionAllKeysLFU     EvictionPolicy = "AllKeysLFU"
+	EvictionAllKeysRandom  EvictionPolicy = "AllKeysRandom"
+	EvictionVolatileLRU    EvictionPolicy = "VolatileLRU"
+	EvictionVolatileLFU    EvictionPolicy = "VolatileLFU"
+	EvictionVolatileRandom EvictionPolicy = "VolatileRandom"
+	EvictionVolatileTTL    EvictionPolicy = "VolatileTTL"
+)
+
+// KVDatabaseMemory is what the data may take, and what happens then.
+type KVDatabaseMemory struct {
+	// limit is the memory that the data may take, in bytes, keys and values with
+	// what keeps them: maxmemory of Redis. Default, and at most: 63% of
+	// resources.limits.memory. From 1Mi to 1Ti.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",message="memory.limit must be from 1Mi to 1Ti"
+	Limit *resource.Quantity `json:"limit,omitempty"`
+
+	// evictionPolicy says which keys are evicted when a write would exceed the
+	// limit. NoEviction: none, the write is refused with an OOM error. AllKeysLRU:
+	// those that were not used for longest. AllKeysLFU: those that are used least.
+	// AllKeysRandom: any. VolatileLRU, VolatileLFU, VolatileRandom: the same, of
+	// the keys with an expiry; VolatileTTL: those that expire next. Where no key
+	// can be evicted, the write is refused. LRU and LFU are approximated, as in
+	// Redis, and take 5 bytes a key. Default NoEviction.
+	// +optional
+	// +kubebuilder:default=NoEviction
+	EvictionPolicy EvictionPolicy `json:"evictionPolicy,omitempty"`
 }
 
 // KVDatabaseLimits bounds what clients can make a database do.

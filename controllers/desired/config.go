@@ -55,6 +55,20 @@ func engineLimits(user *v1alpha1.KVDatabaseLimits, l config.Limits) config.Limit
 	return l
 }
 
+// engineMemory leaves out what is the engine's own default.
+func engineMemory(user *v1alpha1.KVDatabaseMemory) (m config.Memory) {
+	if user == nil {
+		return m
+	}
+	if user.Limit != nil {
+		m.LimitBytes = user.Limit.Value()
+	}
+	if user.EvictionPolicy != v1alpha1.EvictionNone {
+		m.EvictionPolicy = config.EvictionPolicy(user.EvictionPolicy)
+	}
+	return m
+}
+
 // EngineConfigMap keeps a revision. It is immutable and named after its
 // content: a pod that restarts reads what its own revision read.
 func EngineConfigMap(in Inputs) Object {

@@ -109,6 +109,7 @@ func everything(in *Inputs) {
 			Encryption:     v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled, KeySecretRef: &v1alpha1.KeySecretRef{Name: "vaulted"}},
 			DeletionPolicy: v1alpha1.DeletionDelete,
 		},
+		Memory: &v1alpha1.KVDatabaseMemory{Limit: ptr.To(resource.MustParse("1Gi")), EvictionPolicy: v1alpha1.EvictionAllKeysLRU},
 		Limits: &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(50)), MaxRequestBytes: ptr.To(resource.MustParse("32Ki")), MaxKeyBytes: ptr.To(resource.MustParse("1Ki"))},
 	}
 	in.ClaimSize = ptr.To(resource.MustParse("10Gi"))
@@ -299,7 +300,14 @@ func TestPodSpecHash(t *testing.T) {
 			in.spec().Scheduling = &v1alpha1.Scheduling{}
 			in.spec().Encryption = v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled}
 			database(*in).Spec.Limits = &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(10_000)), MaxRequestBytes: ptr.To(resource.MustParse("256Mi"))}
+			database(*in).Spec.Memory = &v1alpha1.KVDatabaseMemory{EvictionPolicy: v1alpha1.EvictionNone}
 		}, false},
+		"eviction": {func(in *Inputs) {
+			database(*in).Spec.Memory = &v1alpha1.KVDatabaseMemory{EvictionPolicy: v1alpha1.EvictionVolatileTTL}
+		}, true},
+		"memory for data": {func(in *Inputs) {
+			database(*in).Spec.Memory = &v1alpha1.KVDatabaseMemory{Limit: ptr.To(resource.MustParse("64Mi"))}
+		}, true},
 		"members": {func(in *Inputs) { in.spec().Replicas = 3 }, true},
 		"memory": {func(in *Inputs) {
 			in.spec().Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("2Gi")}

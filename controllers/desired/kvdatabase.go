@@ -32,6 +32,7 @@ var kvDatabase = Kind{
 	configure: func(o v1alpha1.Instance, c *config.Config) {
 		if db, ok := o.(*v1alpha1.KVDatabase); ok {
 			c.Limits = engineLimits(db.Spec.Limits, c.Limits)
+			c.Memory = engineMemory(db.Spec.Memory)
 		}
 	},
 }

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/engine/config"
 )
 
 // asked is what the user can ask of a pod, and nothing that an operator's
@@ -21,6 +22,7 @@ type asked struct {
 	MaxClients      int64                `json:"maxClients,omitempty"`
 	MaxRequestBytes int64                `json:"maxRequestBytes,omitempty"`
 	MaxKeyBytes     int64                `json:"maxKeyBytes,omitempty"`
+	Memory          config.Memory        `json:"memory,omitzero"`
 	KeySecret       string               `json:"keySecret,omitempty"`
 	Unencrypted     bool                 `json:"unencrypted,omitempty"`
 	// Grouped, not how many: pods stay as they are when more join them.
@@ -60,6 +62,7 @@ func askedOf(in Inputs) asked {
 	}
 	if db, ok := in.Instance.(*v1alpha1.KVDatabase); ok {
 		a.limits(db.Spec.Limits)
+		a.Memory = engineMemory(db.Spec.Memory)
 	}
 	return a
 }

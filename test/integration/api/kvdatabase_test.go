@@ -81,6 +81,7 @@ func TestDefaults(t *testing.T) {
 		{"rotation.overlap", s.Rotation.Overlap.Duration.String(), "10m0s"},
 		{"networkPolicy.mode", string(s.NetworkPolicy.Mode), "Managed"},
 		{"service.type", string(s.Service.Type), "ClusterIP"},
+		{"memory.evictionPolicy", string(s.Memory.EvictionPolicy), "NoEviction"},
 		{"limits.maxClients", fmt.Sprint(*s.Limits.MaxClients), "10000"},
 		{"limits.maxRequestBytes", s.Limits.MaxRequestBytes.String(), "256Mi"},
 	} {
@@ -112,6 +113,9 @@ func TestAccepted(t *testing.T) {
 		"no policy":       "  networkPolicy: {mode: Disabled}\n",
 		"own secret":      "  credentials: {secretRef: {name: my.own-secret}}\n",
 		"limits":          "  limits: {maxClients: 1, maxRequestBytes: 1024, maxKeyBytes: 512}\n",
+		"memory":          "  memory: {limit: 645Mi, evictionPolicy: VolatileTTL}\n",
+		"less memory":     "  memory: {limit: 1Mi}\n  resources: {limits: {memory: 128Mi}}\n",
+		"unknown memory":  "  memory: {limit: 2Gi, evictionPolicy: AllKeysLFU}\n  resources: {requests: {memory: 3Gi}}\n",
 		"resources":       "  resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: '2', memory: 1Gi}}\n",
 		"scheduling":      "  scheduling: {nodeSelector: {disk: ssd}, tolerations: [{operator: Exists}], priorityClassName: high}\n",
 	} {
@@ -179,6 +183,10 @@ func TestRefused(t *testing.T) {
 		{"small requests", "x", "1Gi", "  limits: {maxRequestBytes: 1023}\n", "limits.maxRequestBytes must be from 1Ki to 1Gi"},
 		{"large keys", "x", "1Gi", "  limits: {maxKeyBytes: 2Mi}\n", "limits.maxKeyBytes must be from 1 to 1Mi"},
 		{"keys over requests", "x", "1Gi", "  limits: {maxKeyBytes: 2Ki, maxRequestBytes: 1Ki}\n", "limits.maxKeyBytes must not exceed limits.maxRequestBytes"},
+		{"memory for data", "x", "1Gi", "  memory: {limit: 1023Ki}\n", "memory.limit must be from 1Mi to 1Ti"},
+		{"data over memory", "x", "1Gi", "  memory: {limit: 646Mi}\n", "memory.limit must not exceed 63% of resources.limits.memory"},
+		{"data over little memory", "x", "1Gi", "  memory: {limit: 82Mi}\n  resources: {limits: {memory: 128Mi}}\n", "memory.limit must not exceed 63% of resources.limits.memory"},
+		{"eviction", "x", "1Gi", "  memory: {evictionPolicy: allkeys-lru}\n", `supported values: "NoEviction", "AllKeysLRU"`},
 		{"claims", "x", "1Gi", "  resources: {claims: [{name: gpu}]}\n", "resources.claims is not supported"},
 		{"memory", "x", "1Gi", "  resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}\n", "resources.requests.memory must not exceed resources.limits.memory"},
 		{"little memory", "x", "1Gi", "  resources: {limits: {memory: 64Mi}}\n", "resources.limits.memory must be at least 128Mi"},
@@ -186,7 +194,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			refused(t, create(t, database(t, c.object, c.size, c.more)), c.want)
-			if !strings.Contains(c.more, "limits: {max") { // which databases alone have
+			if !strings.Contains(c.more, "limits: {max") && !strings.Contains(c.more, "  memory: {") { // which databases alone have
 				refused(t, create(t, instance(t, "JobQueue", c.object, c.size, c.more)), c.want)
 			}
 		})
