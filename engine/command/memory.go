@@ -16,7 +16,7 @@ type Memory struct {
 
 func init() {
 	register(container("memory", -2, 0, "slow",
-		row("memory|usage", -3, ReadOnly|NoScript, place{2, 2, 1}.to(look), "read slow", parseMemoryUsage),
+		row("memory|usage", -3, ReadOnly, place{2, 2, 1}.to(look), "read slow", parseMemoryUsage),
 		connection("memory|stats", 2, 0, "slow", memoryStats),
 		connection("memory|doctor", 2, 0, "slow", memoryDoctor),
 		connection("memory|help", 2, Loading|Stale, "slow", help(

@@ -115,7 +115,7 @@ func (p *party) askQueued(t *testing.T, argv ...string) string {
 
 // scriptable tells whether a script may run the command.
 func scriptable(c *command.Command) bool {
-	return c.Flags&command.NoScript == 0 && (c.Parse != nil || c.Name == "ping" || c.Name == "publish" || c.Name == "spublish" || c.Name == "select")
+	return c.Flags&command.NoScript == 0 && c.Name != "memory|usage" && (c.Parse != nil || c.Name == "ping" || c.Name == "publish" || c.Name == "spublish" || c.Name == "select")
 }
 
 // askScript has a script run a command: it is permitted if its caller is, and
