@@ -14,6 +14,8 @@ func TestMarksFollowTheirKeys(t *testing.T) {
 	for n := uint32(1); n < 20_000; n++ {
 		key := fmt.Sprint(random.IntN(10 + int(n/50)))
 		switch place, _, found := tab.find([]byte(key)); {
+		case found && tab.mark(place) != want[key]:
+			t.Fatalf("%s has the mark %d, want %d", key, tab.mark(place), want[key])
 		case found && random.IntN(2) == 0:
 			tab.remove(place)
 			delete(want, key)
