@@ -3,6 +3,7 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -66,6 +67,11 @@ func (r *Replica) Effects() (e Effects, ok bool) {
 	if !raft.IsEmptySnap(r.ready.Snapshot) {
 		e.Snapshot = r.ready.Snapshot
 	}
+	if r.commit != nil && changesMembers(e.Committed) {
+		// Who starts again must know that the change is committed: those whose votes
+		// it would need for that may be gone by then.
+		e.MustSync = true
+	}
 	if len(e.Entries) > 0 || e.MustSync || e.Snapshot != nil {
 		e.HardState = r.commit
 	}
@@ -75,11 +81,15 @@ func (r *Replica) Effects() (e Effects, ok bool) {
 	return e, true
 }
 
+func changesMembers(entries []*raftpb.Entry) bool {
+	return slices.ContainsFunc(entries, func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal })
+}
+
 // Done says that the last Effects were carried out.
 func (r *Replica) Done() error {
 	ready := r.ready
 	r.ready = nil
-	if len(ready.Entries) > 0 || ready.MustSync || !raft.IsEmptySnap(ready.Snapshot) {
+	if len(ready.Entries) > 0 || ready.MustSync || !raft.IsEmptySnap(ready.Snapshot) || changesMembers(ready.CommittedEntries) {
 		r.commit = nil
 	}
 	if err := r.memory.take(ready); err != nil {
