@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/adminapi"
 	"github.com/coffer-dev/coffer/engine/member"
 	"github.com/coffer-dev/coffer/engine/vault"
+	"github.com/coffer-dev/coffer/engine/wal"
 )
 
 // A member that is lazy among others (config.EverySecond) says to have what is in
@@ -63,6 +64,17 @@ func forget(fs vfs.FS, dir string) error {
 	return syncDir(fs, dir)
 }
 
+// noteLost notes that the log may lack its end, if that is why it could not be made
+// durable.
+func (g *Group) noteLost(err error) {
+	if !errors.Is(err, wal.ErrFailed) || !g.unsynced {
+		return
+	}
+	if err := forget(g.opts.FS, g.opts.Dir); err != nil {
+		g.opts.Log.Error("the log may lack its end", "error", err)
+	}
+}
+
 // remembers notes, of a log that was opened and so is durable, that it is whole.
 func (g *Group) remembers() error {
 	err := g.opts.FS.Remove(g.path(forgotName)) // of a log that is no more
@@ -101,12 +113,13 @@ type forgotten struct {
 }
 
 // lookForForgotten looks whether a directory is of such a member; nil if not.
-func lookForForgotten(fs vfs.FS, dir, boot string, keys *vault.Ring) (*forgotten, error) {
+// That of another instance is left to who opens it, and refuses it.
+func lookForForgotten(fs vfs.FS, dir, instance, boot string, keys *vault.Ring) (*forgotten, error) {
 	id, err := readIdentity(fs, fs.PathJoin(dir, identityName))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil || !id.forgot(fs, dir, boot) {
+	if err != nil || id.Instance != instance || !id.forgot(fs, dir, boot) {
 		return nil, err
 	}
 	if err := forget(fs, dir); err != nil { // it may come back to the boot that it was of

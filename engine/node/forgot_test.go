@@ -132,7 +132,7 @@ func TestWhoMayHaveForgottenIsNobody(t *testing.T) {
 	if _, err := OpenGroup(groupOptions(down, another)); !errors.Is(err, ErrForgot) {
 		t.Fatalf("opened in another boot: %v", err)
 	}
-	f, err := lookForForgotten(down, "data", "two", nil)
+	f, err := lookForForgotten(down, "data", "ns/test", "two", nil)
 	if err != nil || f == nil || f.ID != three.groups[1].opts.ID || f.last == 0 || f.term == 0 || len(f.conf.GetVoters())+len(f.conf.GetLearners()) < 2 {
 		t.Fatalf("%+v, %v", f, err)
 	}
@@ -170,7 +170,7 @@ func TestWhoForgotBecomesAnother(t *testing.T) {
 			}
 			return nil
 		}))
-		f, err := lookForForgotten(fs, "data", "two", nil)
+		f, err := lookForForgotten(fs, "data", "ns/test", "two", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestWhoForgotBecomesAnother(t *testing.T) {
 			default:
 				t.Errorf("crash %d of %d: %+v, log: %v", i, len(crashes), id, logErr)
 			}
-			if f, err := lookForForgotten(crash, "data", "two", nil); err != nil || (f != nil) != (id.ID == old) {
+			if f, err := lookForForgotten(crash, "data", "ns/test", "two", nil); err != nil || (f != nil) != (id.ID == old) {
 				t.Errorf("crash %d: looked at again: %+v, %v", i, f, err)
 			}
 		}

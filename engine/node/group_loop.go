@@ -99,17 +99,16 @@ func (g *Group) workNow() bool {
 func (g *Group) finish(err error) {
 	g.leading.Store(false)
 	g.leader.Store(0)
+	if err != nil && !errors.Is(err, ErrRecovered) {
+		g.noteLost(g.member.SyncLog()) // whatever ended it: a disk tells of what it lost once
+	}
 	g.abandonSnapshot()
 	g.abandonDigest()
 	g.jobs.timer.Stop()
 	if err == nil || errors.Is(err, ErrRecovered) {
 		err = cmp.Or(g.member.Close(), err)
 	}
-	if errors.Is(err, wal.ErrFailed) && g.unsynced {
-		if err := forget(g.opts.FS, g.opts.Dir); err != nil {
-			g.opts.Log.Error("the log may lack its end", "error", err)
-		}
-	}
+	g.noteLost(err)
 	if errors.Is(err, ErrRecovered) {
 		g.opts.Log.Warn("a majority is given up", "outcome", err)
 	} else if err != nil {

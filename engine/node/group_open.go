@@ -115,6 +115,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 	}
 	defer func() {
 		if err != nil {
+			g.noteLost(err)
 			_ = g.release.Close()
 		}
 	}()

@@ -97,7 +97,10 @@ func (c *colleagues) becomeMember(ctx context.Context, dir string) (is place, er
 	if is.id, err = IDOf(vfs.Default, dir); err != nil {
 		return is, err
 	}
-	f, err := lookForForgotten(vfs.Default, dir, c.node.opts.Boot, c.node.credentials.Current().Keys)
+	if is.id != 0 && ordinalOf(is.id) != c.ordinal {
+		return place{}, fmt.Errorf("%w: its volume is that of %s, this is %s", ErrForeign, c.nameOf(is.id), c.node.opts.Member)
+	}
+	f, err := lookForForgotten(vfs.Default, dir, c.node.opts.Config.Instance, c.node.opts.Boot, c.node.credentials.Current().Keys)
 	if f == nil && err != nil {
 		return is, err
 	}
@@ -141,7 +144,7 @@ func (c *colleagues) waitForPlace(ctx context.Context, f *forgotten, unreadable 
 // join gives an empty member its number, once. One that forgot is another member
 // from then on, of a group at least as late.
 func (c *colleagues) join(id, generation uint64) bool {
-	if f := c.forgot.Load(); f != nil && (id == f.ID || generation < f.Generation) {
+	if f := c.forgot.Load(); f != nil && (generation < f.Generation || generation == f.Generation && id <= f.ID) {
 		return false
 	}
 	if ordinalOf(id) != c.ordinal || !c.empty.CompareAndSwap(true, false) {

@@ -350,7 +350,7 @@ func (l *Log) repair(r *replay) error {
 	}
 	if err != nil {
 		_ = file.Close()
-		return fmt.Errorf("repair %s: %w", path, err)
+		return fmt.Errorf("%w: repair %s: %w", ErrFailed, path, err)
 	}
 	l.file, l.seed, l.end, l.durable = file, s.seed(), t.end, t.end
 	return nil
