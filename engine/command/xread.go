@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"strconv"
 
 	"github.com/coffer-dev/coffer/engine/acl"
@@ -43,8 +42,9 @@ type xread struct {
 // xreadWaiting is XREAD with BLOCK.
 type xreadWaiting struct {
 	*xread
-	name    []byte
-	timeout int64 // ms
+	name      []byte
+	timeout   int64             // ms
+	behindKey map[string][]byte // the ID by key, once it waits
 }
 
 func parseXread(argv [][]byte) (machine.Op, error) {
@@ -72,7 +72,7 @@ func parseXread(argv [][]byte) (machine.Op, error) {
 			}
 			op.keys, op.ids = argv[i+1:][:more/2], argv[i+1+more/2:]
 			if block >= 0 {
-				return &xreadWaiting{op, argv[0], block}, nil
+				return &xreadWaiting{xread: op, name: argv[0], timeout: block}, nil
 			}
 			return op, nil
 		case is(arg, "GROUP") && more > 1:
@@ -163,11 +163,14 @@ func (op *xreadWaiting) Begin(tx *machine.Tx) (Waiter, reply.Reply, bool) {
 	if answer := op.Apply(tx); answer.Kind != reply.KindNullArray {
 		return op, answer, true
 	}
-	since := &xread{keys: op.keys, count: op.count}
-	for _, id := range ids {
+	since, behindKey := &xread{keys: op.keys, count: op.count}, make(map[string][]byte, len(ids))
+	for i, id := range ids {
 		since.ids = append(since.ids, formatID(id).Str)
+		if key := string(op.keys[i]); behindKey[key] == nil {
+			behindKey[key] = since.ids[i]
+		}
 	}
-	return &xreadWaiting{since, op.name, op.timeout}, reply.Reply{}, false
+	return &xreadWaiting{since, op.name, op.timeout, behindKey}, reply.Reply{}, false
 }
 
 // Ready implements Waiter.
@@ -180,15 +183,9 @@ func (op *xreadWaiting) Ready(tx *machine.Tx, key []byte) (entries int64) {
 	return 1
 }
 
-// since is the ID behind which the key is read.
-func (op *xreadWaiting) since(key []byte) []byte {
-	for i := range op.keys {
-		if bytes.Equal(op.keys[i], key) {
-			return op.ids[i]
-		}
-	}
-	return nil
-}
+// since is the ID behind which the key is read: of a key that is named twice,
+// the first one.
+func (op *xreadWaiting) since(key []byte) []byte { return op.behindKey[string(key)] }
 
 // Call implements Waiter.
 func (op *xreadWaiting) Call(key []byte) [][]byte {

@@ -105,10 +105,12 @@ func (op *xreadgroup) of(argv, streams [][]byte, block int64) (machine.Op, error
 
 // Needs implements machine.Sizer: what is delivered is pending from then on.
 func (op *xreadgroup) Needs(tx *machine.Tx) (size int64) {
+	counted := make(map[string]bool, len(op.keys))
 	for i, key := range op.keys {
 		if _, g, _ := readGroup(tx, key, op.group); g != nil {
 			size += store.ConsumerBytes(op.consumer)
-			if cstring(op.ids[i]) == ">" && !op.noAck {
+			if cstring(op.ids[i]) == ">" && !op.noAck && !counted[string(key)] {
+				counted[string(key)] = true
 				size += store.PendingBytes * op.fresh(tx, key)
 			}
 		}

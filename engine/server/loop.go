@@ -235,6 +235,7 @@ func (c *session) pass() (heavy bool) {
 	case b.cmd.Run != nil:
 		c.write(c.run(b.cmd, b.argv))
 	case waits(b.item):
+		c.noteSlow() // what waits is timed when it is served
 		c.park(b)
 	default:
 		// Alone: others get their turn in between, and one such reply is in

@@ -9,6 +9,12 @@ import (
 	"github.com/coffer-dev/coffer/engine/reply"
 )
 
+// maxMonitored bounds what is shown of an argument, and of a command about, in
+// bytes: the loop writes it down for who watches, and serves nobody meanwhile.
+const maxMonitored = 64 << 10
+
+const hexadecimal = "0123456789abcdef"
+
 // Monitor implements command.Clients.
 func (c *session) Monitor() {
 	c.monitors = true
@@ -33,8 +39,15 @@ func (c *session) show(cmd *command.Command, argv [][]byte) {
 			b.WriteString(` "(redacted)"`)
 			continue
 		}
+		if b.Len() > maxMonitored {
+			fmt.Fprintf(&b, ` "... (%d more arguments)"`, len(argv)-i)
+			break
+		}
 		b.WriteByte(' ')
-		quote(&b, arg)
+		quote(&b, arg[:min(len(arg), maxMonitored)])
+		if more := len(arg) - maxMonitored; more > 0 {
+			fmt.Fprintf(&b, "... (%d more bytes)", more)
+		}
 	}
 	m := newMessage(reply.Simple(b.String()))
 	for other := range c.loop.monitors {
@@ -66,7 +79,9 @@ func quote(b *strings.Builder, arg []byte) {
 			b.WriteByte('\\')
 			b.WriteByte(letters[at])
 		case c < ' ' || c > '~':
-			fmt.Fprintf(b, `\x%02x`, c)
+			b.WriteString(`\x`)
+			b.WriteByte(hexadecimal[c>>4])
+			b.WriteByte(hexadecimal[c&0xf])
 		default:
 			b.WriteByte(c)
 		}

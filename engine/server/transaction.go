@@ -203,9 +203,12 @@ func (c *session) exec() {
 		}
 	}
 	c.loop.forgetKeys()
-	c.showQueued(t)
+	item := machine.Transaction(items, c.watched.watch)
+	if c.showQueued(t); c.ended { // those who monitor have filled the buffers
+		return
+	}
 	b := c.loop.batch
-	from, item := len(b.items), machine.Transaction(items, c.watched.watch)
+	from := len(b.items)
 	b.items = append(b.items, item)
 	c.execute(from, int(t.bytes), item.Write)
 }
