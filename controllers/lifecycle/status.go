@@ -345,7 +345,7 @@ func (s *scope) memberStatus(before []v1alpha1.MemberStatus, fresh bool) []v1alp
 		for _, b := range before {
 			if b.Name == m.Name && !fresh {
 				one.AppliedIndex = b.AppliedIndex
-				if one.Role != roleLearner {
+				if one.Role != roleLearner && one.Lag != 0 { // that it has caught up is news
 					one.Lag = b.Lag
 				}
 			}
