@@ -132,6 +132,9 @@ func TestWhoMayHaveForgottenIsNobody(t *testing.T) {
 	if _, err := OpenGroup(groupOptions(down, another)); !errors.Is(err, ErrForgot) {
 		t.Fatalf("opened in another boot: %v", err)
 	}
+	if f, err := lookForForgotten(down, "data", "ns/other", "two", nil); f != nil || err != nil {
+		t.Errorf("to another instance it is %+v, %v", f, err)
+	}
 	f, err := lookForForgotten(down, "data", "ns/test", "two", nil)
 	if err != nil || f == nil || f.ID != three.groups[1].opts.ID || f.last == 0 || f.term == 0 || len(f.conf.GetVoters())+len(f.conf.GetLearners()) < 2 {
 		t.Fatalf("%+v, %v", f, err)
