@@ -148,6 +148,9 @@ func (op *bitfield) Needs(tx *machine.Tx) int64 {
 	return max(stringSize(tx, op.key), op.last>>3+1)
 }
 
+// Growth implements machine.Overwriter.
+func (op *bitfield) Growth(tx *machine.Tx) int64 { return max(op.Needs(tx)-stringSize(tx, op.key), 0) }
+
 // Apply implements machine.Op.
 func (op *bitfield) Apply(tx *machine.Tx) reply.Reply {
 	v, _, err := readString(tx, op.key)

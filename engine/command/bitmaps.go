@@ -75,6 +75,9 @@ func parseSetbit(argv [][]byte) (machine.Op, error) {
 // Needs implements machine.Sizer: a short command makes a long string.
 func (op setbit) Needs(tx *machine.Tx) int64 { return max(stringSize(tx, op.key), op.offset>>3+1) }
 
+// Growth implements machine.Overwriter.
+func (op setbit) Growth(tx *machine.Tx) int64 { return op.Needs(tx) - stringSize(tx, op.key) }
+
 // Apply implements machine.Op.
 func (op setbit) Apply(tx *machine.Tx) reply.Reply {
 	v, _, err := readString(tx, op.key)

@@ -37,3 +37,31 @@ func TestWhatIsCopiedIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsOverwrittenIsCountedOnce: bits that are set in one string need room for
+// one more of it, however many there are: as much must be evicted, and no more.
+func TestWhatIsOverwrittenIsCountedOnce(t *testing.T) {
+	const size = 1 << 20
+	m := machine.New(Parse)
+	item := func(call ...string) machine.Item {
+		op, err := Parse(argv(call...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return machine.Item{Op: op, Argv: argv(call...), Write: true, Grows: true}
+	}
+	m.Apply(1, []machine.Item{item("SET", "bits", strings.Repeat("x", size))}, 1, 1)
+	for _, call := range [][]string{{"SETBIT", "bits", "5", "1"}, {"SETRANGE", "bits", "5", "x"}, {"APPEND", "bits", "x"}, {"BITFIELD", "bits", "SET", "u8", "0", "1"}} {
+		var items []machine.Item
+		for range 40 {
+			items = append(items, item(call...))
+		}
+		if n := m.Needs(items, 1<<40, 2); n < size || n > 3*size {
+			t.Errorf("40 of %s need %d bytes", call[0], n)
+		}
+		whole := machine.Transaction(items, nil)
+		if n := m.Needs([]machine.Item{whole}, 1<<40, 2); n < size || n > 3*size {
+			t.Errorf("40 of %s in a transaction need %d bytes", call[0], n)
+		}
+	}
+}

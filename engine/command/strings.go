@@ -220,6 +220,9 @@ func parseAppend(argv [][]byte) (machine.Op, error) { return appending{argv[1], 
 // Needs implements machine.Sizer: there may be no room behind the string.
 func (op appending) Needs(tx *machine.Tx) int64 { return stringSize(tx, op.key) }
 
+// Growth implements machine.Overwriter: what is appended is an argument.
+func (op appending) Growth(*machine.Tx) int64 { return 0 }
+
 // stringSize is the length of a string, 0 when there is none.
 func stringSize(tx *machine.Tx, key []byte) int64 {
 	v, _, _ := readString(tx, key)
@@ -316,6 +319,9 @@ func (op setrange) Needs(tx *machine.Tx) int64 {
 	}
 	return max(stringSize(tx, op.key), op.offset+int64(len(op.value)))
 }
+
+// Growth implements machine.Overwriter.
+func (op setrange) Growth(tx *machine.Tx) int64 { return max(op.Needs(tx)-stringSize(tx, op.key), 0) }
 
 // Apply implements machine.Op.
 func (op setrange) Apply(tx *machine.Tx) reply.Reply {

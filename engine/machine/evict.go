@@ -20,18 +20,20 @@ func (m *Machine) Deletion(keys [][]byte) (Item, error) {
 // not fit into limit alone: nothing is evicted for what is refused all the same.
 func (m *Machine) Needs(items []Item, limit, now int64) (need int64) {
 	m.store.Aside(func() {
-		tx, largest, scripts := m.tx(max(now, m.lastNow)), int64(0), false
+		tx, largest, beside, scripts := m.tx(max(now, m.lastNow)), int64(0), int64(0), false
 		for i := range items {
 			item := &items[i]
 			scripts = scripts || item.Write && item.roomy()
 			if !item.Grows {
 				continue
 			}
-			if n := item.needs(&tx, largest); n <= limit {
-				need += n
-				largest = max(largest, n)
+			if n := item.needs(&tx, largest); n.most <= limit {
+				need += n.kept
+				largest = max(largest, n.made)
+				beside = max(beside, n.most-n.kept)
 			}
 		}
+		need += beside
 		if scripts {
 			need += limit / scriptShare
 		}

@@ -74,6 +74,14 @@ type Sizer interface {
 	Needs(tx *Tx) int64
 }
 
+// Overwriter is a Sizer that writes a value anew in the place of the one that was
+// there, which is free then.
+type Overwriter interface {
+	Sizer
+	// Growth is about how many bytes are taken afterwards that were not before.
+	Growth(tx *Tx) int64
+}
+
 // Tx is what an Op may see: the keyspace, the jobs, and the time and seed that the leader
 // stamped on the batch. A read evaluated outside the log gets the leader's
 // clock and must not change the Store or the Queues.

@@ -52,12 +52,12 @@ func (m *Machine) bound(items []Item, room Room, now int64, refused reply.Reply)
 			if item.Reserved {
 				most += room.Limit / reserveShare
 			}
-			if used+need > most {
+			if used+need.most > most {
 				*item = Item{Op: refusal{refused}}
 				continue
 			}
-			used += need
-			largest = max(largest, need)
+			used += need.kept
+			largest = max(largest, need.made)
 		}
 		left = left || item.Write
 	}
@@ -106,29 +106,41 @@ func Adds(tx *Tx, op Op, argv [][]byte) (size int64) {
 	return size
 }
 
-// needs is about how many bytes a growing item takes; largest is what the
-// largest one before it takes.
-func (i *Item) needs(tx *Tx, largest int64) (need int64) {
+// need is about how many bytes an item takes.
+type need struct {
+	most int64 // while it is carried out
+	kept int64 // of that afterwards
+	made int64 // what it leaves is no larger: one behind it may copy that
+}
+
+// needs is what a growing item takes; largest is what those before it have made.
+func (i *Item) needs(tx *Tx, largest int64) need {
 	if t, ok := i.Op.(*transaction); ok {
 		return t.needs(tx, largest)
 	}
+	args := int64(0)
 	for _, arg := range i.Argv {
-		need += argumentOverhead + copies*int64(len(arg))
+		args += argumentOverhead + copies*int64(len(arg))
 	}
-	if op, ok := i.Op.(Sizer); ok {
-		// What it copies may be what an item before it has made.
-		need += op.Needs(tx) + largest
+	switch op := i.Op.(type) {
+	case Overwriter:
+		whole := op.Needs(tx)
+		return need{args + whole + largest, args + op.Growth(tx), args + max(whole, largest)}
+	case Sizer:
+		args += op.Needs(tx) + largest // what it copies may be what an item before it has made
 	}
-	return need
+	return need{args, args, args}
 }
 
-func (t *transaction) needs(tx *Tx, largest int64) (need int64) {
+func (t *transaction) needs(tx *Tx, largest int64) (all need) {
 	for i := range t.items {
 		if t.items[i].Grows {
 			n := t.items[i].needs(tx, largest)
-			need += n
-			largest = max(largest, n)
+			all.most = max(all.most, all.kept+n.most)
+			all.kept += n.kept
+			all.made = max(all.made, n.made)
+			largest = max(largest, n.made)
 		}
 	}
-	return need
+	return all
 }

@@ -35,7 +35,7 @@ var evictions = []safeguard{
 	{name: "the room that is made", file: groupEvict, in: nodePkg, test: "TestWhatDoesNotFitEvicts",
 		old: "if need == 0 || used+need <= limit {", new: "if true {"},
 	{name: "that nothing goes for what does not fit alone", file: "engine/machine/evict.go", in: nodePkg, test: "TestRefusedWhereNothingCanGo",
-		old: "n <= limit", new: "true"},
+		old: "n.most <= limit", new: "true"},
 	{name: "the bound of memory where nothing can go", file: groupLoop, in: nodePkg, test: "TestRefusedWhereNothingCanGo",
 		old: "return m.Bound(items, g.evicting.room, now, replyOOM)", new: "return slices.ContainsFunc(items, isWrite)"},
 	{name: "that keys beyond a lower limit go by themselves", file: groupLoop, in: nodePkg, test: "TestALowerLimit",

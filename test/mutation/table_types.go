@@ -57,7 +57,7 @@ var together = []safeguard{
 	{name: "the bound of a transaction's replies", file: machineTransaction, test: "TestTransactionKeepsNoLargeReplies",
 		old: "tooLarge := tx.MaxReply > 0 &&", new: "tooLarge := false &&"},
 	{name: "the memory that a transaction takes", file: "engine/machine/memory.go", test: "TestTransactionIsBound",
-		old: "largest = max(largest, n)\n", new: "\n"},
+		old: "largest = max(largest, n.made)\n\t\t}\n\t}\n\treturn all", new: "}\n\t}\n\treturn all"},
 	{name: "that a watch notices expiry", file: storeWatch, test: "TestWatchNoticesExpiry",
 		old: "return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !s.Exists([]byte(m.key), now) })", new: "return slices.Contains(w.marks, nil)"},
 	{name: "that a watch that has ended knows nothing", file: storeWatch, test: "TestWatchNoticesExpiry",
