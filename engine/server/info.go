@@ -158,7 +158,7 @@ type count struct {
 	count int64
 }
 
-func (s *Server) counted() []count {
+func (s *Server) counted(facts Facts) []count {
 	st := s.Stats()
 	return []count{
 		{"total_connections_received", st.Accepted},
@@ -166,7 +166,7 @@ func (s *Server) counted() []count {
 		{"total_net_input_bytes", st.BytesIn},
 		{"total_net_output_bytes", st.BytesOut},
 		{"rejected_connections", st.Rejected},
-		{"evicted_keys", s.opts.Facts().EvictedKeys},
+		{"evicted_keys", facts.EvictedKeys},
 		{"evicted_unauthenticated_clients", st.Evicted},
 		{"acl_access_denied_auth", st.AuthFailures},
 		{"acl_access_denied_cmd", st.Denied},
@@ -178,8 +178,8 @@ func (s *Server) counted() []count {
 	}
 }
 
-func (s *Server) infoStats(Facts) (fields []field) {
-	for _, f := range s.counted() {
+func (s *Server) infoStats(facts Facts) (fields []field) {
+	for _, f := range s.counted(facts) {
 		fields = append(fields, field{f.name, f.count - s.forgotten[f.name]})
 	}
 	return fields

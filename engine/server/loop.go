@@ -241,6 +241,9 @@ func (c *session) pass() (heavy bool) {
 		// Alone: others get their turn in between, and one such reply is in
 		// memory at a time.
 		heavy = true
+		if b.item.Timing != nil { // the first one went with what was in front
+			b.item.Timing = c.timed(b.cmd, b.argv)
+		}
 		from := len(c.loop.batch.items)
 		c.loop.batch.items = append(c.loop.batch.items, b.item)
 		c.execute(from, sizeOf(b.argv), b.item.Write)

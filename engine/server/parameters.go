@@ -18,7 +18,7 @@ func (c *session) Settings() command.Settings { return c }
 func (c *session) ResetStatistics() {
 	s := c.srv
 	s.forgotten = map[string]int64{}
-	for _, f := range s.counted() {
+	for _, f := range s.counted(s.opts.Facts()) {
 		s.forgotten[f.name] = f.count
 	}
 }

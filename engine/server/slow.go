@@ -45,7 +45,7 @@ func (c *session) timed(cmd *command.Command, argv [][]byte) *timing {
 		c.timings[n] = &timing{}
 	}
 	t := c.timings[n]
-	t.cmd, t.argv = cmd, argv
+	*t = timing{cmd: cmd, argv: argv}
 	return t
 }
 

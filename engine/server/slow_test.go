@@ -79,3 +79,40 @@ func TestMemoryUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowBehindOthers: a call that is carried out alone is timed then, whatever
+// came with it.
+func TestSlowBehindOthers(t *testing.T) {
+	f := start(t)
+	f.slowAfter = time.Nanosecond
+	c, r := f.login(t)
+	exchange(t, c, r, "SET k1 v\r\nMGET"+strings.Repeat(" k1", 70)+"\r\nEVAL \"return 1\" 0\r\n", "+OK\r\n*70\r\n"+strings.Repeat("$1\r\nv\r\n", 70)+":1\r\n")
+	_, _ = io.WriteString(c, "SLOWLOG GET -1\r\nQUIT\r\n")
+	all, _ := io.ReadAll(r)
+	if text := plain(string(all)); !strings.Contains(text, " MGET ") || !strings.Contains(text, " EVAL ") {
+		t.Errorf("one is missing from %q", text)
+	}
+}
+
+// TestWhatIsAnsweredAtOnceIsNotKept: a command that could have waited leaves none of
+// its arguments behind.
+func TestWhatIsAnsweredAtOnceIsNotKept(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	for range 3 {
+		exchange(t, c, r, "XREAD BLOCK 0 STREAMS k wrong\r\n", "-ERR Invalid stream ID specified as stream command argument\r\n")
+	}
+	kept := make(chan int)
+	f.loop.post(func() {
+		n := 0
+		f.mu.Lock()
+		for s := range f.sessions {
+			n += len(s.timings)
+		}
+		f.mu.Unlock()
+		kept <- n
+	})
+	if n := <-kept; n != 0 {
+		t.Errorf("%d calls are kept", n)
+	}
+}
