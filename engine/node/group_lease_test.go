@@ -57,6 +57,31 @@ func (w *wires) SendDigest(uint64, uint64, peer.Digest) {}
 // Keep implements Network.
 func (w *wires) Keep(map[uint64]bool) {}
 
+// openMember opens a member of a group of this process, and starts it.
+func openMember(t *testing.T, id uint64, fs vfs.FS, network Network) *Group {
+	t.Helper()
+	opts := groupOptions(fs)
+	opts.ID, opts.Network = id, network
+	g, err := OpenGroup(opts)
+	if err == nil {
+		err = g.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	return g
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
 // TestNoLeaseAfterATransferThatFailed: who was told to take the leadership over
 // may do so late, and is voted for at once: whatever the leader hears, it does not
 // know by the clock that it leads.
@@ -64,33 +89,16 @@ func TestNoLeaseAfterATransferThatFailed(t *testing.T) {
 	w := &wires{held: make(chan *raftpb.Message, 10)}
 	open := func(id uint64) *Group {
 		t.Helper()
-		opts := groupOptions(vfs.NewMem())
-		opts.ID, opts.Network = id, w
-		g, err := OpenGroup(opts)
-		if err == nil {
-			err = g.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = g.Stop() })
+		g := openMember(t, id, vfs.NewMem(), w)
 		w.attach(g)
 		return g
 	}
-	until := func(what string, done func() bool) {
-		t.Helper()
-		for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("never: %s", what)
-			}
-		}
-	}
 	g := open(1)
 	reads := func() bool { return !errors.Is(g.Read([]machine.Item{item("GET", "a")}), machine.ErrUnproven) }
-	until("a leader alone that reads", reads)
+	eventually(t, "a leader alone that reads", reads)
 	do(t, g, item("SET", "a", "1"))
 	var id uint64
-	until("a learner", func() bool {
+	eventually(t, "a learner", func() bool {
 		_ = g.Change(adminapi.GroupAdd, 1, 0) // once
 		for _, m := range g.Members().Members {
 			if m.ID != 1 {
@@ -100,7 +108,7 @@ func TestNoLeaseAfterATransferThatFailed(t *testing.T) {
 		return id != 0
 	})
 	open(id)
-	until("a voter", func() bool {
+	eventually(t, "a voter", func() bool {
 		_ = g.Change(adminapi.GroupPromote, 0, id)
 		for _, m := range g.Members().Members {
 			if m.ID == id {
@@ -109,10 +117,10 @@ func TestNoLeaseAfterATransferThatFailed(t *testing.T) {
 		}
 		return false
 	})
-	until("a lease", reads)
-	until("a transfer", func() bool { return g.Change(adminapi.GroupTransfer, 0, id) == nil })
+	eventually(t, "a lease", reads)
+	eventually(t, "a transfer", func() bool { return g.Change(adminapi.GroupTransfer, 0, id) == nil })
 	<-w.held // it is late
-	until("the transfer to be given up", func() bool { return !g.Members().Changing })
+	eventually(t, "the transfer to be given up", func() bool { return !g.Members().Changing })
 	for end := time.Now().Add(2 * leaseTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if g.leading.Load() && reads() {
 			t.Fatal("a leader that was to hand the leadership over reads by its lease")
