@@ -37,30 +37,15 @@ func init() {
 	)
 }
 
-func del(tx *machine.Tx, argv [][]byte) reply.Reply {
-	var n int64
-	for _, key := range argv[1:] {
-		if tx.Store.Delete(key, tx.Now) {
-			n++
-		}
-	}
-	return reply.Integer(n)
-}
+func del(tx *machine.Tx, argv [][]byte) reply.Reply    { return count(tx, argv, tx.Store.Delete) }
+func exists(tx *machine.Tx, argv [][]byte) reply.Reply { return count(tx, argv, tx.Store.Exists) }
+func touch(tx *machine.Tx, argv [][]byte) reply.Reply  { return count(tx, argv, tx.Store.Touch) }
 
-func exists(tx *machine.Tx, argv [][]byte) reply.Reply {
+// count is of how many keys it is so.
+func count(tx *machine.Tx, argv [][]byte, is func(key []byte, now int64) bool) reply.Reply {
 	var n int64
 	for _, key := range argv[1:] {
-		if tx.Store.Exists(key, tx.Now) {
-			n++
-		}
-	}
-	return reply.Integer(n)
-}
-
-func touch(tx *machine.Tx, argv [][]byte) reply.Reply {
-	var n int64
-	for _, key := range argv[1:] {
-		if tx.Store.Touch(key, tx.Now) {
+		if is(key, tx.Now) {
 			n++
 		}
 	}
