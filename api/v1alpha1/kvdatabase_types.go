@@ -60,6 +60,39 @@ type KVDatabaseSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Limits *KVDatabaseLimits `json:"limits,omitempty"`
+
+	// retention are rules by which keys that have no expiry get one: how long data
+	// of a kind are kept where the application does not say. The first rule whose
+	// pattern matches a key counts. A change takes effect within seconds, without a
+	// restart; expiries that were given stay. At most 32.
+	// +optional
+	// +listType=map
+	// +listMapKey=match
+	// +kubebuilder:validation:MaxItems=32
+	Retention []RetentionRule `json:"retention,omitempty"`
+}
+
+// RetentionRule gives keys that have no expiry one.
+type RetentionRule struct {
+	// match is a pattern of keys' names, as of the command KEYS: * is any
+	// characters, ? any one, [ab] one of these, and a backslash has what follows
+	// mean itself. The whole name must match. Required; 1 to 256 characters, and
+	// no two rules have the same.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Match string `json:"match"`
+
+	// maxAge is how long after the database notices that a key has no expiry the
+	// key is removed: when it was written, when its expiry was taken away (by
+	// PERSIST, or a SET that writes it anew), or when the rule was made. A longer
+	// expiry of an application's own stays as it is. Required; from 1m to 87600h,
+	// which is ten years.
+	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,7}(h|m|s))+$') && duration(self) >= duration('1m') && duration(self) <= duration('87600h')",message="maxAge must be from 1m to 87600h, written in h, m and s (for example 8760h, a year)"
+	MaxAge metav1.Duration `json:"maxAge"`
 }
 
 // EvictionPolicy says which keys are evicted to make room for a write, as
@@ -135,6 +168,20 @@ type KVDatabaseLimits struct {
 type KVDatabaseStatus struct {
 	InstanceStatus `json:",inline"`
 }
+
+// Conditions that KVDatabases alone have.
+const (
+	// ConditionSettingsApplied (True is good) says that members go by what takes
+	// effect without a restart, spec.retention, as it is written, by their own
+	// report.
+	ConditionSettingsApplied = "SettingsApplied"
+)
+
+// Reasons of those, beside those of others.
+const (
+	// ReasonSettingsInvalid: a member does not take what is written.
+	ReasonSettingsInvalid = "SettingsInvalid"
+)
 
 // KVDatabaseList is a list of KVDatabases.
 //

@@ -111,6 +111,9 @@ func everything(in *Inputs) {
 		},
 		Memory: &v1alpha1.KVDatabaseMemory{Limit: ptr.To(resource.MustParse("1Gi")), EvictionPolicy: v1alpha1.EvictionAllKeysLRU},
 		Limits: &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(50)), MaxRequestBytes: ptr.To(resource.MustParse("32Ki")), MaxKeyBytes: ptr.To(resource.MustParse("1Ki"))},
+		Retention: []v1alpha1.RetentionRule{
+			{Match: "user:*", MaxAge: metav1.Duration{Duration: 365 * 24 * time.Hour}}, {Match: "*", MaxAge: metav1.Duration{Duration: 90 * time.Second}},
+		},
 	}
 	in.ClaimSize = ptr.To(resource.MustParse("10Gi"))
 	in.Encryption = nil // the keys are the user's

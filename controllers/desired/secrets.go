@@ -81,6 +81,9 @@ func ServerSecret(in Inputs) Object {
 	if len(in.Server.Authorities) > 0 {
 		data[KeyAuthorities] = in.Server.Authorities
 	}
+	if s := Settings(in.Instance); s.Revision != "" {
+		data[KeySettings] = mustJSON(s)
+	}
 	return kept(in, secret(in, NamesOf(in.Instance).ServerSecret(), corev1.SecretTypeOpaque, data, in.Server.Annotations))
 }
 

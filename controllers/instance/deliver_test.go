@@ -15,8 +15,8 @@ import (
 
 // TestDeliver annotates the pods that lag, and no other.
 func TestDeliver(t *testing.T) {
-	wanted := Revisions{Users: "u2", TLS: "f2", EncryptionKey: "k2", Queues: "q2"}
-	current := adminapi.Status{Credentials: adminapi.Credentials{Revision: "u2"}, Encryption: adminapi.Encryption{Primary: "k2"}}
+	wanted := Revisions{Users: "u2", TLS: "f2", EncryptionKey: "k2", Queues: "q2", Settings: "s2"}
+	current := adminapi.Status{Credentials: adminapi.Credentials{Revision: "u2"}, Encryption: adminapi.Encryption{Primary: "k2"}, Settings: &adminapi.Settings{Revision: "s2"}}
 	for name, tt := range map[string]struct {
 		lag  func(*Member)
 		want map[string]string
@@ -26,6 +26,8 @@ func TestDeliver(t *testing.T) {
 		"certificate": {func(m *Member) { m.Fingerprint = "f1" }, map[string]string{v1alpha1.AnnotationTLSRevision: "f2"}},
 		"key":         {func(m *Member) { m.Status.Encryption.Primary = "k1" }, map[string]string{v1alpha1.AnnotationEncryptionKey: "k2"}},
 		"queues":      {func(m *Member) { m.Status.Jobs = &adminapi.Jobs{SettingsRevision: "q1"} }, map[string]string{annotationQueues: "q2"}},
+		"settings":    {func(m *Member) { m.Status.Settings = &adminapi.Settings{} }, map[string]string{annotationSettings: "s2"}},
+		"no settings": {func(m *Member) { m.Status.Settings = nil }, nil},
 		"no jobs":     {func(m *Member) { m.Status.Jobs = nil }, nil},
 		"no keys":     {func(m *Member) { m.Status.Encryption.Primary = "" }, nil},
 		"no answer":   {func(m *Member) { m.Status, m.Fingerprint = nil, "" }, nil},

@@ -19,12 +19,13 @@ import (
 // annotationDeliveredAt on a pod is when delivery was last asked for.
 const annotationDeliveredAt = v1alpha1.GroupName + "/delivered-at"
 
-// On a pod: the admin port's certificate, the bundle of authorities and the queues
-// file that it should have.
+// On a pod: the admin port's certificate, the bundle of authorities, the queues file
+// and the settings that it should have.
 const (
 	annotationAdminTLS    = v1alpha1.GroupName + "/admin-tls-revision"
 	annotationAuthorities = v1alpha1.GroupName + "/authorities-revision"
 	annotationQueues      = v1alpha1.GroupName + "/queues-revision"
+	annotationSettings    = v1alpha1.GroupName + "/settings-revision"
 )
 
 // redeliver is when to ask again: a kubelet that looked before its own watch
@@ -143,6 +144,7 @@ type Revisions struct {
 	AdminTLS      string // fingerprint of the admin port's certificate
 	EncryptionKey string // id of the primary key
 	Queues        string // of the queues file
+	Settings      string // of the settings; empty where there are to be none
 
 	// Authorities names the bundle of whom to trust, for the members in Distrusting.
 	Authorities string
@@ -173,6 +175,9 @@ func Deliver(ctx context.Context, c client.Client, now time.Time, members []Memb
 		if m.Status != nil && m.Status.Jobs != nil && wanted.Queues != "" && m.Status.Jobs.SettingsRevision != wanted.Queues {
 			want[annotationQueues] = wanted.Queues
 		}
+		if m.Status != nil && m.Status.Settings != nil && m.Status.Settings.Revision != wanted.Settings {
+			want[annotationSettings] = wanted.Settings
+		}
 		if wanted.Distrusting[m.Name] {
 			want[annotationAuthorities] = wanted.Authorities
 		}
@@ -199,7 +204,7 @@ func asked(m Member, now time.Time, want map[string]string) bool {
 			return false
 		}
 	}
-	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "" || m.Status.TLS.AuthoritiesError != "" || m.Status.Encryption.Error != "" || m.Status.Jobs != nil && m.Status.Jobs.Error != "")
+	refused := m.Status != nil && (m.Status.Credentials.Error != "" || m.Status.TLS.Error != "" || m.Status.TLS.AuthoritiesError != "" || m.Status.Encryption.Error != "" || m.Status.Settings != nil && m.Status.Settings.Error != "" || m.Status.Jobs != nil && m.Status.Jobs.Error != "")
 	at, err := time.Parse(time.RFC3339, m.Pod.Annotations[annotationDeliveredAt])
 	return refused || err == nil && now.Sub(at) <= redeliver
 }

@@ -1,4 +1,4 @@
-// Package kvdatabase is the kind KVDatabase: what it has of its own. All that it
+// Package kvdatabase is the kind KVDatabase: what it has of its own, its settings. All that it
 // does as every kind that runs the engine, package lifecycle does.
 package kvdatabase
 
@@ -22,5 +22,6 @@ func Kind() lifecycle.Kind {
 	return lifecycle.Kind{
 		Kind:    desired.KindOf(&v1alpha1.KVDatabase{}),
 		NewList: func() client.ObjectList { return &v1alpha1.KVDatabaseList{} },
+		Own:     settings{},
 	}
 }

@@ -70,7 +70,7 @@ func (s *scope) deliver(ctx context.Context) error {
 	}
 	if err := instance.Deliver(ctx, s.r.Client, s.now, s.members, instance.Revisions{
 		Users: revision, TLS: s.tlsFingerprint(), AdminTLS: s.fingerprint(s.names.AdminTLS()), EncryptionKey: s.encryptionKey(),
-		Queues:      desired.QueuesRevision(s.object),
+		Queues: desired.QueuesRevision(s.object), Settings: desired.Settings(s.object).Revision,
 		Authorities: credentials.Sum(s.memberAuthorities()), Distrusting: s.lagging(),
 	}); err != nil {
 		return fmt.Errorf("deliver secrets: %w", err)

@@ -395,6 +395,7 @@ func (s *scope) announce(after v1alpha1.Instance) {
 			v1alpha1.ConditionEncrypted:            before != nil,
 			v1alpha1.ConditionCARotationInProgress: before != nil || c.Status == metav1.ConditionTrue,
 			v1alpha1.ConditionRolloutPending:       c.Status == metav1.ConditionTrue,
+			v1alpha1.ConditionSettingsApplied:      before != nil && c.Reason != v1alpha1.ReasonProgressing,
 			v1alpha1.ConditionQueuesApplied:        before != nil && c.Reason != v1alpha1.ReasonProgressing,
 			v1alpha1.ConditionQueuesClosed:         before != nil || c.Status == metav1.ConditionTrue,
 		}

@@ -28,8 +28,18 @@ type Status struct {
 	Audit *Audit `json:"audit,omitempty"`
 	// Jobs is nil from a member that serves none.
 	Jobs *Jobs `json:"jobs,omitempty"`
+	// Settings is nil from an engine that reads none.
+	Settings *Settings `json:"settings,omitempty"`
 	// Group is nil from a member that is configured to be alone.
 	Group *Group `json:"group,omitempty"`
+}
+
+// Settings says which settings are in force (config.Settings).
+type Settings struct {
+	// Revision of them; empty without a file.
+	Revision string `json:"revision,omitempty"`
+	// Error is why the newest file was not taken up; empty when it was.
+	Error string `json:"error,omitempty"`
 }
 
 // Credentials says which credential generations the member accepts, and how

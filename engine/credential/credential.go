@@ -1,5 +1,5 @@
 // Package credential watches the mounted files (users, certificates,
-// authorities, encryption keys, declared queues) and publishes what they hold as immutable snapshots. A file
+// authorities, encryption keys, declared queues, settings) and publishes what they hold as immutable snapshots. A file
 // that cannot be taken up leaves the previous content in force and says why,
 // without showing what is in it.
 package credential
@@ -25,6 +25,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/queue"
 	"github.com/coffer-dev/coffer/engine/vault"
 )
@@ -40,7 +41,7 @@ const (
 
 // Paths are the mounted directories.
 type Paths struct {
-	Users     string // users.json; authorities.pem, which may be missing
+	Users     string // users.json; authorities.pem and settings.json, which may be missing
 	ClientTLS string // tls.crt, tls.key
 	AdminTLS  string // tls.crt, tls.key, ca.crt
 	Keys      string // the key ring of package vault; may be empty
@@ -72,6 +73,9 @@ type Snapshot struct {
 	// it.
 	Queues      []byte
 	QueuesError string
+	// Settings are without anything when there is no file of them.
+	Settings      config.Settings
+	SettingsError string
 
 	bundle []*x509.Certificate // of authorities.pem
 }
@@ -234,7 +238,7 @@ func (c content) sum() (sum [sha256.Size]byte) {
 }
 
 // sourceCount bounds the sources.
-const sourceCount = 6
+const sourceCount = 7
 
 func (w *Watcher) sources() []source {
 	sources := []source{
@@ -242,6 +246,7 @@ func (w *Watcher) sources() []source {
 		{name: "client certificate", dir: w.paths.ClientTLS, files: []string{"tls.crt", "tls.key"}, take: takeClient, problem: func(s *Snapshot) *string { return &s.ClientError }},
 		{name: "admin certificate", dir: w.paths.AdminTLS, files: []string{"tls.crt", "tls.key", "ca.crt"}, take: takeAdmin, problem: func(s *Snapshot) *string { return &s.AdminError }},
 		{name: "authorities", dir: w.paths.Users, files: []string{authoritiesFile}, take: takeAuthorities, problem: func(s *Snapshot) *string { return &s.AuthoritiesError }, optional: true},
+		{name: "settings", dir: w.paths.Users, files: []string{"settings.json"}, take: takeSettings, problem: func(s *Snapshot) *string { return &s.SettingsError }, optional: true},
 	}
 	if w.paths.Keys != "" {
 		sources = append(sources, source{name: "encryption keys", dir: w.paths.Keys, take: takeKeys, problem: func(s *Snapshot) *string { return &s.KeysError }})
@@ -355,6 +360,19 @@ func takeQueues(s *Snapshot, c content) error {
 		return fmt.Errorf("queues.json: %w", err)
 	}
 	s.Queues = c[0].data
+	return nil
+}
+
+func takeSettings(s *Snapshot, c content) error {
+	if len(c) == 0 {
+		s.Settings = config.Settings{}
+		return nil
+	}
+	settings, err := config.ParseSettings(c[0].data)
+	if err != nil {
+		return fmt.Errorf("settings.json: %w", err)
+	}
+	s.Settings = settings
 	return nil
 }
 

@@ -113,6 +113,21 @@ func TestRunTakesUpWhatIsGoodAndReportsWhatIsNot(t *testing.T) {
 	if s := next(); s.KeysError != "" || s.Keys.Primary() == first.Keys.Primary() {
 		t.Errorf("another primary key: %+v", s)
 	}
+	settings := filepath.Join(files.Users, "settings.json")
+	put(t, settings, `{"version": 1, "revision": "r", "retention": [{"match": "user:*", "maxAgeSeconds": 60}]}`)
+	if s := next(); s.SettingsError != "" || s.Settings.Revision != "r" || len(s.Settings.Retention) != 1 {
+		t.Errorf("settings: %+v, %s", s.Settings, s.SettingsError)
+	}
+	put(t, settings, `{"version": 1, "retention": [{"match": "user:*", "maxAgeSeconds": 1}]}`)
+	if s := next(); !strings.Contains(s.SettingsError, "settings.json: invalid configuration: retention[0].maxAgeSeconds: 1, must be from 60") || s.Settings.Revision != "r" {
+		t.Errorf("bad settings: %+v, %s", s.Settings, s.SettingsError)
+	}
+	if err := os.Remove(settings); err != nil {
+		t.Fatal(err)
+	}
+	if s := next(); s.SettingsError != "" || s.Settings.Revision != "" || s.Settings.Retention != nil {
+		t.Errorf("no settings: %+v, %s", s.Settings, s.SettingsError)
+	}
 	cancel()
 	if err := <-stopped; err != nil {
 		t.Error(err)

@@ -19,12 +19,12 @@ const maxWork = 256 << 10
 // last star only, so its work is at most pattern × string, and within maxWork.
 // The empty string matches "*" and "" only, as in redis-server.
 func Match(pattern, s []byte) bool {
-	ok, _ := match(pattern, s)
+	ok, _ := MatchWork(pattern, s)
 	return ok
 }
 
-// match also tells how many bytes of pattern it looked at.
-func match(pattern, s []byte) (ok bool, work int) {
+// MatchWork is Match that also tells how many bytes of pattern it looked at.
+func MatchWork(pattern, s []byte) (ok bool, work int) {
 	if string(pattern) == "*" {
 		return true, 0
 	}

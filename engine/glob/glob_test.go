@@ -30,7 +30,7 @@ func TestMatchIsBounded(t *testing.T) {
 	long := bytes.Repeat([]byte("a"), 16<<10)
 	class := "*[" + strings.Repeat("b", 64<<10) + "]c"
 	for _, pattern := range []string{strings.Repeat("*a", 500) + "*c", "*" + string(long[:8<<10]) + "c", class} {
-		ok, work := match([]byte(pattern), long)
+		ok, work := MatchWork([]byte(pattern), long)
 		if ok {
 			t.Errorf("%.10q… matched", pattern)
 		}

@@ -35,6 +35,7 @@ type Sample struct {
 	DataBytes          int64
 	DataLimit          int64
 	EvictedKeys        int64
+	Retained           map[string]int64 // keys that got an expiry, by a rule's pattern
 
 	Jobs *Jobs // nil from a member that serves none
 
@@ -63,7 +64,7 @@ type Certificate struct {
 
 // ReloadError says whether the newest content of a mount was refused.
 type ReloadError struct {
-	Source string // users | client | admin | authorities | encryption | queues
+	Source string // users | client | admin | authorities | encryption | queues | settings
 	Failed bool
 }
 
@@ -113,6 +114,7 @@ var (
 	dataBytes        = desc("data_bytes", "Memory that the data take, about.")
 	dataLimit        = desc("data_limit_bytes", "Memory that the data may take; 0 without a limit.")
 	evictedKeys      = desc("evicted_keys_total", "Keys that were evicted to make room (spec.memory.evictionPolicy).")
+	retained         = desc("retention_expiries_total", "Keys that were given an expiry by a rule of spec.retention.", "match")
 	ready            = desc("ready", "1 if the member serves.")
 	storageFull      = desc("storage_full", "1 if writes are refused for want of space.")
 	storageCapacity  = desc("storage_capacity_bytes", "Size of the volume.")
@@ -166,6 +168,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(dataBytes, gauge, float64(s.DataBytes))
 	send(dataLimit, gauge, float64(s.DataLimit))
 	send(evictedKeys, counter, float64(s.EvictedKeys))
+	for match, n := range s.Retained {
+		send(retained, counter, float64(n), match)
+	}
 	send(ready, gauge, truth(s.Ready))
 	send(storageFull, gauge, truth(s.StorageFull))
 	send(storageCapacity, gauge, float64(s.StorageCapacity))

@@ -14,6 +14,7 @@ func TestHandler(t *testing.T) {
 			Version: "v1", Instance: "shop/kv", Member: "kv-0", Connections: 5, Unauthenticated: 2, Commands: 7, LogSyncs: 9, Leader: true,
 			Sessions:     []Sessions{{"default", 2, 3}},
 			Certificates: []Certificate{{"client", time.Unix(1000, 0)}},
+			Retained:     map[string]int64{"user:*": 4},
 			ReloadErrors: []ReloadError{{"users", true}},
 		}
 	})
@@ -25,6 +26,7 @@ func TestHandler(t *testing.T) {
 			`coffer_connections{state="authenticated"} 3`, `coffer_connections{state="unauthenticated"} 2`,
 			`coffer_sessions{generation="2",user="default"} 3`, "coffer_commands_total 7", "coffer_log_syncs_total 9", "coffer_raft_leader 1",
 			`coffer_certificate_not_after_seconds{use="client"} 1000`, `coffer_credential_reload_failed{source="users"} 1`, "go_goroutines",
+			`coffer_retention_expiries_total{match="user:*"} 4`,
 		} {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("lacks %s", want)

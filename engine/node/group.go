@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,19 +115,20 @@ type Group struct {
 	fresh    freshness
 
 	// The rest is guarded by working, as all of member but its machine.
-	working  sync.Mutex
-	broken   error // why who worked in the loop's place could not go on
-	ticks    uint64
-	syncing  bool // the log, beside the loop
-	synced   chan wal.Synced
-	wanted   int64          // bytes of the entry that found no space
-	items    []machine.Item // of the entry at hand
-	flight   *flight
-	sweeps   bool // expired keys are to be looked for
-	snapshot snapshotting
-	digests  digests
-	jobs     jobTimer
-	evicting evicting
+	working   sync.Mutex
+	broken    error // why who worked in the loop's place could not go on
+	ticks     uint64
+	syncing   bool // the log, beside the loop
+	synced    chan wal.Synced
+	wanted    int64          // bytes of the entry that found no space
+	items     []machine.Item // of the entry at hand
+	flight    *flight
+	sweeps    bool // expired keys are to be looked for
+	snapshot  snapshotting
+	digests   digests
+	jobs      jobTimer
+	evicting  evicting
+	retaining retaining
 
 	encryption encryption
 	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere
@@ -286,8 +288,10 @@ type GroupStats struct {
 	Expiring     int64 // keys with a deadline
 	Bytes        int64 // of the keyspace in memory, about
 	Evicted      int64 // keys, since the start
-	Storage      adminapi.Storage
-	Encryption   adminapi.Encryption
+	// Retained is how many keys got an expiry since the start, by a rule's pattern.
+	Retained   map[string]int64
+	Storage    adminapi.Storage
+	Encryption adminapi.Encryption
 }
 
 // Stats tells how the group is.
@@ -301,6 +305,7 @@ func (g *Group) Stats() GroupStats {
 	s.Keys = int64(g.member.Machine().Keys())
 	s.Expiring = int64(g.member.Machine().Expiring())
 	s.Bytes = g.member.Machine().Bytes()
+	s.Retained = maps.Clone(g.retaining.given)
 	g.mu.Unlock()
 	s.Evicted = g.evicting.keys.Load()
 	s.Storage.Full = g.full.Load()

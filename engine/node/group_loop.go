@@ -398,7 +398,7 @@ func (g *Group) onTick() error {
 			return err
 		}
 	}
-	g.sweeps, g.evicting.due = true, g.evicting.evictor != nil
+	g.sweeps, g.evicting.due, g.retaining.due = true, g.evicting.evictor != nil, true
 	return nil
 }
 
@@ -415,7 +415,12 @@ func (g *Group) chores() (bool, error) {
 		}
 	}
 	if g.evicting.due {
-		return g.trim()
+		if trimmed, err := g.trim(); trimmed || err != nil {
+			return trimmed, err
+		}
+	}
+	if g.retaining.due && !g.holdsBack() {
+		return g.retain()
 	}
 	return false, nil
 }
@@ -527,6 +532,7 @@ func (g *Group) followLead() {
 		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
 	}
 	g.track(settled)
+	g.retainWhileLeading(settled)
 	g.mu.Unlock()
 	g.lease.end()
 	g.leading.Store(settled)

@@ -169,6 +169,8 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
 	n.group.SetKeys(n.credentials.Current().Keys) // they may have changed while the state was read
+	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetRetention(s.Settings.Retention) })
+	n.group.SetRetention(n.credentials.Current().Settings.Retention)
 	if err := n.openJobs(ctx); err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ func (n *Node) Status() adminapi.Status {
 		s.Group = n.peers.status()
 	}
 	s.Jobs = n.jobsStatus(snapshot)
+	s.Settings = &adminapi.Settings{Revision: snapshot.Settings.Revision, Error: snapshot.SettingsError}
 	if facts.Storage.Full {
 		s.Reason = storageFull
 	}
@@ -142,7 +143,15 @@ func (n *Node) facts() server.Facts {
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
 		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
 		MaxMemoryPolicy: n.opts.Config.Memory.MaxMemoryPolicy(), EvictedKeys: f.Evicted,
+		RetentionExpiries: sum(f.Retained),
 	}
+}
+
+func sum(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
 }
 
 // sample is what a scrape reads; before the core is open, what there is.
@@ -160,6 +169,7 @@ func (n *Node) sample() metrics.Sample {
 			{Source: "authorities", Failed: snapshot.AuthoritiesError != ""},
 			{Source: "encryption", Failed: snapshot.KeysError != ""},
 			{Source: "queues", Failed: snapshot.QueuesError != ""},
+			{Source: "settings", Failed: snapshot.SettingsError != ""},
 		},
 	}
 	if n.phase.Load() != nil {
@@ -176,6 +186,7 @@ func (n *Node) sample() metrics.Sample {
 	s.Ready, s.StorageFull = n.notReady() == nil, facts.Storage.Full
 	s.LogSyncs = n.logSyncs.Load()
 	s.DataBytes, s.DataLimit, s.EvictedKeys = facts.Bytes, n.maxData(), facts.Evicted
+	s.Retained = facts.Retained
 	s.StorageCapacity, s.StorageAvailable = facts.Storage.CapacityBytes, facts.Storage.AvailableBytes
 	audited := n.audit.Status()
 	s.AuditRecords, s.AuditLost = audited.NextIndex-1, audited.Lost

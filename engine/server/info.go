@@ -32,7 +32,9 @@ type Facts struct {
 	// MaxMemoryPolicy is the policy of eviction by redis-server's name.
 	MaxMemoryPolicy string
 	EvictedKeys     int64
-	Replica         ReplicaFacts
+	// RetentionExpiries is how many keys got an expiry by the rules of retention.
+	RetentionExpiries int64
+	Replica           ReplicaFacts
 }
 
 // heapObjects is the runtime's metric of what is allocated, in bytes.
@@ -167,6 +169,7 @@ func (s *Server) counted(facts Facts) []count {
 		{"total_net_output_bytes", st.BytesOut},
 		{"rejected_connections", st.Rejected},
 		{"evicted_keys", facts.EvictedKeys},
+		{"retention_expiries", facts.RetentionExpiries},
 		{"evicted_unauthenticated_clients", st.Evicted},
 		{"acl_access_denied_auth", st.AuthFailures},
 		{"acl_access_denied_cmd", st.Denied},

@@ -45,6 +45,7 @@ type Store struct {
 	buf      []byte // a cell in the making
 	ahead    []ahead
 	usage    usage
+	lasting  lasting
 }
 
 // New makes an empty store.
@@ -232,6 +233,9 @@ func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	e.apart = apart
 	s.bytes += e.size()
 	s.index(e.key, p.deadline, e.deadline)
+	if s.lasting.noted && e.deadline == 0 && (!p.found || p.deadline != 0) {
+		s.lasting.note(e.key, len(c))
+	}
 }
 
 // Deadline is when a present key expires, in ms since the epoch, 0 for never.

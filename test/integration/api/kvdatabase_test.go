@@ -116,6 +116,7 @@ func TestAccepted(t *testing.T) {
 		"memory":          "  memory: {limit: 645Mi, evictionPolicy: VolatileTTL}\n",
 		"less memory":     "  memory: {limit: 1Mi}\n  resources: {limits: {memory: 128Mi}}\n",
 		"unknown memory":  "  memory: {limit: 2Gi, evictionPolicy: AllKeysLFU}\n  resources: {requests: {memory: 3Gi}}\n",
+		"retention":       "  retention: [{match: 'user:*', maxAge: 8760h}, {match: '*', maxAge: 1m}, {match: '[ab]\\\\*', maxAge: 87600h}]\n",
 		"resources":       "  resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: '2', memory: 1Gi}}\n",
 		"scheduling":      "  scheduling: {nodeSelector: {disk: ssd}, tolerations: [{operator: Exists}], priorityClassName: high}\n",
 	} {
@@ -187,6 +188,12 @@ func TestRefused(t *testing.T) {
 		{"data over memory", "x", "1Gi", "  memory: {limit: 646Mi}\n", "memory.limit must not exceed 63% of resources.limits.memory"},
 		{"data over little memory", "x", "1Gi", "  memory: {limit: 82Mi}\n  resources: {limits: {memory: 128Mi}}\n", "memory.limit must not exceed 63% of resources.limits.memory"},
 		{"eviction", "x", "1Gi", "  memory: {evictionPolicy: allkeys-lru}\n", `supported values: "NoEviction", "AllKeysLRU"`},
+		{"short retention", "x", "1Gi", "  retention: [{match: a, maxAge: 59s}]\n", "maxAge must be from 1m to 87600h, written in h, m and s"},
+		{"long retention", "x", "1Gi", "  retention: [{match: a, maxAge: 87601h}]\n", "maxAge must be from 1m to 87600h"},
+		{"retention in days", "x", "1Gi", "  retention: [{match: a, maxAge: 365d}]\n", "maxAge must be from 1m to 87600h"},
+		{"retention without age", "x", "1Gi", "  retention: [{match: a}]\n", "spec.retention[0].maxAge: Required value"},
+		{"retention of nothing", "x", "1Gi", "  retention: [{match: '', maxAge: 1h}]\n", "spec.retention[0].match"},
+		{"retention twice", "x", "1Gi", "  retention: [{match: a, maxAge: 1h}, {match: a, maxAge: 2h}]\n", "Duplicate value"},
 		{"claims", "x", "1Gi", "  resources: {claims: [{name: gpu}]}\n", "resources.claims is not supported"},
 		{"memory", "x", "1Gi", "  resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}\n", "resources.requests.memory must not exceed resources.limits.memory"},
 		{"little memory", "x", "1Gi", "  resources: {limits: {memory: 64Mi}}\n", "resources.limits.memory must be at least 128Mi"},
@@ -194,7 +201,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			refused(t, create(t, database(t, c.object, c.size, c.more)), c.want)
-			if !strings.Contains(c.more, "limits: {max") && !strings.Contains(c.more, "  memory: {") { // which databases alone have
+			if !strings.Contains(c.more, "limits: {max") && !strings.Contains(c.more, "  memory: {") && !strings.Contains(c.more, "  retention: [") { // which databases alone have
 				refused(t, create(t, instance(t, "JobQueue", c.object, c.size, c.more)), c.want)
 			}
 		})
