@@ -27,6 +27,8 @@ import (
 	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
+var contenders = []string{harness.Coffer, harness.CofferPlain, harness.Redis}
+
 // options are what the program was called with.
 type options struct {
 	dir     string
@@ -64,7 +66,7 @@ func run(o options, only []string, out string) (err error) {
 		return err
 	}
 	r := harness.NewReport("Durable writes, space and restart beside redis-server", "durability")
-	r.Add(harness.Machine(o.dir, ", redis-server "+redisVersion()))
+	r.Add(harness.Machine(o.dir, ", redis-server "+harness.RedisVersion()))
 	for _, what := range only {
 		begin := time.Now()
 		measure := map[string]func(options, *harness.Report) error{"speed": measureSpeed, "space": measureSpace, "restart": measureRestart}[what]

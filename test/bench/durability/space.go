@@ -29,9 +29,9 @@ type moment struct {
 
 // measureSpace rewrites the same keys again and again and looks on.
 func measureSpace(o options, r *harness.Report) error {
-	for _, shape := range []shape{{1_000_000, 10, 32}, {250_000, 10, 1024}} {
+	for _, shape := range []harness.Keys{{Count: 1_000_000, KeyBytes: 10, ValueBytes: 32}, {Count: 250_000, KeyBytes: 10, ValueBytes: 1024}} {
 		if o.quick {
-			shape.keys /= 10
+			shape.Count /= 10
 		}
 		rows := [][]string{{"", "files/data steady, at most", "during a snapshot, at most", "resident before MiB", "at most outside MiB", "during MiB", "writes/s outside", "during", "ratio", "snapshots"}}
 		for _, name := range contenders {
@@ -43,31 +43,31 @@ func measureSpace(o options, r *harness.Report) error {
 		}
 		r.Add(harness.Table(fmt.Sprintf("Rewriting %s", shape),
 			fmt.Sprintf("%.0f MB of keys and values, all of them written at random %d times over by %d connections at depth %d with `EverySecond` or `everysec`; a snapshot is what redis-server calls an AOF rewrite. Sampled every %s; memory is the serving process's without the child that redis-server forks.",
-				float64(shape.bytes())/1e6, rewrites, writers, writerDepth, sampleEvery), rows))
+				float64(shape.Bytes())/1e6, rewrites, writers, writerDepth, sampleEvery), rows))
 	}
 	return nil
 }
 
-func spaceOf(o options, name string, shape shape) (row []string, err error) {
-	s, err := newServer(o, name, config.EverySecond)
+func spaceOf(o options, name string, shape harness.Keys) (row []string, err error) {
+	s, err := harness.NewServer(o.dir, name, config.EverySecond)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.remove()) }()
-	if _, err := s.start(); err != nil {
+	defer func() { err = errors.Join(err, s.Remove()) }()
+	if _, err := s.Start(); err != nil {
 		return nil, err
 	}
-	if err := s.load(shape); err != nil {
+	if err := s.Load(shape); err != nil {
 		return nil, err
 	}
-	if err := s.settle(); err != nil {
+	if err := settle(s); err != nil {
 		return nil, err
 	}
-	before, err := harness.Memory(s.pid(), "VmRSS")
+	before, err := harness.Memory(s.PID(), "VmRSS")
 	if err != nil {
 		return nil, err
 	}
-	moments, err := s.rewriteAll(shape)
+	moments, err := rewriteAll(s, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +75,11 @@ func spaceOf(o options, name string, shape shape) (row []string, err error) {
 }
 
 // rewriteAll writes at random and samples meanwhile.
-func (s *server) rewriteAll(shape shape) (moments []moment, err error) {
-	total := int64(shape.keys) * rewrites
+func rewriteAll(s *harness.Server, shape harness.Keys) (moments []moment, err error) {
+	total := int64(shape.Count) * rewrites
 	done, written := make(chan error, writers), &atomic.Int64{}
 	for i := range writers {
-		go func() { done <- s.write(shape, total/writers, uint64(i), written) }()
+		go func() { done <- write(s, shape, total/writers, uint64(i), written) }()
 	}
 	for running := writers; running > 0; {
 		select {
@@ -87,8 +87,8 @@ func (s *server) rewriteAll(shape shape) (moments []moment, err error) {
 			err = errors.Join(err, e)
 			running--
 		case <-time.After(sampleEvery):
-			f, e := look(s.data)
-			resident, e2 := harness.Memory(s.pid(), "VmRSS")
+			f, e := look(s.Data)
+			resident, e2 := harness.Memory(s.PID(), "VmRSS")
 			err = errors.Join(err, e, e2)
 			moments = append(moments, moment{time.Now(), written.Load(), f, resident})
 		}
@@ -96,20 +96,20 @@ func (s *server) rewriteAll(shape shape) (moments []moment, err error) {
 	return moments, err
 }
 
-func (s *server) write(shape shape, n int64, seed uint64, written *atomic.Int64) error {
-	c, err := s.dial()
+func write(s *harness.Server, shape harness.Keys, n int64, seed uint64, written *atomic.Int64) error {
+	c, err := s.Dial()
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	random := rand.New(rand.NewPCG(seed, 3))
-	var key []byte
+	var key, set []byte = nil, []byte("SET")
 	for ; n > 0; n -= writerDepth {
 		for range writerDepth {
-			key = shape.appendKey(key[:0], random.IntN(shape.keys))
-			c.set(key, shape.value(random))
+			key = shape.AppendKey(key[:0], random.IntN(shape.Count))
+			c.Send(set, key, shape.Value(random))
 		}
-		if err := c.confirm(); err != nil {
+		if err := c.Confirm(); err != nil {
 			return err
 		}
 		written.Add(writerDepth)
@@ -117,7 +117,7 @@ func (s *server) write(shape shape, n int64, seed uint64, written *atomic.Int64)
 	return nil
 }
 
-func spaceRow(name string, shape shape, before int64, moments []moment) []string {
+func spaceRow(name string, shape harness.Keys, before int64, moments []moment) []string {
 	var files, resident [2]int64 // outside, during
 	var rates [2][]float64
 	snapshots := 0
@@ -138,7 +138,7 @@ func spaceRow(name string, shape shape, before int64, moments []moment) []string
 			rates[k] = append(rates[k], float64(m.written-previous.written)/m.at.Sub(previous.at).Seconds())
 		}
 	}
-	times := func(n int64) string { return fmt.Sprintf("%.2f", float64(n)/float64(shape.bytes())) }
+	times := func(n int64) string { return fmt.Sprintf("%.2f", float64(n)/float64(shape.Bytes())) }
 	mib := func(n int64) string { return fmt.Sprintf("%.0f", float64(n)/(1<<20)) }
 	row := []string{name, times(files[0]), "none seen", mib(before), mib(resident[0]), "none seen", fmt.Sprintf("%.0f", mean(rates[0])), "none seen", "", fmt.Sprint(snapshots)}
 	if snapshots > 0 && len(rates[1]) > 0 {

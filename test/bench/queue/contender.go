@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 const (
@@ -54,10 +55,11 @@ func begin(o options, name string) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	number, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}
+	port := strconv.Itoa(number)
 	switch name {
 	case everySecond:
 		return startCoffer(o, dir, port, config.EverySecond)
@@ -155,16 +157,6 @@ func startJetStream(o options, dir, port string) (*contender, error) {
 	c.load = map[string]func(int, int) (time.Duration, error){
 		"push": run("push", pushers), "batch": run("batch", batchers), "fill": run("fill", batchers), "process": run("process", workers)}
 	return c, nil
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
 
 func versions() string {

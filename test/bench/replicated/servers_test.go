@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/coffer-dev/coffer/test/bench/harness"
 	"github.com/coffer-dev/coffer/test/fixture/pki"
 )
 
@@ -50,15 +52,12 @@ func (c certificate) client() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: c.roots}
 }
 
-// freePort was free a moment ago.
 func freePort(b *testing.B) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := harness.FreePort()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String()) // of TCP: it has one
-	return port
+	return strconv.Itoa(port)
 }
 
 // start starts a server, which ends with the benchmark if not before.

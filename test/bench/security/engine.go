@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +21,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/node/dev"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 const (
@@ -47,7 +48,7 @@ func startEngine(o options) (e *engine, err error) {
 	if e.home, err = os.MkdirTemp(o.dir, "engine-"); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -97,19 +98,6 @@ func startEngine(o options) (e *engine, err error) {
 			return nil, errors.Join(fmt.Errorf("the engine does not answer: %w", err), e.stop())
 		}
 	}
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
 }
 
 // setUsers has the engine take up users, and what it audits.
