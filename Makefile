@@ -131,6 +131,11 @@ bench-wal: ## The log beside etcd's own WAL package, taking turns in one run
 bench-durability: ## Durable writes, space and restarts beside redis-server, taking turns: OUT=docs/benchmarks/durability.md
 	$(GO) run ./test/bench/durability -out $(or $(OUT),docs/benchmarks/durability.md)
 
+.PHONY: bench-kv
+bench-kv: ## Commands, connections, memory and job libraries beside redis-server, taking turns: OUT=docs/benchmarks/kv.md
+	@hack/preflight bench-kv
+	$(GO) run ./test/bench/kv -out $(or $(OUT),docs/benchmarks/kv.md)
+
 .PHONY: bench-security
 bench-security: ## What strangers and the audit log cost users, and what login times tell, taking turns: OUT=docs/benchmarks/security.md
 	$(GO) run ./test/bench/security -out $(or $(OUT),docs/benchmarks/security.md)

@@ -1,16 +1,23 @@
-// The loads of `make bench-queue` with BullMQ.
+// The loads of `make bench-queue` and `make bench-kv` with BullMQ.
 //
-//   node bullmq.mjs PACKAGES PORT push|batch|fill|process JOBS BYTES WORKERS
+//   node bullmq.mjs PACKAGES PORT push|batch|fill|process JOBS BYTES WORKERS [HOME]
 //
-// PACKAGES is a folder with node_modules. Prints how many seconds it took.
+// PACKAGES is a folder with node_modules. With HOME, a folder with ca.crt and
+// password, the server is spoken to in TLS. Prints how many seconds it took.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-const [packages, port, what, ...numbers] = process.argv.slice(2);
-const [jobs, bytes, workers] = numbers.map(Number);
+const [packages, port, what, ...rest] = process.argv.slice(2);
+const [jobs, bytes, workers] = rest.slice(0, 3).map(Number);
+const home = rest[3];
 const { Queue, Worker } = createRequire(path.resolve(packages, 'package.json'))('bullmq');
 
 const connection = { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null };
+if (home) {
+  connection.password = readFileSync(path.join(home, 'password'), 'utf8').trim();
+  connection.tls = { ca: readFileSync(path.join(home, 'ca.crt')) };
+}
 const data = 'x'.repeat(Math.max(bytes - 2, 0));
 const options = { removeOnComplete: true, attempts: 3 };
 const queue = new Queue('bench', { connection });
