@@ -22,10 +22,19 @@ const (
 	usualGCPercent = 100
 	// tunePeriod is how often the percentage follows what lives.
 	tunePeriod = time.Second
+
+	// quietBytes is what a process allocates in a period at most that has little to
+	// do, and quietPeriods how many of them it takes to be believed.
+	quietBytes   = 1 << 20
+	quietPeriods = 5
+	// worthBytes is what must have been allocated for looking after it to be worth
+	// its while.
+	worthBytes = 16 << 20
 )
 
 // tuneCollector lets the collector's percentage follow the size of the state,
-// unless GOGC is set.
+// unless GOGC is set. What was room for garbage goes back to the host when there
+// is little to do: nobody wants to pay for what an hour of writing needed.
 func (n *Node) tuneCollector(ctx context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
@@ -33,13 +42,17 @@ func (n *Node) tuneCollector(ctx context.Context) error {
 	ticker := time.NewTicker(tunePeriod)
 	defer ticker.Stop()
 	defer debug.SetGCPercent(usualGCPercent)
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	var lull lull
 	for current := usualGCPercent; ; {
-		metrics.Read(live)
+		metrics.Read(heap)
 		// To set it stops the world: not for a little.
-		if p := gcPercent(live[0].Value.Uint64(), n.memoryLimit); p < current*9/10 || p > current*11/10 {
+		if p := gcPercent(heap[0].Value.Uint64(), n.memoryLimit); p < current*9/10 || p > current*11/10 {
 			current = p
 			debug.SetGCPercent(p)
+		}
+		if lull.begins(heap[1].Value.Uint64()) {
+			debug.FreeOSMemory()
 		}
 		select {
 		case <-ticker.C:
@@ -47,6 +60,28 @@ func (n *Node) tuneCollector(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// lull finds when a process that was busy has little to do.
+type lull struct {
+	last    uint64 // allocated until the period before
+	quiet   int    // periods
+	cleared uint64 // allocated until the latest lull
+}
+
+// begins tells, period after period, whether one begins now. It is given the
+// bytes that were allocated since the process started.
+func (l *lull) begins(allocated uint64) bool {
+	l.quiet++
+	if allocated-l.last > quietBytes {
+		l.quiet = 0
+	}
+	l.last = allocated
+	if l.quiet < quietPeriods || allocated-l.cleared < worthBytes {
+		return false
+	}
+	l.cleared = allocated
+	return true
 }
 
 // gcPercent is how much the heap may grow between two collections, of which that

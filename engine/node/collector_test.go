@@ -21,3 +21,37 @@ func TestGCPercent(t *testing.T) {
 		}
 	}
 }
+
+func TestLull(t *testing.T) {
+	var l lull
+	allocated := uint64(0)
+	period := func(bytes uint64) bool {
+		allocated += bytes
+		return l.begins(allocated)
+	}
+	for range 20 {
+		if period(64 << 20) {
+			t.Fatal("a lull while there is much to do")
+		}
+	}
+	for i := range quietPeriods {
+		if got, want := period(1000), i == quietPeriods-1; got != want {
+			t.Fatalf("quiet period %d: a lull begins: %t", i+1, got)
+		}
+	}
+	for range 3 * quietPeriods {
+		if period(1000) {
+			t.Fatal("a lull begins again without work in between")
+		}
+	}
+	period(worthBytes)
+	begun := 0
+	for range 3 * quietPeriods {
+		if period(1000) {
+			begun++
+		}
+	}
+	if begun != 1 {
+		t.Fatalf("%d lulls after more work", begun)
+	}
+}
