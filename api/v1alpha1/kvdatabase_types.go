@@ -70,6 +70,19 @@ type KVDatabaseSpec struct {
 	// +listMapKey=match
 	// +kubebuilder:validation:MaxItems=32
 	Retention []RetentionRule `json:"retention,omitempty"`
+
+	// notifyKeyspaceEvents says what is published of keys, on the channels
+	// __keyspace@0__:KEY and __keyevent@0__:EVENT, as notify-keyspace-events does
+	// for Redis. K, E or both are the channels, and of what: g events of all
+	// types, $ strings, l lists, s sets, h hashes, z sorted sets, t streams, x
+	// expired keys, e evicted keys, n new keys; A is all of these but n. "Ex" tells
+	// of expired keys. m (misses) is not told. A change takes effect within
+	// seconds, without a restart. Default: nothing is published.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[KEg$lshzxetdnA]*$')",message="notifyKeyspaceEvents must have of the letters K, E, g, $, l, s, h, z, x, e, t, d, n and A alone; m (misses) is not told"
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('[KE]') && self.matches('[^KE]')",message="notifyKeyspaceEvents must have K (channels named after keys), E (channels named after events) or both, and of what: A for all, or some of g$lshzxetn, as in Ex"
+	NotifyKeyspaceEvents string `json:"notifyKeyspaceEvents,omitempty"`
 }
 
 // RetentionRule gives keys that have no expiry one.

@@ -109,8 +109,9 @@ func everything(in *Inputs) {
 			Encryption:     v1alpha1.Encryption{AtRest: v1alpha1.EncryptionEnabled, KeySecretRef: &v1alpha1.KeySecretRef{Name: "vaulted"}},
 			DeletionPolicy: v1alpha1.DeletionDelete,
 		},
-		Memory: &v1alpha1.KVDatabaseMemory{Limit: ptr.To(resource.MustParse("1Gi")), EvictionPolicy: v1alpha1.EvictionAllKeysLRU},
-		Limits: &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(50)), MaxRequestBytes: ptr.To(resource.MustParse("32Ki")), MaxKeyBytes: ptr.To(resource.MustParse("1Ki"))},
+		Memory:               &v1alpha1.KVDatabaseMemory{Limit: ptr.To(resource.MustParse("1Gi")), EvictionPolicy: v1alpha1.EvictionAllKeysLRU},
+		Limits:               &v1alpha1.KVDatabaseLimits{MaxClients: ptr.To(int32(50)), MaxRequestBytes: ptr.To(resource.MustParse("32Ki")), MaxKeyBytes: ptr.To(resource.MustParse("1Ki"))},
+		NotifyKeyspaceEvents: "KEA",
 		Retention: []v1alpha1.RetentionRule{
 			{Match: "user:*", MaxAge: metav1.Duration{Duration: 365 * 24 * time.Hour}}, {Match: "*", MaxAge: metav1.Duration{Duration: 90 * time.Second}},
 		},

@@ -16,10 +16,10 @@ const KeySettings = "settings.json"
 // revision names their content; it is empty when there is nothing to be set.
 func Settings(o v1alpha1.Instance) (s config.Settings) {
 	db, ok := o.(*v1alpha1.KVDatabase)
-	if !ok || len(db.Spec.Retention) == 0 {
+	if !ok || len(db.Spec.Retention) == 0 && db.Spec.NotifyKeyspaceEvents == "" {
 		return s
 	}
-	s.Version = config.SettingsVersion
+	s.Version, s.KeyspaceEvents = config.SettingsVersion, db.Spec.NotifyKeyspaceEvents
 	for _, r := range db.Spec.Retention {
 		s.Retention = append(s.Retention, config.RetentionRule{Match: r.Match, MaxAgeSeconds: int64(r.MaxAge.Seconds())})
 	}

@@ -21,7 +21,7 @@ func (settings) Problem(o v1alpha1.Instance, members []instance.Member) *instanc
 		case m.Status.Settings == nil && want == "":
 		case m.Status.Settings == nil:
 			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
-				"pods run an engine from before there was spec.retention: run `kubectl annotate %s %s %s=$(date +%%s) --overwrite`", desired.KindOf(o).Short, o.GetName(), v1alpha1.AnnotationApproveRollout)}
+				"pods run an engine from before there were spec.retention and spec.notifyKeyspaceEvents: run `kubectl annotate %s %s %s=$(date +%%s) --overwrite`", desired.KindOf(o).Short, o.GetName(), v1alpha1.AnnotationApproveRollout)}
 		case m.Status.Settings.Revision == want:
 		case m.Status.Settings.Error != "":
 			return &instance.Problem{Reason: v1alpha1.ReasonSettingsInvalid,
@@ -47,6 +47,6 @@ func (s settings) Conditions(o v1alpha1.Instance, members []instance.Member, set
 	case !slices.ContainsFunc(members, func(m instance.Member) bool { return m.Status != nil }):
 		set(v1alpha1.ConditionSettingsApplied, false, v1alpha1.ReasonMemberUnreachable, "no member says what it goes by")
 	default:
-		set(v1alpha1.ConditionSettingsApplied, true, v1alpha1.ReasonProven, "members go by spec.retention as it is written")
+		set(v1alpha1.ConditionSettingsApplied, true, v1alpha1.ReasonProven, "members go by spec.retention and spec.notifyKeyspaceEvents as they are written")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -161,12 +162,19 @@ func (op *bitfield) Apply(tx *machine.Tx) reply.Reply {
 	if op.last >= 0 {
 		bitmap = widened(v, op.last)
 	}
-	results := make([]reply.Reply, 0, len(op.ops))
+	results, changed, grown := make([]reply.Reply, 0, len(op.ops)), false, len(bitmap) > len(v)
 	for _, f := range op.ops {
-		results = append(results, f.apply(bitmap))
+		before := f.of(bitmap)
+		r := f.apply(bitmap)
+		written := !f.get && r.Kind != reply.KindNull
+		changed = changed || written && (grown || f.of(bitmap) != before)
+		results = append(results, r)
 	}
 	if op.last >= 0 {
 		replaceString(tx, op.key, bitmap)
+	}
+	if changed {
+		tx.Store.Tell(keyevent.String, "setbit", op.key)
 	}
 	return reply.Array(results...)
 }

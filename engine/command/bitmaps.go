@@ -3,6 +3,7 @@ package command
 import (
 	"math/bits"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -89,6 +90,7 @@ func (op setbit) Apply(tx *machine.Tx) reply.Reply {
 		changed := widened(v, op.offset)
 		putBit(changed, op.offset, op.bit)
 		replaceString(tx, op.key, changed)
+		tx.Store.Tell(keyevent.String, "setbit", op.key)
 	}
 	return reply.Integer(old)
 }
@@ -323,13 +325,9 @@ func (op *bitop) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	if longest == 0 {
-		tx.Store.Delete(op.key, tx.Now)
-		return reply.Integer(0)
-	}
 	result := make([]byte, longest)
 	op.into(result, sources)
-	tx.Store.Put(op.key, store.String(result), 0)
+	keep(tx, op.key, store.String(result), longest, keyevent.String, "set")
 	return reply.Integer(int64(longest))
 }
 

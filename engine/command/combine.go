@@ -3,6 +3,7 @@ package command
 import (
 	"slices"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -132,6 +133,10 @@ func sizeOf(tx *machine.Tx, keys ...[]byte) (size int64) {
 	return size
 }
 
+func (o operation) event() string {
+	return [...]string{union: "sunionstore", intersection: "sinterstore", difference: "sdiffstore"}[o]
+}
+
 // Apply implements machine.Op.
 func (op *combineStore) Apply(tx *machine.Tx) reply.Reply {
 	stored := &store.Set{}
@@ -142,11 +147,7 @@ func (op *combineStore) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	if stored.Len() == 0 {
-		tx.Store.Delete(op.key, tx.Now)
-	} else {
-		tx.Store.Put(op.key, stored, 0)
-	}
+	keep(tx, op.key, stored, stored.Len(), keyevent.Set, op.event())
 	return reply.Integer(int64(stored.Len()))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -54,11 +55,19 @@ func (op copying) Needs(tx *machine.Tx) int64 { return 2 * sizeOf(tx, op.from) }
 // Apply implements machine.Op.
 func (op copying) Apply(tx *machine.Tx) reply.Reply {
 	v := tx.Store.Get(op.from, tx.Now)
-	if v == nil || !op.replace && tx.Store.Exists(op.to, tx.Now) {
+	if v == nil {
+		return reply.Integer(0)
+	}
+	replaced := tx.Store.Exists(op.to, tx.Now)
+	if replaced && !op.replace {
 		return reply.Integer(0)
 	}
 	deadline, _ := tx.Store.Deadline(op.from, tx.Now)
 	tx.Store.Put(op.to, store.Clone(v), deadline)
+	if replaced {
+		tx.Store.Tell(keyevent.New, "new", op.to)
+	}
+	tx.Store.Tell(keyevent.Generic, "copy_to", op.to)
 	return reply.Integer(1)
 }
 

@@ -61,7 +61,7 @@ func (op *erase) Apply(tx *machine.Tx) reply.Reply {
 		return true
 	})
 	for _, key := range keys {
-		tx.Store.Delete(key, tx.Now)
+		remove(tx, key)
 	}
 	if len(keys) > 0 {
 		tx.Erased()

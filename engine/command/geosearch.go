@@ -389,7 +389,11 @@ func (op *geosearch) Apply(tx *machine.Tx) reply.Reply {
 		}
 		z.Set(p.member, score)
 	}
-	return storeZSet(tx, q.store, z)
+	event := "geosearchstore"
+	if q.geosearch.radius != inOptions {
+		event = "georadiusstore"
+	}
+	return storeZSet(tx, q.store, z, event)
 }
 
 func (q *geoQuery) answer(tx *machine.Tx, all []geoPlace) reply.Reply {

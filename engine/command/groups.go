@@ -1,6 +1,7 @@
 package command
 
 import (
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -129,6 +130,7 @@ func (op xgroupCreate) Apply(tx *machine.Tx) reply.Reply {
 		s.CreateGroup(name, id, op.read)
 		return false
 	})
+	tx.Store.Tell(keyevent.Stream, "xgroup-create", key)
 	return reply.OK
 }
 
@@ -169,6 +171,7 @@ func (op xgroupSetid) Apply(tx *machine.Tx) reply.Reply {
 		return fail(err)
 	}
 	editGroup(tx, op.argv[2], op.argv[3], func(_ *store.Stream, g *store.Group) { g.LastID, g.Read = id, op.read })
+	tx.Store.Tell(keyevent.Stream, "xgroup-setid", op.argv[2])
 	return reply.OK
 }
 
@@ -202,6 +205,7 @@ func xgroupDestroy(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	editGroup(tx, argv[2], argv[3], func(s *store.Stream, g *store.Group) { s.DestroyGroup(g) })
 	tx.Store.Rouse(argv[2])
+	tx.Store.Tell(keyevent.Stream, "xgroup-destroy", argv[2])
 	return reply.Integer(1)
 }
 
@@ -213,6 +217,7 @@ func xgroupCreateConsumer(tx *machine.Tx, argv [][]byte) reply.Reply {
 	editGroup(tx, argv[2], argv[3], func(_ *store.Stream, g *store.Group) {
 		if g.CreateConsumer(argv[4], tx.Now) != nil {
 			created = 1
+			tx.Store.Tell(keyevent.Stream, "xgroup-createconsumer", argv[2])
 		}
 	})
 	return reply.Integer(created)
@@ -230,6 +235,7 @@ func xgroupDelConsumer(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	pending := int64(c.PendingCount())
 	editGroup(tx, argv[2], argv[3], func(_ *store.Stream, g *store.Group) { g.DeleteConsumer(c) })
+	tx.Store.Tell(keyevent.Stream, "xgroup-delconsumer", argv[2])
 	return reply.Integer(pending)
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -43,7 +44,7 @@ func readHash(tx *machine.Tx, key []byte) (*store.Hash, bool, error) {
 }
 
 // editHash changes a hash, which is made if it is absent.
-func editHash(tx *machine.Tx, key []byte, fn func(h *store.Hash)) error {
+func editHash(tx *machine.Tx, key []byte, event string, fn func(h *store.Hash)) error {
 	_, found, err := readHash(tx, key)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func editHash(tx *machine.Tx, key []byte, fn func(h *store.Hash)) error {
 	if !found {
 		tx.Store.Put(key, &store.Hash{}, 0)
 	}
-	store.Edit(tx.Store, key, func(h *store.Hash) bool {
+	edit(tx, key, keyevent.Hash, event, func(h *store.Hash) bool {
 		fn(h)
 		return true
 	})
@@ -76,7 +77,7 @@ func parseHset(name string) parser {
 func hset(status bool) func(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
 		var added int64
-		err := editHash(tx, argv[1], func(h *store.Hash) {
+		err := editHash(tx, argv[1], "hset", func(h *store.Hash) {
 			for i := 2; i < len(argv); i += 2 {
 				if h.Set(argv[i], argv[i+1]) {
 					added++
@@ -101,7 +102,7 @@ func hsetnx(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if _, found := h.Get(argv[2]); found {
 		return reply.Integer(0)
 	}
-	_ = editHash(tx, argv[1], func(h *store.Hash) { h.Set(argv[2], argv[3]) }) // it is a hash, or not there
+	_ = editHash(tx, argv[1], "hset", func(h *store.Hash) { h.Set(argv[2], argv[3]) }) // it is a hash, or not there
 	return reply.Integer(1)
 }
 
@@ -209,7 +210,7 @@ func hdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(h *store.Hash) bool {
+		edit(tx, argv[1], keyevent.Hash, "hdel", func(h *store.Hash) bool {
 			for _, field := range argv[2:] {
 				if h.Delete(field) {
 					removed++
@@ -248,7 +249,7 @@ func (op hincrby) Apply(tx *machine.Tx) reply.Reply {
 		return fail(errOverflow)
 	}
 	n += op.by
-	_ = editHash(tx, op.key, func(h *store.Hash) { h.Set(op.field, strconv.AppendInt(nil, n, 10)) })
+	_ = editHash(tx, op.key, "hincrby", func(h *store.Hash) { h.Set(op.field, strconv.AppendInt(nil, n, 10)) })
 	return reply.Integer(n)
 }
 
@@ -276,6 +277,6 @@ func hincrbyfloat(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	_ = editHash(tx, argv[1], func(h *store.Hash) { h.Set(argv[2], text) })
+	_ = editHash(tx, argv[1], "hincrbyfloat", func(h *store.Hash) { h.Set(argv[2], text) })
 	return reply.Bulk(text)
 }

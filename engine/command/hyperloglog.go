@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -264,6 +265,7 @@ func pfadd(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if changed {
 		h.expire()
 		replaceString(tx, argv[1], h)
+		tx.Store.Tell(keyevent.String, "pfadd", argv[1])
 	}
 	if err != nil {
 		return fail(err)
@@ -357,5 +359,6 @@ func pfmerge(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	h.expire()
 	replaceString(tx, argv[1], h)
+	tx.Store.Tell(keyevent.String, "pfadd", argv[1])
 	return reply.OK
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -37,7 +38,10 @@ func init() {
 	)
 }
 
-func del(tx *machine.Tx, argv [][]byte) reply.Reply    { return count(tx, argv, tx.Store.Delete) }
+func del(tx *machine.Tx, argv [][]byte) reply.Reply {
+	return count(tx, argv, func(key []byte, _ int64) bool { return remove(tx, key) })
+}
+
 func exists(tx *machine.Tx, argv [][]byte) reply.Reply { return count(tx, argv, tx.Store.Exists) }
 func touch(tx *machine.Tx, argv [][]byte) reply.Reply  { return count(tx, argv, tx.Store.Touch) }
 
@@ -64,7 +68,7 @@ func rename(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !tx.Store.Exists(argv[1], tx.Now) {
 		return fail(errNoKey)
 	}
-	tx.Store.Rename(argv[1], argv[2])
+	move(tx, argv[1], argv[2])
 	return reply.OK
 }
 
@@ -75,8 +79,18 @@ func renamenx(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if tx.Store.Exists(argv[2], tx.Now) {
 		return reply.Integer(0)
 	}
-	tx.Store.Rename(argv[1], argv[2])
+	move(tx, argv[1], argv[2])
 	return reply.Integer(1)
+}
+
+// move gives a present key another name.
+func move(tx *machine.Tx, from, to []byte) {
+	if bytes.Equal(from, to) {
+		return
+	}
+	replaced := tx.Store.Exists(to, tx.Now)
+	tx.Store.Rename(from, to)
+	tellMoved(tx, from, to, replaced)
 }
 
 type expire struct {
@@ -172,7 +186,7 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if deadline == 0 {
 		return reply.Integer(0)
 	}
-	tx.Store.SetDeadline(argv[1], 0)
+	persistKey(tx, argv[1])
 	return reply.Integer(1)
 }
 

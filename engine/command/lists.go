@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -70,7 +71,7 @@ func pushAll(tx *machine.Tx, key []byte, found, front bool, elements [][]byte) (
 	if !found {
 		tx.Store.Put(key, &store.List{}, 0)
 	}
-	store.Edit(tx.Store, key, func(l *store.List) bool {
+	edit(tx, key, keyevent.List, sideEvent(front, "lpush", "rpush"), func(l *store.List) bool {
 		for _, element := range elements {
 			l.Insert(endOf(l, front), element)
 		}
@@ -78,6 +79,14 @@ func pushAll(tx *machine.Tx, key []byte, found, front bool, elements [][]byte) (
 		return true
 	})
 	return length
+}
+
+// sideEvent is the event of what is done at an end of a list.
+func sideEvent(front bool, atFront, atBack string) string {
+	if front {
+		return atFront
+	}
+	return atBack
 }
 
 type pop struct {
@@ -122,7 +131,7 @@ func (op pop) Apply(tx *machine.Tx) reply.Reply {
 // popSome takes up to count elements off an end of a list.
 func popSome(tx *machine.Tx, key []byte, front bool, count int64) []reply.Reply {
 	popped := answers()
-	store.Edit(tx.Store, key, func(l *store.List) bool {
+	edit(tx, key, keyevent.List, sideEvent(front, "lpop", "rpop"), func(l *store.List) bool {
 		n := int(min(count, int64(l.Len())))
 		from := 0
 		if !front {
@@ -236,7 +245,7 @@ func lset(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !ok {
 		return fail(textError("ERR index out of range"))
 	}
-	store.Edit(tx.Store, argv[1], func(l *store.List) bool {
+	edit(tx, argv[1], keyevent.List, "lset", func(l *store.List) bool {
 		l.Set(i, argv[3])
 		return true
 	})
@@ -267,7 +276,7 @@ func (op lrem) Apply(tx *machine.Tx) reply.Reply {
 		limit = -max(limit, -math.MaxInt64)
 	}
 	var removed int64
-	store.Edit(tx.Store, op.key, func(l *store.List) bool {
+	edit(tx, op.key, keyevent.List, "lrem", func(l *store.List) bool {
 		removed = l.Remove(op.element, limit, op.count < 0)
 		return removed > 0
 	})
@@ -291,7 +300,7 @@ func (op ltrim) Apply(tx *machine.Tx) reply.Reply {
 	case err != nil:
 		return fail(err)
 	case found:
-		store.Edit(tx.Store, op.key, func(l *store.List) bool {
+		edit(tx, op.key, keyevent.List, "ltrim", func(l *store.List) bool {
 			i, j := op.of(l.Len())
 			l.Delete(j, l.Len())
 			l.Delete(0, i)
@@ -334,7 +343,7 @@ func (op linsert) Apply(tx *machine.Tx) reply.Reply {
 	if !op.after {
 		at--
 	}
-	store.Edit(tx.Store, op.key, func(l *store.List) bool {
+	edit(tx, op.key, keyevent.List, "linsert", func(l *store.List) bool {
 		l.Insert(at, op.element)
 		return true
 	})
@@ -462,11 +471,15 @@ func (op lmove) Apply(tx *machine.Tx) reply.Reply {
 		at = l.Len() - 1
 	}
 	element := bytes.Clone(l.At(at))
-	store.Edit(tx.Store, op.from, func(l *store.List) bool {
+	_, gone := store.Edit(tx.Store, op.from, func(l *store.List) bool {
 		l.Delete(at, at+1)
 		return true
 	})
-	pushAll(tx, op.to, found, op.toFront, [][]byte{element})
+	pushAll(tx, op.to, found, op.toFront, [][]byte{element}) // of which is told first
+	tx.Store.Tell(keyevent.List, sideEvent(op.fromFront, "lpop", "rpop"), op.from)
+	if gone {
+		tx.Store.Tell(keyevent.Generic, "del", op.from)
+	}
 	return reply.Bulk(element)
 }
 
@@ -483,6 +496,8 @@ func (op lmove) rotate(tx *machine.Tx) (moved reply.Reply) {
 		moved = reply.Bulk(element)
 		return true
 	})
+	tx.Store.Tell(keyevent.List, sideEvent(op.toFront, "lpush", "rpush"), op.to)
+	tx.Store.Tell(keyevent.List, sideEvent(op.fromFront, "lpop", "rpop"), op.from)
 	return moved
 }
 

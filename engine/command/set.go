@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -142,6 +143,10 @@ func (op *set) Apply(tx *machine.Tx) reply.Reply {
 		}
 	}
 	putString(tx, op.key, op.value, deadline)
+	tx.Store.Tell(keyevent.String, "set", op.key)
+	if op.expire.arg != nil {
+		tx.Store.Tell(keyevent.Generic, "expire", op.key)
+	}
 	return answer
 }
 
@@ -172,7 +177,9 @@ func (op *getex) Apply(tx *machine.Tx) reply.Reply {
 		}
 		expireKey(tx, op.key, deadline)
 	case op.persist:
-		tx.Store.SetDeadline(op.key, 0)
+		if deadline, _ := tx.Store.Deadline(op.key, tx.Now); deadline != 0 {
+			persistKey(tx, op.key)
+		}
 	}
 	return reply.Bulk(v)
 }
@@ -181,10 +188,17 @@ func (op *getex) Apply(tx *machine.Tx) reply.Reply {
 // deadline has passed.
 func expireKey(tx *machine.Tx, key []byte, deadline int64) {
 	if deadline <= tx.Now {
-		tx.Store.Delete(key, tx.Now)
+		remove(tx, key)
 		return
 	}
 	tx.Store.SetDeadline(key, deadline)
+	tx.Store.Tell(keyevent.Generic, "expire", key)
+}
+
+// persistKey takes a key's deadline away.
+func persistKey(tx *machine.Tx, key []byte) {
+	tx.Store.SetDeadline(key, 0)
+	tx.Store.Tell(keyevent.Generic, "persist", key)
 }
 
 // setKeys lists SET's key, which is read too if its old value is answered.

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -43,7 +44,7 @@ func sadd(tx *machine.Tx, argv [][]byte) reply.Reply {
 		tx.Store.Put(argv[1], &store.Set{}, 0)
 	}
 	var added int64
-	store.Edit(tx.Store, argv[1], func(s *store.Set) bool {
+	edit(tx, argv[1], keyevent.Set, "sadd", func(s *store.Set) bool {
 		for _, member := range argv[2:] {
 			if s.Add(member) {
 				added++
@@ -61,7 +62,7 @@ func srem(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(s *store.Set) bool {
+		edit(tx, argv[1], keyevent.Set, "srem", func(s *store.Set) bool {
 			for _, member := range argv[2:] {
 				if s.Remove(member) {
 					removed++
@@ -163,11 +164,11 @@ func smove(tx *machine.Tx, argv [][]byte) reply.Reply {
 	case bytes.Equal(argv[1], argv[2]):
 		return reply.Integer(1)
 	}
-	store.Edit(tx.Store, argv[1], func(s *store.Set) bool { return s.Remove(argv[3]) })
+	edit(tx, argv[1], keyevent.Set, "srem", func(s *store.Set) bool { return s.Remove(argv[3]) })
 	if !found {
 		tx.Store.Put(argv[2], &store.Set{}, 0)
 	}
-	store.Edit(tx.Store, argv[2], func(s *store.Set) bool { return s.Add(argv[3]) })
+	edit(tx, argv[2], keyevent.Set, "sadd", func(s *store.Set) bool { return s.Add(argv[3]) })
 	return reply.Integer(1)
 }
 
@@ -203,7 +204,7 @@ func (op spop) Apply(tx *machine.Tx) reply.Reply {
 		return reply.Set()
 	}
 	popped, r := answers(), tx.Random()
-	store.Edit(tx.Store, op.key, func(s *store.Set) bool {
+	edit(tx, op.key, keyevent.Set, "spop", func(s *store.Set) bool {
 		for n := max(op.count, -op.count); n > 0 && s.Len() > 0; n-- {
 			member := []byte(s.At(r.Below(s.Len())))
 			s.Remove(member)

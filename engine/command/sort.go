@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -298,13 +299,9 @@ func (op *sorting) applyStore(tx *machine.Tx) reply.Reply {
 		l.Insert(l.Len(), value)
 		return true
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return fail(err)
-	case l.Len() == 0:
-		tx.Store.Delete(op.store, tx.Now)
-	default:
-		tx.Store.Put(op.store, l, 0)
 	}
+	keep(tx, op.store, l, l.Len(), keyevent.List, "sortstore")
 	return reply.Integer(int64(l.Len()))
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -237,13 +238,17 @@ func (op *xadd) Apply(tx *machine.Tx) reply.Reply {
 		tx.Store.Put(op.key, s, 0)
 	}
 	fields := cloneAll(op.fields)
-	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
+	var dropped int64
+	edit(tx, op.key, keyevent.Stream, "xadd", func(s *store.Stream) bool {
 		s.Add(store.StreamEntry{ID: id, Fields: fields})
 		if op.given {
-			s.Trim(op.trim)
+			dropped = s.Trim(op.trim)
 		}
 		return true
 	})
+	if dropped > 0 {
+		tx.Store.Tell(keyevent.Stream, "xtrim", op.key)
+	}
 	return formatID(id)
 }
 
@@ -365,7 +370,7 @@ func xdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 		ids = append(ids, id)
 	}
 	var deleted int64
-	store.Edit(tx.Store, argv[1], func(s *store.Stream) bool {
+	edit(tx, argv[1], keyevent.Stream, "xdel", func(s *store.Stream) bool {
 		deleted = s.Delete(ids...)
 		return deleted > 0
 	})
@@ -395,7 +400,7 @@ func (op *xtrim) Apply(tx *machine.Tx) reply.Reply {
 		return reply.Integer(0)
 	}
 	var dropped int64
-	store.Edit(tx.Store, op.key, func(s *store.Stream) bool {
+	edit(tx, op.key, keyevent.Stream, "xtrim", func(s *store.Stream) bool {
 		dropped = s.Trim(op.trim)
 		return dropped > 0
 	})

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strconv"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -69,6 +70,7 @@ func setnx(tx *machine.Tx, argv [][]byte) reply.Reply {
 		return reply.Integer(0)
 	}
 	putString(tx, argv[1], argv[2], 0)
+	tx.Store.Tell(keyevent.String, "set", argv[1])
 	return reply.Integer(1)
 }
 
@@ -76,6 +78,7 @@ func getset(tx *machine.Tx, argv [][]byte) reply.Reply {
 	old := bulkOrNull(readString(tx, argv[1]))
 	if !old.IsError() {
 		putString(tx, argv[1], argv[2], 0)
+		tx.Store.Tell(keyevent.String, "set", argv[1])
 	}
 	return old
 }
@@ -83,7 +86,7 @@ func getset(tx *machine.Tx, argv [][]byte) reply.Reply {
 func getdel(tx *machine.Tx, argv [][]byte) reply.Reply {
 	old := bulkOrNull(readString(tx, argv[1]))
 	if !old.IsError() {
-		tx.Store.Delete(argv[1], tx.Now)
+		remove(tx, argv[1])
 	}
 	return old
 }
@@ -111,6 +114,7 @@ func parsePairs(run func(tx *machine.Tx, argv [][]byte) reply.Reply) parser {
 func mset(tx *machine.Tx, argv [][]byte) reply.Reply {
 	for i := 1; i < len(argv); i += 2 {
 		putString(tx, argv[i], argv[i+1], 0)
+		tx.Store.Tell(keyevent.String, "set", argv[i])
 	}
 	return reply.OK
 }
@@ -166,6 +170,7 @@ func (op increment) Apply(tx *machine.Tx) reply.Reply {
 	}
 	n += op.by
 	replaceString(tx, op.key, strconv.AppendInt(nil, n, 10))
+	tx.Store.Tell(keyevent.String, "incrby", op.key)
 	return reply.Integer(n)
 }
 
@@ -194,6 +199,7 @@ func incrbyfloat(tx *machine.Tx, argv [][]byte) reply.Reply {
 		return fail(err)
 	}
 	replaceString(tx, argv[1], text)
+	tx.Store.Tell(keyevent.String, "incrbyfloat", argv[1])
 	return reply.Bulk(text)
 }
 
@@ -237,6 +243,7 @@ func (op appending) Apply(tx *machine.Tx) reply.Reply {
 	}
 	if !found {
 		putString(tx, op.key, op.value, 0)
+		tx.Store.Tell(keyevent.String, "append", op.key)
 		return reply.Integer(int64(len(op.value)))
 	}
 	if len(v)+len(op.value) > maxString {
@@ -244,6 +251,7 @@ func (op appending) Apply(tx *machine.Tx) reply.Reply {
 	}
 	grown := append(v, op.value...)
 	replaceString(tx, op.key, grown)
+	tx.Store.Tell(keyevent.String, "append", op.key)
 	return reply.Integer(int64(len(grown)))
 }
 
@@ -339,5 +347,6 @@ func (op setrange) Apply(tx *machine.Tx) reply.Reply {
 	copy(grown, v)
 	copy(grown[op.offset:], op.value)
 	replaceString(tx, op.key, grown)
+	tx.Store.Tell(keyevent.String, "setrange", op.key)
 	return reply.Integer(int64(len(grown)))
 }

@@ -146,7 +146,7 @@ func (op *xclaimOp) take(tx *machine.Tx, s *store.Stream, g *store.Group, id sto
 		return nil
 	}
 	isNew := p == nil
-	p = g.Assign(id, g.See(op.consumer, tx.Now))
+	p = g.Assign(id, consumerOf(tx, op.key, g, op.consumer))
 	if isNew {
 		p.Deliveries = 1
 	}
@@ -233,7 +233,7 @@ func (op *xautoclaim) takeAll(tx *machine.Tx, s *store.Stream, g *store.Group) r
 			lost.add(formatID(p.ID))
 			left--
 		case op.mayTake(p, tx.Now):
-			g.Assign(p.ID, g.See(op.consumer, tx.Now)).Delivered = tx.Now
+			g.Assign(p.ID, consumerOf(tx, op.key, g, op.consumer)).Delivered = tx.Now
 			if !op.justID {
 				p.Deliveries++
 			}

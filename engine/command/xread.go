@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/coffer-dev/coffer/engine/acl"
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -271,5 +272,6 @@ func (op *xsetid) Apply(tx *machine.Tx) reply.Reply {
 		s.SetID(op.id, op.added, op.maxDeleted)
 		return false // of redis-server's WATCH it is none
 	})
+	tx.Store.Tell(keyevent.Stream, "xsetid", op.key)
 	return reply.OK
 }

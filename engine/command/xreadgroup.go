@@ -176,7 +176,7 @@ func (op *xreadgroup) Apply(tx *machine.Tx) reply.Reply {
 			continue
 		}
 		editGroup(tx, key, op.group, func(s *store.Stream, g *store.Group) {
-			c := g.See(op.consumer, tx.Now)
+			c := consumerOf(tx, key, g, op.consumer)
 			var entries []reply.Reply
 			if ids[i] == store.MaxID {
 				entries = op.deliver(tx, s, g, c)

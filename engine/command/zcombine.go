@@ -391,5 +391,5 @@ func (op *zcombineStore) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	return storeZSet(tx, op.store, c.z)
+	return storeZSet(tx, op.store, c.z, "z"+op.event()[1:])
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -273,17 +274,13 @@ func (op *zrangestore) Apply(tx *machine.Tx) reply.Reply {
 		stored.Set(member, score)
 		return true
 	})
-	return storeZSet(tx, op.store, stored)
+	return storeZSet(tx, op.store, stored, "zrangestore")
 }
 
 // storeZSet stores what a command computed, which removes the key when that is
 // empty, and answers how many members it has.
-func storeZSet(tx *machine.Tx, key []byte, z *store.ZSet) reply.Reply {
-	if z.Len() == 0 {
-		tx.Store.Delete(key, tx.Now)
-	} else {
-		tx.Store.Put(key, z, 0)
-	}
+func storeZSet(tx *machine.Tx, key []byte, z *store.ZSet, event string) reply.Reply {
+	keep(tx, key, z, z.Len(), keyevent.ZSet, event)
 	return reply.Integer(int64(z.Len()))
 }
 
@@ -318,6 +315,16 @@ func parseZremrange(by order) parser {
 	}
 }
 
+func (op *zremrange) event() string {
+	switch op.by {
+	case byScore:
+		return "zremrangebyscore"
+	case byMember:
+		return "zremrangebylex"
+	}
+	return "zremrangebyrank"
+}
+
 // Apply implements machine.Op.
 func (op *zremrange) Apply(tx *machine.Tx) reply.Reply {
 	_, found, err := readZSet(tx, op.key)
@@ -326,7 +333,7 @@ func (op *zremrange) Apply(tx *machine.Tx) reply.Reply {
 	}
 	removed := 0
 	if found {
-		store.Edit(tx.Store, op.key, func(z *store.ZSet) bool {
+		edit(tx, op.key, keyevent.ZSet, op.event(), func(z *store.ZSet) bool {
 			i, j := op.of(z, false)
 			z.DeleteRange(i, j)
 			removed = j - i

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -133,7 +134,11 @@ func (op *zadd) Apply(tx *machine.Tx) reply.Reply {
 		tx.Store.Put(op.key, &store.ZSet{}, 0)
 	}
 	var answer reply.Reply
-	store.Edit(tx.Store, op.key, func(z *store.ZSet) (changed bool) {
+	event := "zadd"
+	if op.adding {
+		event = "zincr"
+	}
+	edit(tx, op.key, keyevent.ZSet, event, func(z *store.ZSet) (changed bool) {
 		answer, changed = op.apply(z)
 		return changed
 	})
@@ -178,7 +183,7 @@ func zrem(tx *machine.Tx, argv [][]byte) reply.Reply {
 	}
 	var removed int64
 	if found {
-		store.Edit(tx.Store, argv[1], func(z *store.ZSet) bool {
+		edit(tx, argv[1], keyevent.ZSet, "zrem", func(z *store.ZSet) bool {
 			for _, member := range argv[2:] {
 				if z.Delete(member) {
 					removed++
@@ -285,8 +290,11 @@ func (op zpop) Apply(tx *machine.Tx) reply.Reply {
 // popScores takes up to count members off an end of a sorted set: a member and
 // its score in turn.
 func popScores(tx *machine.Tx, key []byte, greatest bool, count int64) []reply.Reply {
-	popped := answers()
-	store.Edit(tx.Store, key, func(z *store.ZSet) bool {
+	popped, event := answers(), "zpopmin"
+	if greatest {
+		event = "zpopmax"
+	}
+	edit(tx, key, keyevent.ZSet, event, func(z *store.ZSet) bool {
 		n := int(min(count, int64(z.Len())))
 		from := 0
 		if greatest {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/coffer-dev/coffer/engine/keyevent"
 )
 
 // SettingsVersion of the settings file. The engine reads no other.
@@ -20,6 +22,15 @@ type Settings struct {
 	Revision string `json:"revision"`
 	// Retention are the rules of which the first that matches a key counts.
 	Retention []RetentionRule `json:"retention,omitempty"`
+	// KeyspaceEvents are what is told of keys, as package keyevent reads them;
+	// without them nothing is.
+	KeyspaceEvents string `json:"keyspaceEvents,omitempty"`
+}
+
+// Events are KeyspaceEvents, which are valid.
+func (s Settings) Events() keyevent.Class {
+	c, _ := keyevent.Parse(s.KeyspaceEvents)
+	return c
 }
 
 // RetentionRule gives keys that have no expiry one.
@@ -73,6 +84,9 @@ func (s Settings) Validate() error {
 		}
 		seen[r.Match] = true
 		problems = append(problems, within(field+".maxAgeSeconds", r.MaxAgeSeconds, minMaxAge, maxMaxAge))
+	}
+	if _, err := keyevent.Parse(s.KeyspaceEvents); err != nil {
+		problems = append(problems, fmt.Errorf("keyspaceEvents: %w", err))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)

@@ -6,18 +6,22 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/coffer-dev/coffer/engine/keyevent"
 )
 
 func TestSettings(t *testing.T) {
-	s, err := ParseSettings([]byte(`{"version": 1, "revision": "r", "retention": [{"match": "user:*", "maxAgeSeconds": 60}, {"match": "*", "maxAgeSeconds": 315360000}]}`))
-	want := Settings{Version: 1, Revision: "r", Retention: []RetentionRule{{"user:*", 60}, {"*", 315360000}}}
-	if err != nil || !reflect.DeepEqual(s, want) {
+	s, err := ParseSettings([]byte(`{"version": 1, "revision": "r", "retention": [{"match": "user:*", "maxAgeSeconds": 60}, {"match": "*", "maxAgeSeconds": 315360000}], "keyspaceEvents": "Ex"}`))
+	want := Settings{Version: 1, Revision: "r", Retention: []RetentionRule{{"user:*", 60}, {"*", 315360000}}, KeyspaceEvents: "Ex"}
+	if err != nil || !reflect.DeepEqual(s, want) || s.Events() != keyevent.Keyevent|keyevent.Expired {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	for text, says := range map[string]string{
-		`{"version": 1, "revision": "r", "retain": []}`: `unknown field "retain"`,
-		`{"version": 1} {}`:                             "after top-level value",
-		`{"retention": []}`:                             "version: 0, must be 1",
+		`{"version": 1, "revision": "r", "retain": []}`:                                                        `unknown field "retain"`,
+		`{"version": 1, "keyspaceEvents": "Km"}`:                                                               `keyspaceEvents: "Km": m (misses) is not told`,
+		`{"version": 1, "keyspaceEvents": "x"}`:                                                                `keyspaceEvents: "x": K (channels named after keys)`,
+		`{"version": 1} {}`:                                                                                    "after top-level value",
+		`{"retention": []}`:                                                                                    "version: 0, must be 1",
 		`{"version": 1, "retention": [{"match": "", "maxAgeSeconds": 60}]}`:                                    "retention[0].match: 0 bytes",
 		`{"version": 1, "retention": [{"match": "a", "maxAgeSeconds": 59}]}`:                                   "retention[0].maxAgeSeconds: 59, must be from 60 to 315360000",
 		`{"version": 1, "retention": [{"match": "a", "maxAgeSeconds": 315360001}]}`:                            "retention[0].maxAgeSeconds: 315360001",

@@ -1,5 +1,10 @@
 package machine
 
+import (
+	"github.com/coffer-dev/coffer/engine/keyevent"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
 // scriptShare of the limit is the room that is made for scripts, of which
 // nobody knows before what they add.
 const scriptShare = 32
@@ -10,10 +15,24 @@ const deletion = "DEL"
 
 // Deletion is the item that the leader proposes to evict keys. Its reply is how
 // many were there.
-func (m *Machine) Deletion(keys [][]byte) (Item, error) {
+func (m *Machine) Deletion(keys [][]byte) Item {
 	argv := append([][]byte{[]byte(deletion)}, keys...)
-	op, err := m.parse(argv)
-	return Item{Op: op, Argv: argv, Write: true}, err
+	return Item{Op: evicted{keys}, Argv: argv, Write: true}
+}
+
+// evicted is a deletion of which the leader tells what it is.
+type evicted struct{ keys [][]byte }
+
+// Apply implements Op.
+func (e evicted) Apply(tx *Tx) reply.Reply {
+	n := int64(0)
+	for _, key := range e.keys {
+		if tx.Store.Delete(key, tx.Now) {
+			tx.Store.Tell(keyevent.Evicted, "evicted", key)
+			n++
+		}
+	}
+	return reply.Integer(n)
 }
 
 // Needs is about how many bytes the items take together, but for those that do

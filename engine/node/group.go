@@ -129,6 +129,7 @@ type Group struct {
 	jobs      jobTimer
 	evicting  evicting
 	retaining retaining
+	told      told
 
 	encryption encryption
 	recovered  *adminapi.Recovered // how the generation began on this volume; nil elsewhere

@@ -91,11 +91,7 @@ func (g *Group) trim() (bool, error) {
 
 // evict proposes to delete the keys, and nothing else.
 func (g *Group) evict(keys [][]byte, done func(error)) error {
-	items := make([]machine.Item, 1)
-	var err error
-	if items[0], err = g.deletion(keys); err != nil {
-		return err
-	}
+	items := []machine.Item{g.deletion(keys)}
 	return g.propose(items, deletionBytes(keys), func(err error) {
 		g.evicted(items[0], err)
 		g.evicting.vain = items[0].Reply.IsError()
@@ -103,7 +99,7 @@ func (g *Group) evict(keys [][]byte, done func(error)) error {
 	})
 }
 
-func (g *Group) deletion(keys [][]byte) (machine.Item, error) {
+func (g *Group) deletion(keys [][]byte) machine.Item {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.member.Machine().Deletion(keys)

@@ -219,11 +219,7 @@ func (g *Group) execute(batch []*request) error {
 	}
 	first := 0
 	if len(victims) > 0 {
-		deletion, err := g.deletion(victims)
-		if err != nil {
-			return err
-		}
-		items, first, bytes = g.gather(batch, []machine.Item{deletion}), 1, bytes+deletionBytes(victims)
+		items, first, bytes = g.gather(batch, []machine.Item{g.deletion(victims)}), 1, bytes+deletionBytes(victims)
 	}
 	err := g.propose(items, bytes, func(err error) {
 		if first > 0 {
@@ -327,12 +323,14 @@ func (g *Group) turn() error {
 		g.term.Store(g.member.Term())
 		g.mu.Lock()
 		r, err := g.member.Finish()
+		tellEvents := g.takeEvents()
 		g.mu.Unlock()
 		if err != nil {
 			return err
 		}
 		g.send(r.Messages)
 		g.followLead() // who is told that an answer is lost may come again at once
+		tellEvents()
 		g.land(r)
 		g.freshen(r.Answers)
 		if r.Digest != nil {
@@ -533,6 +531,7 @@ func (g *Group) followLead() {
 	}
 	g.track(settled)
 	g.retainWhileLeading(settled)
+	g.listen(settled)
 	g.mu.Unlock()
 	g.lease.end()
 	g.leading.Store(settled)

@@ -167,10 +167,9 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 		Audit: n.audit, Log: n.opts.Log, Through: n.through(),
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
-	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetKeys(s.Keys) })
-	n.group.SetKeys(n.credentials.Current().Keys) // they may have changed while the state was read
-	n.credentials.OnChange(func(s *credential.Snapshot) { n.group.SetRetention(s.Settings.Retention) })
-	n.group.SetRetention(n.credentials.Current().Settings.Retention)
+	n.group.Tell(n.server)
+	n.credentials.OnChange(n.informGroup)
+	n.informGroup(n.credentials.Current()) // it may have changed while the state was read
 	if err := n.openJobs(ctx); err != nil {
 		return err
 	}
@@ -206,6 +205,13 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	n.opts.Log.Info("serving", "member", n.opts.Member, "version", n.opts.Version, "keys", text(n.addrs.Keys), "reads", text(n.addrs.Reads), "jobs", text(n.addrs.Jobs), "jobsHTTP", text(n.addrs.JobsHTTP),
 		"admin", text(n.addrs.Admin), "metrics", text(n.addrs.Metrics), "durability", string(n.opts.Config.Durability))
 	return nil
+}
+
+// informGroup tells the group what of the mounted files is its business.
+func (n *Node) informGroup(s *credential.Snapshot) {
+	n.group.SetKeys(s.Keys)
+	n.group.SetRetention(s.Settings.Retention)
+	n.group.TellEvents(s.Settings.Events())
 }
 
 // Phases of a member before and after it serves.

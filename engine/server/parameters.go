@@ -37,7 +37,6 @@ var fixed = [][2]string{
 	{"latency-monitor-threshold", "0"},
 	{"latency-tracking", "no"},
 	{"logfile", ""},
-	{"notify-keyspace-events", ""},
 	{"port", "0"}, // there is TLS alone
 	{"replica-read-only", "yes"},
 	{"save", ""}, // snapshots are taken as the log grows
@@ -64,6 +63,7 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "maxmemory", Value: number(f.MaxData), Field: "spec.memory.limit"},
 		{Name: "maxmemory-clients", Value: number(l.MaxClientBufferBytes), Field: "spec.resources.limits.memory"},
 		{Name: "maxmemory-policy", Value: f.MaxMemoryPolicy, Field: "spec.memory.evictionPolicy"},
+		{Name: "notify-keyspace-events", Value: c.srv.opts.Credentials().Settings.Events().String(), Field: "spec.notifyKeyspaceEvents"},
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
 		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
 		{Name: "slowlog-max-len", Value: number(maxSlow)},

@@ -143,19 +143,27 @@ func (c *session) Active(k command.ChannelKind) []command.ActiveChannel {
 
 // Publish implements command.Subscriber.
 func (c *session) Publish(k command.ChannelKind, channel, message []byte) (reached int64) {
-	word := "message"
-	if k == command.ShardChannel {
-		word = "smessage"
-	}
-	plain := newMessage(reply.Push(reply.BulkString(word), reply.Bulk(channel), reply.Bulk(message)))
-	for listener := range c.loop.hub.listeners[k][string(channel)] {
-		listener.push(plain)
-		reached++
+	return c.loop.hub.publish(k, channel, message)
+}
+
+// publish sends a message to all that listen, which it does not keep, and counts
+// them.
+func (h *hub) publish(k command.ChannelKind, channel, message []byte) (reached int64) {
+	if listeners := h.listeners[k][string(channel)]; len(listeners) > 0 {
+		word := "message"
+		if k == command.ShardChannel {
+			word = "smessage"
+		}
+		plain := newMessage(reply.Push(reply.BulkString(word), reply.Bulk(channel), reply.Bulk(message)))
+		for listener := range listeners {
+			listener.push(plain)
+			reached++
+		}
 	}
 	if k != command.Channel {
 		return reached
 	}
-	for pattern, listeners := range c.loop.hub.listeners[command.ChannelPattern] {
+	for pattern, listeners := range h.listeners[command.ChannelPattern] {
 		if !glob.Match([]byte(pattern), channel) {
 			continue
 		}

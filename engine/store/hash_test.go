@@ -13,7 +13,7 @@ import (
 // it need not: a new field is decided on here, or the test fails.
 var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[Store](): {"slots": covered, "keys": "counts slots", "bytes": "memory, derived from slots", "expiries": "an index of slots", "snapshot": "not state",
-		"seed": "decides the order of tables, which is sorted before it is used", "ahead": "not state", "buf": "not state", "watched": "not state", "usage": "of the leader alone", "lasting": "of the leader alone"},
+		"seed": "decides the order of tables, which is sorted before it is used", "ahead": "not state", "buf": "not state", "watched": "not state", "usage": "of the leader alone", "lasting": "of the leader alone", "events": "of the leader alone"},
 	reflect.TypeFor[table]():              {"cells": covered, "apart": covered, "tags": "an index of cells", "count": "counts cells", "marks": "of the leader alone", "seed": "as the store's"},
 	reflect.TypeFor[entry]():              {"key": covered, "text": covered, "apart": covered, "deadline": covered},
 	reflect.TypeFor[Set]():                {"members": covered},

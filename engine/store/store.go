@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/btree"
+
+	"github.com/coffer-dev/coffer/engine/keyevent"
 )
 
 // Slots is the number of slots.
@@ -46,6 +48,7 @@ type Store struct {
 	ahead    []ahead
 	usage    usage
 	lasting  lasting
+	events   events
 }
 
 // New makes an empty store.
@@ -174,19 +177,20 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 }
 
 // Edit lets fn change the value of a present key in place; it says whether it
-// did. A collection that is empty afterwards is removed. It must follow a Read
-// that found the key. Strings are not changed in place.
-func Edit[T Value](s *Store, key []byte, fn func(T) (changed bool)) {
+// did. A collection that is empty afterwards is removed, and gone. It must follow a
+// Read that found the key. Strings are not changed in place.
+func Edit[T Value](s *Store, key []byte, fn func(T) (changed bool)) (changed, gone bool) {
 	p := s.locate(key)
 	s.beforeWrite(&p, key)
 	before := p.apart.Size()
-	if fn(p.apart.(T)) {
+	if changed = fn(p.apart.(T)); changed {
 		s.touch(key)
 	}
 	s.bytes += p.apart.Size() - before
-	if p.apart.vanished() {
+	if gone = p.apart.vanished(); gone {
 		s.remove(&p)
 	}
+	return changed, gone
 }
 
 // Put stores a value under a key, in place of whatever was there, with a
@@ -215,6 +219,7 @@ func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	s.buf = encoded
 	s.beforeWrite(p, key)
 	s.touch(key)
+	s.tellNew(p, key)
 	c := cell(encoded)
 	if p.found {
 		s.bytes -= p.size()
@@ -288,6 +293,7 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	s.remove(&p)
 	if p.expired(now) {
 		s.Rouse(key)
+		s.Tell(keyevent.Expired, "expired", key)
 		return false // it was absent before
 	}
 	s.touch(key)

@@ -63,5 +63,5 @@ var together = []safeguard{
 	{name: "that a watch that has ended knows nothing", file: storeWatch, test: "TestWatchNoticesExpiry",
 		old: "*w = Watch{touched: true}", new: "*w = Watch{}"},
 	{name: "that a change is noticed", file: "engine/store/store.go", test: "TestWatch",
-		old: "if fn(p.apart.(T)) {\n\t\ts.touch(key)\n\t}", new: "fn(p.apart.(T))"},
+		old: "if changed = fn(p.apart.(T)); changed {\n\t\ts.touch(key)\n\t}", new: "changed = fn(p.apart.(T))"},
 }

@@ -32,6 +32,7 @@ type chat struct {
 	of       [4]*redis
 	id       [4]string
 	password string
+	dir      string // the engine's
 }
 
 // chats connects to a redis-server and to the whole engine.
@@ -56,7 +57,7 @@ func chats(t *testing.T, proto int) (theirs, ours *chat) {
 		return conn
 	})
 	dev := devengine.Start(t, devengine.Build(t), t.TempDir())
-	ours.password = dev.Password
+	ours.password, ours.dir = dev.Password, dev.Dir
 	ours.connect(t, proto, func() net.Conn { return dev.Dial() })
 	return theirs, ours
 }

@@ -116,6 +116,7 @@ func TestAccepted(t *testing.T) {
 		"memory":          "  memory: {limit: 645Mi, evictionPolicy: VolatileTTL}\n",
 		"less memory":     "  memory: {limit: 1Mi}\n  resources: {limits: {memory: 128Mi}}\n",
 		"unknown memory":  "  memory: {limit: 2Gi, evictionPolicy: AllKeysLFU}\n  resources: {requests: {memory: 3Gi}}\n",
+		"events":          "  notifyKeyspaceEvents: 'KEg$lshzxetdnA'\n",
 		"retention":       "  retention: [{match: 'user:*', maxAge: 8760h}, {match: '*', maxAge: 1m}, {match: '[ab]\\\\*', maxAge: 87600h}]\n",
 		"resources":       "  resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: '2', memory: 1Gi}}\n",
 		"scheduling":      "  scheduling: {nodeSelector: {disk: ssd}, tolerations: [{operator: Exists}], priorityClassName: high}\n",
@@ -193,6 +194,9 @@ func TestRefused(t *testing.T) {
 		{"retention in days", "x", "1Gi", "  retention: [{match: a, maxAge: 365d}]\n", "maxAge must be from 1m to 87600h"},
 		{"retention without age", "x", "1Gi", "  retention: [{match: a}]\n", "spec.retention[0].maxAge: Required value"},
 		{"retention of nothing", "x", "1Gi", "  retention: [{match: '', maxAge: 1h}]\n", "spec.retention[0].match"},
+		{"misses", "x", "1Gi", "  notifyKeyspaceEvents: KEm\n", "m (misses) is not told"},
+		{"events without channels", "x", "1Gi", "  notifyKeyspaceEvents: x\n", "notifyKeyspaceEvents must have K (channels named after keys)"},
+		{"channels without events", "x", "1Gi", "  notifyKeyspaceEvents: KE\n", "as in Ex"},
 		{"retention twice", "x", "1Gi", "  retention: [{match: a, maxAge: 1h}, {match: a, maxAge: 2h}]\n", "Duplicate value"},
 		{"claims", "x", "1Gi", "  resources: {claims: [{name: gpu}]}\n", "resources.claims is not supported"},
 		{"memory", "x", "1Gi", "  resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}\n", "resources.requests.memory must not exceed resources.limits.memory"},
@@ -201,7 +205,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			refused(t, create(t, database(t, c.object, c.size, c.more)), c.want)
-			if !strings.Contains(c.more, "limits: {max") && !strings.Contains(c.more, "  memory: {") && !strings.Contains(c.more, "  retention: [") { // which databases alone have
+			if !strings.Contains(c.more, "limits: {max") && !strings.Contains(c.more, "  memory: {") && !strings.Contains(c.more, "  retention: [") && !strings.Contains(c.more, "  notifyKeyspaceEvents: ") { // which databases alone have
 				refused(t, create(t, instance(t, "JobQueue", c.object, c.size, c.more)), c.want)
 			}
 		})

@@ -1,0 +1,58 @@
+package node
+
+import (
+	"github.com/coffer-dev/coffer/engine/keyevent"
+	"github.com/coffer-dev/coffer/engine/store"
+)
+
+// Listener is told what happens to keys, while the group leads: by the group's
+// goroutine, which it must not block or call.
+type Listener interface {
+	// KeyEvents tells of an entry, once it is applied and before its writes are
+	// answered. lost is how many more there were than memory for them.
+	KeyEvents(events []store.Event, lost int)
+}
+
+// told is what is told, and to whom; the group's lock guards it.
+type told struct {
+	listener Listener // nil: nobody
+	events   keyevent.Class
+}
+
+// Tell has a listener told from now on.
+func (g *Group) Tell(l Listener) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.told.listener = l
+	g.listen(g.leading.Load())
+}
+
+// TellEvents says of which events it is told.
+func (g *Group) TellEvents(of keyevent.Class) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told.events != of {
+		g.told.events = of
+		g.listen(g.leading.Load())
+	}
+}
+
+// listen has the keyspace keep what is told, while the member leads: the group's
+// lock is held.
+func (g *Group) listen(leads bool) {
+	var of keyevent.Class
+	if leads && g.told.listener != nil {
+		of = g.told.events
+	}
+	g.member.Machine().Store().TellOf(of)
+}
+
+// takeEvents takes what has happened; the group's lock is held.
+func (g *Group) takeEvents() (tell func()) {
+	events, lost := g.member.Machine().Store().Events()
+	listener := g.told.listener
+	if listener == nil || len(events) == 0 && lost == 0 {
+		return func() {}
+	}
+	return func() { listener.KeyEvents(events, lost) }
+}
