@@ -50,6 +50,9 @@ func (quiet) Monitor()                 {}
 func (quiet) Silence(SilenceMode)      {}
 func (quiet) Slow() []SlowCall         { return nil }
 func (quiet) ForgetSlow()              {}
+func (quiet) Latencies(*Command) []Cumulated {
+	return nil
+}
 
 // session is a connection whose users' password is "secret".
 type session struct {
@@ -72,6 +75,7 @@ func (s *session) Clients() Clients                     { return quiet{} }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
 func (s *session) Slowness() Slowness                   { return quiet{} }
 func (s *session) Memory() Memory                       { return Memory{} }
+func (s *session) LastSave() int64                      { return 1_700_000_000 }
 func (s *session) Access() Access                       { return quiet{} }
 func (s *session) Replica() bool                        { return s.replica }
 func (s *session) Role() Role                           { return Role{s.replica, "kv-1", 6379, true, 5} }

@@ -18,11 +18,14 @@ func init() {
 	register(container("memory", -2, 0, "slow",
 		row("memory|usage", -3, ReadOnly, place{2, 2, 1}.to(look), "read slow", parseMemoryUsage),
 		connection("memory|stats", 2, 0, "slow", memoryStats),
+		connection("memory|purge", 2, 0, "slow", func(Session, [][]byte) reply.Reply { return reply.OK }), // what is not used goes back by itself
 		connection("memory|doctor", 2, 0, "slow", memoryDoctor),
 		connection("memory|help", 2, Loading|Stale, "slow", help(
 			"MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"DOCTOR",
 			"    Return memory problems reports.",
+			"PURGE",
+			"    Attempt to purge dirty pages for reclamation by the allocator.",
 			"STATS",
 			"    Return information about the memory usage of the server.",
 			"USAGE <key> [SAMPLES <count>]",

@@ -32,6 +32,9 @@ const unlimited = math.MaxInt64 / 2
 // Numbers are decimal.
 const scriptName = "\x00SCRIPT"
 
+// beforeCall is what stands before the command.
+const beforeCall = 4
+
 func init() {
 	flags := NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys
 	update, read := numberedKeys(2, update), numberedKeys(2, read)
@@ -165,16 +168,15 @@ func (e *eval) logged() [][]byte {
 
 // parseLoggedScript reads back what logged wrote.
 func parseLoggedScript(argv [][]byte) (machine.Op, error) {
-	const before = 4 // the command
 	malformed := textError("ERR malformed script")
-	if len(argv) <= before {
+	if len(argv) <= beforeCall {
 		return nil, malformed
 	}
-	c, err := Resolve(argv[before:])
+	c, err := Resolve(argv[beforeCall:])
 	if err != nil {
 		return nil, err
 	}
-	op, err := c.Parse(argv[before:])
+	op, err := c.Parse(argv[beforeCall:])
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,13 @@ type Slowness interface {
 	// Slow are the slow commands of late, the latest first.
 	Slow() []SlowCall
 	ForgetSlow()
+	// Latencies are how many calls of the command took how long at most, of those that
+	// were timed, in rising order; nil without any.
+	Latencies(of *Command) []Cumulated
 }
+
+// Cumulated is how many calls took no longer.
+type Cumulated struct{ Micros, Calls int64 }
 
 // SlowCall is a command that took long. Of its arguments it has keys, and how long
 // the others are: values are nobody's business who looks after the server.

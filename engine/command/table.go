@@ -19,7 +19,7 @@ import (
 )
 
 // Flag is what a command is, as COMMAND reports it.
-type Flag uint16
+type Flag uint32
 
 // The flags, named as by redis-server's COMMAND.
 const (
@@ -39,6 +39,8 @@ const (
 	SkipSlowlog
 	SkipMonitor
 	NoMandatoryKeys
+	NoAsyncLoading
+	NoMulti // not within a transaction
 )
 
 // Command is one row of the table.
@@ -62,6 +64,7 @@ type Command struct {
 	// logged says that it goes through the log although it has no flag Write,
 	// as COMMAND tells it.
 	logged bool
+	number int
 	// since is the semantics that it came with; 0 for those of machine.BaseSemantics.
 	since uint16
 	// inScript serves a command of the connection within a script.
@@ -108,6 +111,7 @@ type Session interface {
 	Settings() Settings // for CONFIG
 	Slowness() Slowness // for SLOWLOG
 	Memory() Memory
+	LastSave() int64        // when the last snapshot was taken, in s since the epoch
 	Clients() Clients       // for what is about other connections
 	Subscriber() Subscriber // for publish/subscribe
 	Transactor() Transactor // for transactions

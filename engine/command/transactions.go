@@ -47,7 +47,7 @@ func (c *Command) Queued() bool {
 // that change who asks may not: the others would be judged as whose they are not.
 // Nor may those that do something else with answers than to give them.
 func (c *Command) InTransaction() bool {
-	return !c.Queued() || c.Flags&NoAuth == 0 && c.Name != "client|reply" && c.Name != "monitor"
+	return !c.Queued() || c.Flags&(NoAuth|NoMulti) == 0 && c.Name != "client|reply" && c.Name != "monitor"
 }
 
 func multi(s Session, _ [][]byte) reply.Reply {

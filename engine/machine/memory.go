@@ -53,7 +53,7 @@ func (m *Machine) bound(items []Item, room Room, now int64, refused reply.Reply)
 				most += room.Limit / reserveShare
 			}
 			if used+need.most > most {
-				*item = Item{Op: refusal{refused}}
+				*item = Item{Op: refusal{refused}, Argv: item.Argv} // who counts what fails looks at them
 				continue
 			}
 			used += need.kept

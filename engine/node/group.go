@@ -288,6 +288,7 @@ type GroupStats struct {
 	Keys         int64
 	Expiring     int64 // keys with a deadline
 	Bytes        int64 // of the keyspace in memory, about
+	LastSnapshot int64 // when the last one was taken, or the group opened, in s since the epoch
 	Evicted      int64 // keys, since the start
 	// Retained is how many keys got an expiry since the start, by a rule's pattern.
 	Retained   map[string]int64
@@ -308,6 +309,7 @@ func (g *Group) Stats() GroupStats {
 	s.Bytes = g.member.Machine().Bytes()
 	s.Retained = maps.Clone(g.retaining.given)
 	g.mu.Unlock()
+	s.LastSnapshot = g.snapshot.last.Load()
 	s.Evicted = g.evicting.keys.Load()
 	s.Storage.Full = g.full.Load()
 	if e := g.encryption.status.Load(); e != nil {

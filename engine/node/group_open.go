@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -101,6 +102,7 @@ func OpenGroup(opts GroupOptions) (_ *Group, err error) {
 		g.opts.Boot = bootOfHost()
 	}
 	g.snapshot.finished = make(chan snapshotResult, 1)
+	g.snapshot.last.Store(time.Now().Unix())
 	g.jobs.start()
 	g.beginEvicting()
 	g.fresh.start()

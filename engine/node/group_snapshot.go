@@ -35,7 +35,8 @@ type snapshotting struct {
 	running  *member.Snapshot
 	notUntil time.Time
 	finished chan snapshotResult
-	holding  atomic.Bool // writes back, until more of it is written
+	holding  atomic.Bool  // writes back, until more of it is written
+	last     atomic.Int64 // when one was taken, in s since the epoch
 
 	erasing      uint64 // what was erased up to that index goes with the one that runs
 	erased       uint64 // what was erased up to that index is in no file any more
@@ -170,6 +171,7 @@ func (g *Group) endSnapshot(r snapshotResult) error {
 	if err := g.member.EndSnapshot(s); err != nil {
 		return err
 	}
+	g.snapshot.last.Store(time.Now().Unix())
 	g.snapshot.erased = max(g.snapshot.erased, g.snapshot.erasing)
 	size, _ := g.member.SnapshotSize()
 	g.opts.Log.Info("snapshot written", "index", s.Meta.Index, "bytes", size, "seconds", r.took.Seconds())

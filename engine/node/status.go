@@ -143,7 +143,7 @@ func (n *Node) facts() server.Facts {
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
 		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
 		MaxMemoryPolicy: n.opts.Config.Memory.MaxMemoryPolicy(), EvictedKeys: f.Evicted,
-		RetentionExpiries: sum(f.Retained),
+		LastSnapshot: f.LastSnapshot, RetentionExpiries: sum(f.Retained),
 	}
 }
 

@@ -37,20 +37,21 @@ type loop struct {
 	posted []func() // to be called by the loop
 	asleep bool     // the poller is to be woken
 
-	hub      *hub
-	queues   map[string]*queue // of those that wait for a key
-	refusals refusals
-	slow     slow
-	monitors map[*session]struct{}
-	pause    *pause     // nil: nothing is paused
-	again    []*session // go on in the next turn without anything happening
-	batch    *batch     // gathering
-	writing  int        // batches handed over and not answered
-	spare    *batch
-	buffers  [][]byte
-	keys     []acl.Key // room for those of a command
-	now      time.Time // of this turn
-	stopped  bool
+	hub        *hub
+	queues     map[string]*queue // of those that wait for a key
+	refusals   refusals
+	slow       slow
+	statistics statistics
+	monitors   map[*session]struct{}
+	pause      *pause     // nil: nothing is paused
+	again      []*session // go on in the next turn without anything happening
+	batch      *batch     // gathering
+	writing    int        // batches handed over and not answered
+	spare      *batch
+	buffers    [][]byte
+	keys       []acl.Key // room for those of a command
+	now        time.Time // of this turn
+	stopped    bool
 }
 
 // batch is the writes of one turn, and the reads that the same connections
@@ -72,7 +73,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), queues: map[string]*queue{}, monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), queues: map[string]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

@@ -27,6 +27,7 @@ type Facts struct {
 	Durability    string
 	LogSyncs      int64 // fsyncs of the log
 	StorageFull   bool
+	LastSnapshot  int64 // when the last one was taken, or the member started, in s since the epoch
 	MemoryLimit   int64 // bytes, 0 for none
 	MaxData       int64 // bytes that the keyspace may take, 0 for no limit
 	// MaxMemoryPolicy is the policy of eviction by redis-server's name.
@@ -48,29 +49,32 @@ type field struct {
 type section struct {
 	name   string
 	fields func(*Server, Facts) []field
+	asked  bool // it is told of only when it is asked for, or everything is
 }
 
 // sections stand in redis-server's order; limits is ours.
 var sections = []section{
-	{"Server", (*Server).infoServer},
-	{"Clients", (*Server).infoClients},
-	{"Memory", (*Server).infoMemory},
-	{"Persistence", (*Server).infoPersistence},
-	{"Stats", (*Server).infoStats},
-	{"Replication", (*Server).infoReplication},
-	{"Keyspace", (*Server).infoKeyspace},
-	{"Limits", (*Server).infoLimits},
+	{"Server", (*Server).infoServer, false},
+	{"Clients", (*Server).infoClients, false},
+	{"Memory", (*Server).infoMemory, false},
+	{"Persistence", (*Server).infoPersistence, false},
+	{"Stats", (*Server).infoStats, false},
+	{"Replication", (*Server).infoReplication, false},
+	{"Commandstats", (*Server).infoCommandStats, true},
+	{"Errorstats", (*Server).infoErrorStats, false},
+	{"Latencystats", (*Server).infoLatencyStats, true},
+	{"Keyspace", (*Server).infoKeyspace, false},
+	{"Limits", (*Server).infoLimits, false},
 }
 
-// info is the text of INFO; without names, all of it.
+// info is the text of INFO; without names, what redis-server tells then.
 func (s *Server) info(names []string) string {
 	facts := s.opts.Facts()
-	all := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool {
-		return n == "all" || n == "default" || n == "everything"
-	})
+	usual := len(names) == 0 || slices.Contains(names, "default")
+	all := slices.ContainsFunc(names, func(n string) bool { return n == "all" || n == "everything" })
 	var b strings.Builder
 	for _, sec := range sections {
-		if !all && !slices.Contains(names, strings.ToLower(sec.name)) {
+		if !all && (!usual || sec.asked) && !slices.Contains(names, strings.ToLower(sec.name)) {
 			continue
 		}
 		if b.Len() > 0 {
@@ -150,6 +154,8 @@ func (s *Server) infoPersistence(f Facts) []field {
 		{"durability", f.Durability},
 		{"aof_enabled", 1},
 		{"aof_last_write_status", status},
+		{"rdb_bgsave_in_progress", 0},
+		{"rdb_last_save_time", f.LastSnapshot},
 		{"coffer_log_syncs", f.LogSyncs},
 	}
 }
@@ -169,6 +175,7 @@ func (s *Server) counted(facts Facts) []count {
 		{"total_net_output_bytes", st.BytesOut},
 		{"rejected_connections", st.Rejected},
 		{"evicted_keys", facts.EvictedKeys},
+		{"total_error_replies", s.loop.statistics.replies},
 		{"retention_expiries", facts.RetentionExpiries},
 		{"evicted_unauthenticated_clients", st.Evicted},
 		{"acl_access_denied_auth", st.AuthFailures},

@@ -256,14 +256,24 @@ func (c *session) pass() (heavy bool) {
 
 // run carries out a command of the connection.
 func (c *session) run(cmd *command.Command, argv [][]byte) reply.Reply {
-	if !cmd.Timed(argv) {
-		return cmd.Run(c, argv)
+	var t *timing
+	if c.times(cmd, argv) {
+		t = c.timed(cmd, argv)
+		t.Begin()
 	}
-	t := c.timed(cmd, argv)
-	t.Begin()
-	defer c.noteSlow()
-	defer t.End()
-	return cmd.Run(c, argv)
+	answer := cmd.Run(c, argv)
+	c.loop.statistics.called(cmd) // behind CONFIG RESETSTAT
+	c.failed(cmd, answer)
+	if t != nil {
+		t.End()
+		c.noteSlow()
+	}
+	return answer
+}
+
+// times tells whether it is looked how long a call takes.
+func (c *session) times(cmd *command.Command, argv [][]byte) bool {
+	return cmd.Timed(argv) || c.loop.statistics.samples(cmd)
 }
 
 // prepare finds the command, asks whether it may be run, and parses it. A nil
@@ -282,9 +292,10 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 	if cmd.Parse == nil {
 		return cmd, machine.Item{}, reply.Reply{}
 	}
+	c.loop.statistics.called(cmd)
 	op, err := cmd.Parse(argv)
 	if err != nil {
-		return nil, machine.Item{}, reply.Error(err.Error())
+		return nil, machine.Item{}, c.failed(cmd, reply.Error(err.Error()))
 	}
 	return cmd, c.itemOf(cmd, op, argv), reply.Reply{}
 }
@@ -293,7 +304,7 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) machine.Item {
 	write, since := cmd.Logged(), cmd.Since(argv)
 	var timing machine.Timing
-	if cmd.Timed(argv) {
+	if c.times(cmd, argv) {
 		timing = c.timed(cmd, argv)
 	}
 	if called, ok := op.(command.Called); ok {
@@ -363,6 +374,7 @@ func (c *session) answer(items []machine.Item) {
 			}
 			return
 		}
+		c.failedItem(&items[i])
 		if !c.write(items[i].Reply) {
 			return
 		}
@@ -379,6 +391,7 @@ func (c *session) takeReplies() []machine.Item {
 // write appends a reply, and flushes when a good deal has gathered. False means
 // that the connection is to be closed instead.
 func (c *session) write(r reply.Reply) bool {
+	c.noteError(r)
 	if r.Kind == reply.KindSeveral && len(r.Items) == 0 || c.silent() {
 		return true
 	}

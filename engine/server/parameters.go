@@ -17,6 +17,7 @@ func (c *session) Settings() command.Settings { return c }
 // ResetStatistics implements command.Settings. What is scraped goes on.
 func (c *session) ResetStatistics() {
 	s := c.srv
+	c.loop.statistics = newStatistics()
 	s.forgotten = map[string]int64{}
 	for _, f := range s.counted(s.opts.Facts()) {
 		s.forgotten[f.name] = f.count
@@ -35,7 +36,8 @@ var fixed = [][2]string{
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},
 	{"latency-monitor-threshold", "0"},
-	{"latency-tracking", "no"},
+	{"latency-tracking", "yes"},
+	{"latency-tracking-info-percentiles", "50 99 99.9"},
 	{"logfile", ""},
 	{"port", "0"}, // there is TLS alone
 	{"replica-read-only", "yes"},

@@ -54,7 +54,7 @@ func (c *session) park(b *barrier) {
 		c.write(reply.Error(err.Error()))
 		return
 	case answered:
-		c.write(answer)
+		c.write(c.failed(b.cmd, answer))
 		return
 	}
 	p := &parked{session: c, cmd: b.cmd, op: op, places: map[string]*list.Element{}, bytes: int64(sizeOf(b.argv))}
@@ -228,7 +228,7 @@ func (p *parked) end(r reply.Reply) {
 func (p *parked) answer(r reply.Reply) {
 	c := p.session
 	p.leave()
-	c.write(r)
+	c.write(c.failed(p.cmd, r))
 	c.loop.again = append(c.loop.again, c)
 }
 

@@ -18,7 +18,8 @@ const (
 	keptTimings = 16
 )
 
-// timing is how long a call takes that may be slow. The executor tells when it
+// timing is how long a call takes that may be slow, or is one of those that are timed
+// for the statistics. The executor tells when it
 // begins and ends with it; what waits for the disk, or for a turn, is not counted.
 type timing struct {
 	cmd   *command.Command
@@ -52,7 +53,12 @@ func (c *session) timed(cmd *command.Command, argv [][]byte) *timing {
 // noteSlow looks at the calls that are over.
 func (c *session) noteSlow() {
 	for _, t := range c.timings {
-		if t.took >= c.srv.slowAfter {
+		if t.began.IsZero() { // it was refused, or waits
+			*t = timing{}
+			continue
+		}
+		c.loop.statistics.took(t.cmd, t.took)
+		if t.took >= c.srv.slowAfter && t.cmd.Timed(t.argv) {
 			c.loop.slow.add(command.SlowCall{
 				Time: t.began.Unix(), Micros: t.took.Microseconds(), Args: t.cmd.Shown(t.argv), Addr: c.wire.RemoteAddr().String(), Name: c.name,
 			})
@@ -86,6 +92,9 @@ func (c *session) Slow() []command.SlowCall { return c.loop.slow.calls }
 
 // ForgetSlow implements command.Slowness.
 func (c *session) ForgetSlow() { c.loop.slow.calls = nil }
+
+// LastSave implements command.Session.
+func (c *session) LastSave() int64 { return c.srv.opts.Facts().LastSnapshot }
 
 // Memory implements command.Session.
 func (c *session) Memory() command.Memory {

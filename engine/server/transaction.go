@@ -137,6 +137,7 @@ func (c *session) Unwatch() {
 // refused is the answer to a command that is not carried out. One that should
 // have been queued takes the transaction with it.
 func (c *session) refused(argv [][]byte, err error) reply.Reply {
+	c.loop.statistics.rejected(argv)
 	if c.multi != nil {
 		*c.multi = transaction{failed: true}
 	}
@@ -179,13 +180,14 @@ func (c *session) queue(cmd *command.Command, argv [][]byte) reply.Reply {
 func (c *session) exec() {
 	t := c.multi
 	c.multi = nil
+	c.loop.statistics.called(command.Exec)
 	switch {
 	case t == nil:
-		c.write(reply.Error("ERR EXEC without MULTI"))
+		c.write(c.failed(command.Exec, reply.Error("ERR EXEC without MULTI")))
 		return
 	case t.failed:
 		c.Unwatch()
-		c.write(reply.Error("EXECABORT Transaction discarded because of previous errors."))
+		c.write(c.failed(command.Exec, reply.Error("EXECABORT Transaction discarded because of previous errors.")))
 		return
 	case !c.mayGoOn():
 		c.closing = true
@@ -197,6 +199,10 @@ func (c *session) exec() {
 		q := &t.queued[i]
 		if denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); denied != nil {
 			q.op, q.err = nil, lost(denied)
+			c.loop.statistics.rejected(q.argv)
+		} else if q.err != nil {
+			c.loop.statistics.called(q.cmd)
+			c.failed(q.cmd, reply.Error(q.err.Error()))
 		}
 		if q.op != nil && q.err == nil {
 			items = append(items, c.itemOf(q.cmd, q.op, q.argv))
@@ -236,7 +242,7 @@ func (c *session) conclude(r reply.Reply) reply.Reply {
 	c.Unwatch()
 	switch r.Kind {
 	case reply.KindError:
-		return aborted(string(r.Str))
+		return c.failed(command.Exec, aborted(string(r.Str)))
 	case reply.KindNullArray:
 		return r
 	}
@@ -244,15 +250,20 @@ func (c *session) conclude(r reply.Reply) reply.Reply {
 	for _, q := range t.queued {
 		switch {
 		case q.err != nil:
-			all = append(all, reply.Error(q.err.Error()))
+			answer := reply.Error(q.err.Error())
+			c.noteError(answer)
+			all = append(all, answer)
 		case q.op == nil:
 			// What only answers is left out of an answer that nobody gets.
 			if size > c.srv.opts.Limits.MaxOutputBytes && q.cmd.Flags&command.PubSub == 0 {
 				continue
 			}
-			answer := q.cmd.Run(c, q.argv)
+			answer := c.run(q.cmd, q.argv)
+			c.noteError(answer)
 			all, size = append(all, answer), size+answer.Size()
 		case len(r.Items) > 0: // fewer than asked for are more than anybody gets
+			c.loop.statistics.called(q.cmd)
+			c.noteError(c.failed(q.cmd, r.Items[0]))
 			all = append(all, r.Items[0])
 			r.Items = r.Items[1:]
 		}

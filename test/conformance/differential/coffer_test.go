@@ -129,6 +129,7 @@ func (s *session) Clients() command.Clients             { return nil }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
 func (s *session) Slowness() command.Slowness           { return nil }
 func (s *session) Memory() command.Memory               { return command.Memory{} }
+func (s *session) LastSave() int64                      { return 0 }
 func (s *session) Access() command.Access               { return nil } // the whole engine's alone
 func (s *session) Role() command.Role                   { return command.Role{} }
 func (s *session) Transactor() command.Transactor       { return nil } // the whole engine's alone
