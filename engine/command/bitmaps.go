@@ -170,6 +170,7 @@ func bitcount(tx *machine.Tx, argv [][]byte) reply.Reply {
 	default:
 		return fail(errSyntax)
 	}
+	tx.Scanned(int(j-i) >> 3)
 	count := 0
 	for ; i < j && i&7 != 0; i++ {
 		count += int(bitAt(v, i))
@@ -228,13 +229,17 @@ func (op bitpos) Apply(tx *machine.Tx) reply.Reply {
 	if op.bit == 1 {
 		skip = 0
 	}
-	for k := i; k < j; k++ {
+	k := i
+	for ; k < j; k++ {
 		for k&7 == 0 && k+8 <= j && v[k>>3] == skip {
 			k += 8
 		}
 		if k < j && bitAt(v, k) == op.bit {
-			return reply.Integer(k)
+			break
 		}
+	}
+	if tx.Scanned(int(k-i) >> 3); k < j {
+		return reply.Integer(k)
 	}
 	if op.bit == 0 && len(args) < 2 && i < j {
 		return reply.Integer(j) // behind the end there are zeros
@@ -324,6 +329,9 @@ func (op *bitop) Apply(tx *machine.Tx) reply.Reply {
 	sources, longest, err := op.sources(tx)
 	if err != nil {
 		return fail(err)
+	}
+	for _, s := range sources {
+		tx.Scanned(len(s.bits))
 	}
 	result := make([]byte, longest)
 	op.into(result, sources)

@@ -40,15 +40,15 @@ func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byt
 	switch o {
 	case union:
 		for _, s := range append([]*store.Set{first}, others...) {
-			if !combineOne(o, s, nil, visit) {
+			if !combineOne(tx, o, s, nil, visit) {
 				return nil
 			}
 		}
 		return nil
 	case difference:
-		others = merged(first, others)
+		others = merged(tx, first, others)
 	}
-	combineOne(o, first, others, visit)
+	combineOne(tx, o, first, others, visit)
 	return nil
 }
 
@@ -64,7 +64,7 @@ func distinct(sets []*store.Set) []*store.Set {
 
 // merged makes one set of many small ones, of what they have in common with the
 // first: to ask each of them for every member of that would take longer.
-func merged(first *store.Set, others []*store.Set) []*store.Set {
+func merged(tx *machine.Tx, first *store.Set, others []*store.Set) []*store.Set {
 	size := 0
 	for _, s := range others {
 		size += s.Len()
@@ -74,7 +74,7 @@ func merged(first *store.Set, others []*store.Set) []*store.Set {
 	}
 	all := &store.Set{}
 	for _, s := range others {
-		combineOne(intersection, s, []*store.Set{first}, func(member []byte) bool {
+		combineOne(tx, intersection, s, []*store.Set{first}, func(member []byte) bool {
 			all.Add(member)
 			return true
 		})
@@ -82,12 +82,22 @@ func merged(first *store.Set, others []*store.Set) []*store.Set {
 	return []*store.Set{all}
 }
 
+// memberWork is what it takes to look for a member, or to change what a sorted set has
+// of one, in steps of a script.
+const memberWork = 4
+
 // combineOne visits the members of a set that, of an intersection, all others
 // have too, and otherwise none of them.
-func combineOne(o operation, s *store.Set, others []*store.Set, visit func(member []byte) bool) bool {
+func combineOne(tx *machine.Tx, o operation, s *store.Set, others []*store.Set, visit func(member []byte) bool) bool {
 	var member []byte
-	objects := func(other *store.Set) bool { return other.Has(member) != (o == intersection) }
+	looked := 0
+	defer func() { tx.Visited(memberWork * looked) }()
+	objects := func(other *store.Set) bool {
+		looked++
+		return other.Has(member) != (o == intersection)
+	}
 	for i := range s.Len() {
+		looked++
 		member = append(member[:0], s.At(i)...)
 		if !slices.ContainsFunc(others, objects) && !visit(member) {
 			return false

@@ -62,6 +62,7 @@ func (op copying) Apply(tx *machine.Tx) reply.Reply {
 	if replaced && !op.replace {
 		return reply.Integer(0)
 	}
+	tx.Scanned(int(store.Weight(v)))
 	deadline, _ := tx.Store.Deadline(op.from, tx.Now)
 	tx.Store.Put(op.to, store.Clone(v), deadline)
 	if replaced {

@@ -323,8 +323,12 @@ func (q *geoQuery) boxes() []geohash {
 // places are the members that are near enough, the nearest or farthest first if
 // that is asked for. Of a reply no more are gathered than somebody may get, of
 // the nearest not many more than are wanted.
-func (q *geoQuery) places(maxReply int64) (all []geoPlace) {
-	const least = 32 // bytes of the reply for each
+func (q *geoQuery) places(tx *machine.Tx) (all []geoPlace) {
+	const (
+		least    = 32 // bytes of the reply for each
+		distance = 64 // steps of a script
+	)
+	maxReply := tx.MaxReply
 	full := func() bool {
 		n := int64(len(all))
 		return q.any && n >= q.count || q.store == nil && q.count == 0 && maxReply > 0 && n > maxReply/least
@@ -336,6 +340,7 @@ func (q *geoQuery) places(maxReply int64) (all []geoPlace) {
 			if full() {
 				return false
 			}
+			tx.Visited(distance)
 			p := placeOf(score)
 			if m, near := q.distanceTo(p); near {
 				all = append(all, geoPlace{slices.Clone(member), score, p, m})
@@ -376,7 +381,7 @@ func (op *geosearch) Apply(tx *machine.Tx) reply.Reply {
 	}
 	var all []geoPlace
 	if q.found {
-		all = q.places(tx.MaxReply)
+		all = q.places(tx)
 	}
 	if q.store == nil {
 		return q.answer(tx, all)

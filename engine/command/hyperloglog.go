@@ -37,6 +37,8 @@ const (
 	hllDense  = 0 // registers of 6 bits, the lowest bits first
 	hllSparse = 1 // runs of registers
 
+	hllWork = 500 // steps of a script in which all registers are looked at
+
 	hllBits        = 14 // of a hash choose the register
 	hllRegisters   = 1 << hllBits
 	hllRegister    = 6                // bits
@@ -288,6 +290,7 @@ func pfcount(tx *machine.Tx, argv [][]byte) reply.Reply {
 	case h[hllCard+hllStale]&(1<<7) == 0:
 		return reply.Integer(int64(binary.LittleEndian.Uint64(h[hllCard:]))) //nolint:gosec // as it was kept
 	}
+	tx.Visited(hllWork)
 	var counts histogram
 	if !h.each(func(_, n int, count byte) { counts[count] += n }) {
 		return fail(errCorrupt)
@@ -312,6 +315,7 @@ func mergeHLLs(tx *machine.Tx, keys [][]byte, registers *[hllRegisters]byte) (de
 			continue
 		}
 		seen[string(key)] = true
+		tx.Visited(hllWork)
 		dense = dense || h.dense()
 		if err := h.mergeInto(registers); err != nil {
 			return false, err

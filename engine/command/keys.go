@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -190,10 +189,14 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return reply.Integer(1)
 }
 
+// slotsByStep is how many slots are passed in a step of a script.
+const slotsByStep = 16
+
 func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
 	found := gather(tx)
+	tx.Visited(store.Slots / slotsByStep)
 	tx.Store.Each(tx.Now, func(key string, _ store.Kind) bool {
-		return !glob.Match(argv[1], []byte(key)) || found.add(reply.BulkString(key))
+		return !matches(tx, argv[1], []byte(key)) || found.add(reply.BulkString(key))
 	})
 	return reply.Array(found.items...)
 }
@@ -217,9 +220,14 @@ func (op *scan) Apply(tx *machine.Tx) reply.Reply {
 	found := gather(tx)
 	count := int(min(op.count, math.MaxInt32))
 	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, kind store.Kind) bool {
-		wanted := (op.pattern == nil || glob.Match(op.pattern, []byte(key))) && (op.kind == "" || op.kind == kind.String())
+		wanted := matches(tx, op.pattern, []byte(key)) && (op.kind == "" || op.kind == kind.String())
 		return !wanted || found.add(reply.BulkString(key))
 	})
+	end := next
+	if end == 0 {
+		end = store.Slots
+	}
+	tx.Visited(int(end-min(op.cursor, end)) / slotsByStep)
 	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found.items...))
 }
 

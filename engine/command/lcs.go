@@ -60,6 +60,8 @@ func lcs(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if (len(a)+1)*(len(b)+1) > maxLCS {
 		return fail(errorf("ERR Insufficient memory, the product of the strings' lengths may be %d: compare shorter ones", maxLCS))
 	}
+	const compared = 8 // numbers, in a step of a script
+	tx.Visited((len(a) + 1) * (len(b) + 1) / compared)
 	table := commonLengths(a, b)
 	longest := int64(table.at(len(a), len(b)))
 	if o.length {

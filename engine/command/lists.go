@@ -198,6 +198,7 @@ func (op lrange) Apply(tx *machine.Tx) reply.Reply {
 	}
 	elements := gather(tx)
 	i, j := op.of(l.Len())
+	tx.Visited(sought(l, i))
 	l.Range(i, j, false, elements.addCopy)
 	return reply.Array(elements.items...)
 }
@@ -208,6 +209,13 @@ func elementAt(l *store.List, index int64) (i int, ok bool) {
 		index += int64(l.Len())
 	}
 	return int(index), 0 <= index && index < int64(l.Len())
+}
+
+// sought is the work of finding an element: a node is passed in less than a step, and
+// may have one element.
+func sought(l *store.List, i int) int {
+	const passed = 16
+	return min(i, l.Len()-i) / passed
 }
 
 func lindex(tx *machine.Tx, argv [][]byte) reply.Reply {
@@ -226,6 +234,7 @@ func lindex(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !ok {
 		return reply.Null
 	}
+	tx.Visited(sought(l, i))
 	return reply.Bulk(bytes.Clone(l.At(i)))
 }
 
@@ -245,6 +254,7 @@ func lset(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if !ok {
 		return fail(textError("ERR index out of range"))
 	}
+	tx.Visited(sought(l, i))
 	edit(tx, argv[1], keyevent.List, "lset", func(l *store.List) bool {
 		l.Set(i, argv[3])
 		return true
@@ -264,13 +274,14 @@ func parseLrem(argv [][]byte) (machine.Op, error) {
 
 // Apply implements machine.Op.
 func (op lrem) Apply(tx *machine.Tx) reply.Reply {
-	_, found, err := readList(tx, op.key)
+	l, found, err := readList(tx, op.key)
 	switch {
 	case err != nil:
 		return fail(err)
 	case !found:
 		return reply.Integer(0)
 	}
+	tx.Compared(l.Len(), len(op.element))
 	limit := op.count
 	if limit < 0 {
 		limit = -max(limit, -math.MaxInt64)
@@ -337,6 +348,7 @@ func (op linsert) Apply(tx *machine.Tx) reply.Reply {
 		at++
 		return !bytes.Equal(element, op.pivot)
 	})
+	tx.Compared(at, len(op.pivot))
 	if !bytes.Equal(l.At(at-1), op.pivot) {
 		return reply.Integer(-1)
 	}
@@ -414,6 +426,7 @@ func (op *lpos) Apply(tx *machine.Tx) reply.Reply {
 		more := places.add(reply.Integer(at))
 		return more && (op.count == 0 || int64(len(places.items)) < op.count)
 	})
+	tx.Compared(int(looked), len(op.element))
 	switch {
 	case op.count >= 0:
 		return reply.Array(places.items...)

@@ -59,6 +59,17 @@ func (o *scanOptions) parse(args [][]byte, kinds bool) error {
 	return nil
 }
 
+// matches tells whether a name that is visited matches the pattern, nil for any.
+func matches(tx *machine.Tx, pattern, name []byte) bool {
+	tx.Visited(1)
+	if pattern == nil {
+		return true
+	}
+	ok, work := glob.MatchWork(pattern, name)
+	tx.Scanned(work)
+	return ok
+}
+
 // collection is what HSCAN, SSCAN and ZSCAN go through: elements at positions,
 // of which removing one moves at most the last, into its place. A scan from the
 // end to the beginning therefore visits all that stay.
@@ -109,7 +120,7 @@ func (op *collectionScan) Apply(tx *machine.Tx) reply.Reply {
 			next = max(0, end-int(min(o.count, math.MaxInt32)))
 		}
 		c.each(next, end, func(name, value []byte) bool {
-			if o.pattern != nil && !glob.Match(o.pattern, name) {
+			if !matches(tx, o.pattern, name) {
 				return true
 			}
 			return elements.addCopy(name) && (value == nil || elements.addCopy(value))

@@ -24,6 +24,9 @@ const (
 	// maxPublished how many bytes of messages a script may send.
 	maxTraced    = 1000
 	maxPublished = 16 << 20
+	// chargedSince is the semantics with which scripts are charged for the work of the
+	// commands that they run: members of the version before charge each alike.
+	chargedSince = 7
 )
 
 // scriptHost carries out what a script calls.
@@ -34,12 +37,19 @@ type scriptHost struct {
 	allowOOM bool
 
 	calls     uint64
+	work      int64 // of the call at hand
 	written   bool
 	published int
 }
 
 // Call implements script.Host.
-func (h *scriptHost) Call(argv [][]byte) reply.Reply {
+func (h *scriptHost) Call(argv [][]byte) (answer reply.Reply, steps int64) {
+	h.work = 0
+	answer = h.call(argv)
+	return answer, h.work
+}
+
+func (h *scriptHost) call(argv [][]byte) reply.Reply {
 	c, err := Resolve(argv)
 	switch {
 	case h.unknown(argv):
@@ -65,7 +75,7 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 		return fail(err)
 	}
 	each := h.tx.Step(h.calls)
-	each.MaxReply = maxScriptReply
+	each.MaxReply, each.Work = maxScriptReply, 0
 	h.calls++
 	if c.Grows() {
 		size := machine.Adds(&each, op, argv)
@@ -76,6 +86,9 @@ func (h *scriptHost) Call(argv [][]byte) reply.Reply {
 	}
 	h.written = h.written || c.Flags&Write != 0
 	answer := op.Apply(&each)
+	if h.tx.Semantics >= chargedSince {
+		h.work = each.Work
+	}
 	if answer.Size() > maxScriptReply {
 		return fail(errorf("ERR the reply to '%s' is larger than the %d bytes that a script can be given", c.Name, maxScriptReply))
 	}

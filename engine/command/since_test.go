@@ -87,10 +87,10 @@ func TestAScriptUsesNoMoreThanItsEntrySays(t *testing.T) {
 	caller := who(t, everything)
 	for semantics, want := range map[uint16]string{machine.BaseSemantics: string(errScriptUnknown), machine.Semantics: "ERR no such key"} {
 		h := &scriptHost{eval: &eval{caller: caller}, tx: &machine.Tx{Store: store.New(), Semantics: semantics, Grown: new(int64)}}
-		if got := string(h.Call(argv("xinfo", "stream", "s")).Str); got != want {
+		if got := string(h.call(argv("xinfo", "stream", "s")).Str); got != want {
 			t.Errorf("with semantics %d: %q, want %q", semantics, got, want)
 		}
-		if got := string(h.Call(argv("xinfo", "stream")).Str); (got == string(errScriptUnknown)) != (semantics < machine.Semantics) {
+		if got := string(h.call(argv("xinfo", "stream")).Str); (got == string(errScriptUnknown)) != (semantics < machine.Semantics) {
 			t.Errorf("with semantics %d and too few arguments: %q", semantics, got)
 		}
 		if _, known := h.Allows(argv("xinfo", "stream", "s")); known != (semantics == machine.Semantics) {

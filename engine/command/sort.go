@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -130,6 +131,7 @@ func (op *sorting) elements(tx *machine.Tx) (all []sortable, isSet bool, err err
 
 // lookUp is the value that a pattern means for an element.
 func lookUp(tx *machine.Tx, pattern, element []byte) (value []byte, found bool) {
+	tx.Visited(1)
 	if string(pattern) == "#" {
 		return element, true
 	}
@@ -210,6 +212,7 @@ func (op *sorting) sorted(tx *machine.Tx) ([]sortable, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx.Visited(len(all))
 	o := *op
 	if o.unsorted && isSet { // whose order is nobody's to rely on
 		o.by, o.alpha, o.unsorted = nil, true, false
@@ -220,6 +223,7 @@ func (op *sorting) sorted(tx *machine.Tx) ([]sortable, error) {
 				return nil, err
 			}
 		}
+		tx.Visited(len(all) * bits.Len(uint(len(all)))) // with which it is sorted
 		slices.SortStableFunc(all, o.compare)
 	}
 	from := min(max(op.offset, 0), int64(len(all)))

@@ -80,6 +80,7 @@ func (op *xpending) Apply(tx *machine.Tx) reply.Reply {
 		if op.last.Less(p.ID) || int64(len(entries.items)) >= op.count {
 			return false
 		}
+		tx.Visited(1)
 		idle := tx.Now - p.Delivered
 		if op.idle != 0 && idle < op.idle {
 			return true

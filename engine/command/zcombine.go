@@ -252,6 +252,7 @@ type combination struct {
 	z       *store.ZSet
 	n       int64
 	counted bool
+	looked  int   // at scores
 	left    int64 // bytes of the reply
 	bound   bool
 }
@@ -300,6 +301,7 @@ func (op *zcombine) combine(tx *machine.Tx) (*combination, *zcombine, error) {
 	default:
 		o.difference(c, sources)
 	}
+	tx.Visited(memberWork * (c.looked + int(c.n)))
 	return c, o, nil
 }
 
@@ -307,6 +309,7 @@ func (op *zcombine) union(c *combination, sources []scored) {
 	room := true
 	for i := 0; i < len(sources) && room; i++ {
 		sources[i].each(func(member []byte, score float64) bool {
+			c.looked++
 			score = numberOr0(score)
 			if old, found := c.z.Score(member); found {
 				c.z.Set(member, op.aggregate.of(old, score))
@@ -320,8 +323,10 @@ func (op *zcombine) union(c *combination, sources []scored) {
 
 func (op *zcombine) intersection(c *combination, sources []scored) {
 	sources[0].each(func(member []byte, score float64) bool {
+		c.looked++
 		score = numberOr0(score)
 		for _, s := range sources[1:] {
+			c.looked++
 			other, found := s.score(member)
 			if !found {
 				return true
@@ -333,15 +338,16 @@ func (op *zcombine) intersection(c *combination, sources []scored) {
 }
 
 func (op *zcombine) difference(c *combination, sources []scored) {
-	first, others := sources[0], mergedScores(sources[0], sources[1:])
+	first, others := sources[0], mergedScores(c, sources[0], sources[1:])
 	first.each(func(member []byte, score float64) bool {
-		has := func(s scored) bool { _, found := s.score(member); return found }
+		c.looked++
+		has := func(s scored) bool { c.looked++; _, found := s.score(member); return found }
 		return slices.ContainsFunc(others, has) || c.add(member, score)
 	})
 }
 
 // mergedScores is merged for sorted sets.
-func mergedScores(first scored, others []scored) []scored {
+func mergedScores(c *combination, first scored, others []scored) []scored {
 	size := 0
 	for _, s := range others {
 		size += s.size()
@@ -351,6 +357,7 @@ func mergedScores(first scored, others []scored) []scored {
 	}
 	all := &store.Set{}
 	for _, s := range others {
+		c.looked += s.size()
 		s.each(func(member []byte, _ float64) bool {
 			if _, found := first.score(member); found {
 				all.Add(member)

@@ -270,6 +270,7 @@ func (op *zrangestore) Apply(tx *machine.Tx) reply.Reply {
 	}
 	stored := &store.ZSet{}
 	i, j := op.ranks(z)
+	tx.Visited(memberWork * (j - i))
 	z.Range(i, j, op.reverse, func(member []byte, score float64) bool {
 		stored.Set(member, score)
 		return true
@@ -337,6 +338,7 @@ func (op *zremrange) Apply(tx *machine.Tx) reply.Reply {
 			i, j := op.of(z, false)
 			z.DeleteRange(i, j)
 			removed = j - i
+			tx.Visited(memberWork * removed)
 			return removed > 0
 		})
 	}

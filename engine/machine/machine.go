@@ -50,7 +50,8 @@ import (
 //	4  transactions
 //	5  scripts
 //	6  jobs
-//	7  HyperLogLogs; consumer groups of streams; places; SORT
+//	7  HyperLogLogs; consumer groups of streams; places; SORT; scripts are charged for
+//	   what the commands that they run look at
 const Semantics = 7
 
 // BaseSemantics is what members of the version before this one know. A batch is
@@ -103,6 +104,9 @@ type Tx struct {
 	Own bool
 	// Grown is about how many bytes the scripts of this entry have added.
 	Grown *int64
+	// Work is what an Op has done beside what its arguments and its reply tell of, in
+	// steps of a script. It is the same on every member.
+	Work int64
 
 	machine *Machine
 }

@@ -18,8 +18,9 @@ const (
 
 // Host carries out what a script asks of the database.
 type Host interface {
-	// Call runs a command. The reply of what is refused is an error's.
-	Call(argv [][]byte) reply.Reply
+	// Call runs a command. The reply of what is refused is an error's; steps are what
+	// the command took, beside what its arguments and its reply cost.
+	Call(argv [][]byte) (answer reply.Reply, steps int64)
 	// Allows tells whether the caller may run a command; known is false if there
 	// is no such command.
 	Allows(argv [][]byte) (allowed, known bool)
@@ -136,8 +137,9 @@ func (r *run) command(args []value, raise bool) []value {
 	}
 	r.spend(callSteps)
 	r.outside = true
-	answer := r.host.Call(argv)
+	answer, steps := r.host.Call(argv)
 	r.outside = false
+	r.spend(int(steps))
 	r.alloc(int(min(answer.Size(), int64(2*DefaultMemory))))
 	if !answer.IsError() {
 		return one(r.fromReply(&answer))

@@ -11,16 +11,19 @@ import (
 // echo is a host that answers with the arguments.
 type echo struct{ calls int }
 
-func (e *echo) Call(argv [][]byte) reply.Reply {
+func (e *echo) Call(argv [][]byte) (reply.Reply, int64) {
 	e.calls++
 	if string(argv[0]) == "fail" {
-		return reply.Error("ERR failed")
+		return reply.Error("ERR failed"), 0
 	}
 	items := make([]reply.Reply, 0, len(argv))
 	for _, arg := range argv {
 		items = append(items, reply.Bulk(arg))
 	}
-	return reply.Array(items...)
+	if string(argv[0]) == "toil" {
+		return reply.OK, 1_000_000
+	}
+	return reply.Array(items...), 0
 }
 
 func (*echo) Allows(argv [][]byte) (allowed, known bool) { return len(argv) == 1, len(argv) < 3 }
@@ -204,6 +207,16 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// TestWhatACommandTakesIsSpent, beside what each call takes.
+func TestWhatACommandTakesIsSpent(t *testing.T) {
+	const text = "for i = 1, tonumber(ARGV[1]) do redis.call('toil') end return 'done'"
+	for calls, ends := range map[string]bool{"4": false, "6": true} {
+		if r := execute(t, text, Limits{Steps: 5_000_000, Memory: 16 << 20}, calls); r.IsError() != ends {
+			t.Errorf("%s calls of a million steps: %s", calls, r.Str)
+		}
+	}
+}
+
 const wantSteps, wantMemory = 3315, 116878
 
 // TestPrecise compares with values of higher precision, correctly rounded.
@@ -237,4 +250,4 @@ func TestFaultsOfTheHostAreNotTheScripts(t *testing.T) {
 
 type broken struct{ *echo }
 
-func (broken) Call([][]byte) reply.Reply { panic("broken") }
+func (broken) Call([][]byte) (reply.Reply, int64) { panic("broken") }
