@@ -21,7 +21,7 @@ import (
 const module = "github.com/coffer-dev/coffer/"
 
 // judged are the packages whose code runs when an entry is applied.
-var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/script", "engine/queue", "engine/reply", "engine/glob"}
+var judged = []string{"engine/machine", "engine/store", "engine/command", "engine/script", "engine/queue", "engine/reply", "engine/glob", "engine/keyevent"}
 
 // imports that they may have: none reads anything but its arguments. Of big,
 // Float's results are exact, of every architecture the same. So are those of
