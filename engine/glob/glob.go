@@ -35,7 +35,9 @@ func MatchWork(pattern, s []byte) (ok bool, work int) {
 	star, resume := -1, 0 // behind the last star; where its next try begins
 	for i < len(s) {
 		if p < len(pattern) && pattern[p] == '*' {
-			p++
+			if p++; p == len(pattern) {
+				return true, work // whatever comes
+			}
 			star, resume = p, i
 			continue
 		}

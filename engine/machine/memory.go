@@ -17,9 +17,9 @@ type refusal struct{ reply reply.Reply }
 // Apply answers with the refusal.
 func (r refusal) Apply(*Tx) reply.Reply { return r.reply }
 
-// reserveShare of the limit is what writes may take beyond it that redis-server
+// ReserveShare of the limit is what writes may take beyond it that redis-server
 // does not refuse for want of memory.
-const reserveShare = 16
+const ReserveShare = 16
 
 // Room is what the keyspace may take, in bytes.
 type Room struct {
@@ -50,7 +50,7 @@ func (m *Machine) bound(items []Item, room Room, now int64, refused reply.Reply)
 			need := item.needs(&tx, largest)
 			most := limit
 			if item.Reserved {
-				most += room.Limit / reserveShare
+				most += room.Limit / ReserveShare
 			}
 			if used+need.most > most {
 				*item = Item{Op: refusal{refused}, Argv: item.Argv} // who counts what fails looks at them

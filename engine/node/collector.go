@@ -27,9 +27,12 @@ const (
 	// do, and quietPeriods how many of them it takes to be believed.
 	quietBytes   = 1 << 20
 	quietPeriods = 5
-	// worthBytes is what must have been allocated for looking after it to be worth
-	// its while.
-	worthBytes = 16 << 20
+	// worthBytes is what must have been allocated since the lull before for a
+	// collection to be worth its while, and worthShare of what lives; restPeriods
+	// is how long there is none after it: the runtime's own come as often.
+	worthBytes  = 16 << 20
+	worthShare  = 4
+	restPeriods = 120
 )
 
 // tuneCollector lets the collector's percentage follow the size of the state,
@@ -51,7 +54,7 @@ func (n *Node) tuneCollector(ctx context.Context) error {
 			current = p
 			debug.SetGCPercent(p)
 		}
-		if lull.begins(heap[1].Value.Uint64()) {
+		if lull.begins(heap[1].Value.Uint64(), heap[0].Value.Uint64()) {
 			debug.FreeOSMemory()
 		}
 		select {
@@ -67,20 +70,22 @@ type lull struct {
 	last    uint64 // allocated until the period before
 	quiet   int    // periods
 	cleared uint64 // allocated until the latest lull
+	rest    int    // periods
 }
 
 // begins tells, period after period, whether one begins now. It is given the
-// bytes that were allocated since the process started.
-func (l *lull) begins(allocated uint64) bool {
+// bytes that were allocated since the process started, and those that live.
+func (l *lull) begins(allocated, live uint64) bool {
 	l.quiet++
+	l.rest = max(l.rest, 1) - 1
 	if allocated-l.last > quietBytes {
 		l.quiet = 0
 	}
 	l.last = allocated
-	if l.quiet < quietPeriods || allocated-l.cleared < worthBytes {
+	if l.quiet < quietPeriods || l.rest > 0 || allocated-l.cleared < max(worthBytes, live/worthShare) {
 		return false
 	}
-	l.cleared = allocated
+	l.cleared, l.rest = allocated, restPeriods
 	return true
 }
 

@@ -27,7 +27,7 @@ func TestLull(t *testing.T) {
 	allocated := uint64(0)
 	period := func(bytes uint64) bool {
 		allocated += bytes
-		return l.begins(allocated)
+		return l.begins(allocated, 1<<20)
 	}
 	for range 20 {
 		if period(64 << 20) {
@@ -46,12 +46,21 @@ func TestLull(t *testing.T) {
 	}
 	period(worthBytes)
 	begun := 0
-	for range 3 * quietPeriods {
-		if period(1000) {
-			begun++
+	for i := range 2 * restPeriods {
+		if !period(1000) {
+			continue
+		}
+		if begun++; i < restPeriods/2 {
+			t.Fatal("a lull begins soon after another")
 		}
 	}
 	if begun != 1 {
 		t.Fatalf("%d lulls after more work", begun)
+	}
+	allocated += worthBytes
+	for range 2 * restPeriods {
+		if allocated += 1000; l.begins(allocated, 8*worthBytes) {
+			t.Fatal("a lull begins though little was allocated beside what lives")
+		}
 	}
 }

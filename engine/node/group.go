@@ -291,9 +291,10 @@ type GroupStats struct {
 	LastSnapshot int64 // when the last one was taken, or the group opened, in s since the epoch
 	Evicted      int64 // keys, since the start
 	// Retained is how many keys got an expiry since the start, by a rule's pattern.
-	Retained   map[string]int64
-	Storage    adminapi.Storage
-	Encryption adminapi.Encryption
+	Retained      map[string]int64
+	RetainedInAll int64 // those of rules that are gone too
+	Storage       adminapi.Storage
+	Encryption    adminapi.Encryption
 }
 
 // Stats tells how the group is.
@@ -307,7 +308,7 @@ func (g *Group) Stats() GroupStats {
 	s.Keys = int64(g.member.Machine().Keys())
 	s.Expiring = int64(g.member.Machine().Expiring())
 	s.Bytes = g.member.Machine().Bytes()
-	s.Retained = maps.Clone(g.retaining.given)
+	s.Retained, s.RetainedInAll = maps.Clone(g.retaining.given), g.retaining.total
 	g.mu.Unlock()
 	s.LastSnapshot = g.snapshot.last.Load()
 	s.Evicted = g.evicting.keys.Load()

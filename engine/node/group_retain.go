@@ -14,9 +14,14 @@ type retaining struct {
 	rules  []config.RetentionRule
 	keeper *retention.Keeper // nil without rules
 	given  map[string]int64  // keys that got an expiry since the start, by a rule's pattern
+	total  int64             // of all rules, those that are gone too
 	leads  bool
+	full   bool // there is no room for expiries
 	due    bool // keys are to be looked for
 }
+
+// expiryBytes is what the expiry of a key takes in memory, about.
+const expiryBytes = 72
 
 // SetRetention makes rules the ones in force: keys that have no expiry get one by
 // the first that matches, those that are there in the background.
@@ -56,12 +61,29 @@ func (g *Group) retain() (bool, error) {
 	g.retaining.due = false
 	g.mu.Lock()
 	keeper, rules := g.retaining.keeper, g.retaining.rules
+	if keeper != nil && !g.roomForExpiries() {
+		keeper = nil
+	}
 	items, matches, bytes, err := g.expiries(keeper, rules)
 	g.mu.Unlock()
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
 	return true, g.propose(items, bytes, func(err error) { g.retained(keeper, items, matches, err) })
+}
+
+// roomForExpiries tells whether one more entry of expiries leaves the data within
+// their limit, and what may be taken beyond it. What is in the log is applied,
+// whatever it takes: nothing of it may end at the container's limit. The group's
+// lock is held.
+func (g *Group) roomForExpiries() bool {
+	limit := g.opts.MaxData
+	full := limit > 0 && g.member.Machine().Bytes()+retention.MaxKeys*expiryBytes > limit+limit/machine.ReserveShare
+	if full != g.retaining.full {
+		g.retaining.full = full
+		g.opts.Log.Warn("retention rules wait for memory", "waiting", full, "limit", limit)
+	}
+	return !full
 }
 
 // expiries are what the next entry gives, with the pattern by which each key gets
@@ -91,8 +113,8 @@ func (g *Group) retained(keeper *retention.Keeper, items []machine.Item, matches
 		switch answer := items[i].Reply; {
 		case err != nil || answer.IsError():
 			keeper.Missed()
-			return
 		case answer.Int == 1:
+			g.retaining.total++
 			if n, ok := g.retaining.given[matches[i]]; ok { // else its rule is gone
 				g.retaining.given[matches[i]] = n + 1
 			}

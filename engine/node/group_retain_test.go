@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,4 +163,39 @@ func TestWhoLeadsAgainLooksAtEveryKey(t *testing.T) {
 	do(t, g, call(t, "SET", "user:2", "v"))
 	leads(true)
 	awaitTTL(t, g, "user:2", 50, 60)
+}
+
+// TestRulesWaitForMemory: what is in the log is applied whatever it takes, so rules
+// give nothing where that would be more than the data may take.
+func TestRulesWaitForMemory(t *testing.T) {
+	const limit = 4 << 20
+	g := startGroup(t, groupOptions(vfs.NewMem(), func(o *GroupOptions) { o.Parse, o.MaxData = command.Parse, limit }))
+	defer g.Stop()
+	filled := 0
+	for i := 0; ; i++ {
+		filled = i
+		if r := do(t, g, call(t, "SET", fmt.Sprint("key:", i), strings.Repeat("v", 1000)))[0]; r.IsError() {
+			break
+		}
+	}
+	// The share beyond the limit is the rules' too: it is taken by what has no limit.
+	for i := 0; g.Stats().Bytes < limit+limit/machine.ReserveShare-100_000; i++ {
+		do(t, g, call(t, "EXPIRE", fmt.Sprint("key:", i), "1000"))
+		do(t, g, call(t, "RENAME", fmt.Sprint("key:", i), fmt.Sprint("key:", i, strings.Repeat("k", 1000))))
+	}
+	given := g.Stats().Expiring
+	g.SetRetention([]config.RetentionRule{{Match: "key:*", MaxAgeSeconds: 60}})
+	for range 20 {
+		time.Sleep(10 * time.Millisecond)
+		if n := g.Stats().Expiring; n != given {
+			t.Fatalf("%d keys of %d got an expiry without room for it", n-given, filled)
+		}
+	}
+	for i := range filled { // makes room
+		do(t, g, call(t, "DEL", fmt.Sprint("key:", i)))
+		if i == filled*9/10 {
+			break
+		}
+	}
+	awaitTTL(t, g, fmt.Sprint("key:", filled-1), 50, 60)
 }

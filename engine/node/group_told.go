@@ -17,6 +17,7 @@ type Listener interface {
 type told struct {
 	listener Listener // nil: nobody
 	events   keyevent.Class
+	leads    bool // as listen has it: the group's own word for it comes later
 }
 
 // Tell has a listener told from now on.
@@ -24,7 +25,7 @@ func (g *Group) Tell(l Listener) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.told.listener = l
-	g.listen(g.leading.Load())
+	g.listen(g.told.leads)
 }
 
 // TellEvents says of which events it is told.
@@ -33,13 +34,14 @@ func (g *Group) TellEvents(of keyevent.Class) {
 	defer g.mu.Unlock()
 	if g.told.events != of {
 		g.told.events = of
-		g.listen(g.leading.Load())
+		g.listen(g.told.leads)
 	}
 }
 
 // listen has the keyspace keep what is told, while the member leads: the group's
 // lock is held.
 func (g *Group) listen(leads bool) {
+	g.told.leads = leads
 	var of keyevent.Class
 	if leads && g.told.listener != nil {
 		of = g.told.events

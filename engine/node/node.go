@@ -78,15 +78,16 @@ type Node struct {
 	health      *http.Server
 	addrs       Addresses
 
-	phase    atomic.Pointer[string] // starting, blank, "stopping"; nil while it serves
-	opening  sync.Mutex             // open, and what Stop takes apart
-	failed   chan error
-	stopOnce sync.Once
-	stopErr  error
-	cancel   context.CancelFunc
-	joining  context.Context // until Stop
-	endJoin  context.CancelFunc
-	wg       sync.WaitGroup
+	phase     atomic.Pointer[string] // starting, blank, "stopping"; nil while it serves
+	opening   sync.Mutex             // open, and what Stop takes apart
+	informing sync.Mutex             // held by informGroup
+	failed    chan error
+	stopOnce  sync.Once
+	stopErr   error
+	cancel    context.CancelFunc
+	joining   context.Context // until Stop
+	endJoin   context.CancelFunc
+	wg        sync.WaitGroup
 
 	logSyncs atomic.Int64
 }
@@ -168,8 +169,8 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)
 	n.group.Tell(n.server)
-	n.credentials.OnChange(n.informGroup)
-	n.informGroup(n.credentials.Current()) // it may have changed while the state was read
+	n.credentials.OnChange(func(*credential.Snapshot) { n.informGroup() })
+	n.informGroup() // it may have changed while the state was read
 	if err := n.openJobs(ctx); err != nil {
 		return err
 	}
@@ -207,8 +208,12 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	return nil
 }
 
-// informGroup tells the group what of the mounted files is its business.
-func (n *Node) informGroup(s *credential.Snapshot) {
+// informGroup tells the group what of the mounted files is its business: what is in
+// force, not what was when it was called, since calls overtake each other.
+func (n *Node) informGroup() {
+	n.informing.Lock()
+	defer n.informing.Unlock()
+	s := n.credentials.Current()
 	n.group.SetKeys(s.Keys)
 	n.group.SetRetention(s.Settings.Retention)
 	n.group.TellEvents(s.Settings.Events())

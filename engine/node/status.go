@@ -143,15 +143,8 @@ func (n *Node) facts() server.Facts {
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
 		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
 		MaxMemoryPolicy: n.opts.Config.Memory.MaxMemoryPolicy(), EvictedKeys: f.Evicted,
-		LastSnapshot: f.LastSnapshot, RetentionExpiries: sum(f.Retained),
+		LastSnapshot: f.LastSnapshot, RetentionExpiries: f.RetainedInAll,
 	}
-}
-
-func sum(counts map[string]int64) (n int64) {
-	for _, count := range counts {
-		n += count
-	}
-	return n
 }
 
 // sample is what a scrape reads; before the core is open, what there is.

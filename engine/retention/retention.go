@@ -110,7 +110,7 @@ func (l *look) more() bool { return l.work > 0 && len(l.found) < MaxKeys && l.na
 
 // judge finds the first rule that matches a key, which counts if it is lasting.
 func (l *look) judge(name string, lasting func(key []byte) bool) {
-	l.work -= keyWork
+	l.work -= keyWork + len(name)
 	l.key = append(l.key[:0], name...)
 	for i, r := range l.keeper.rules {
 		matches, work := glob.MatchWork(r.pattern, l.key)

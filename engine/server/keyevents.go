@@ -31,11 +31,15 @@ func (l *loop) tell(events []store.Event) {
 		e := &events[i]
 		if on&keyevent.Keyspace != 0 {
 			channel = appendChannel(channel[:0], "keyspace", e.Database, e.Key)
-			l.hub.publish(command.Channel, channel, []byte(e.Name))
+			if len(channel) <= maxChannel { // as of PUBLISH: matching it takes no longer
+				l.hub.publish(command.Channel, channel, []byte(e.Name))
+			}
 		}
 		if on&keyevent.Keyevent != 0 {
 			channel = appendChannel(channel[:0], "keyevent", e.Database, e.Name)
-			l.hub.publish(command.Channel, channel, []byte(e.Key))
+			if l.hub.heard(channel) { // else the key is not copied
+				l.hub.publish(command.Channel, channel, []byte(e.Key))
+			}
 		}
 	}
 }

@@ -176,6 +176,11 @@ func (h *hub) publish(k command.ChannelKind, channel, message []byte) (reached i
 	return reached
 }
 
+// heard tells whether somebody may hear what is published on a channel.
+func (h *hub) heard(channel []byte) bool {
+	return len(h.listeners[command.ChannelPattern]) > 0 || len(h.listeners[command.Channel][string(channel)]) > 0
+}
+
 // message is encoded once for each protocol, not for each listener.
 type message struct {
 	reply   reply.Reply

@@ -47,7 +47,7 @@ var evictions = []safeguard{
 	{name: "that writes do not wait for deletions that are refused", file: groupEvict, in: nodePkg, test: "TestEvictionOnAFullVolume",
 		old: "g.evicting.vain = items[0].Reply.IsError()", new: "g.evicting.vain = false"},
 	{name: "the reserve of what redis-server does not refuse", file: machineMemory, in: nodePkg, test: "TestFullMemoryAsRedis",
-		old: "most += room.Limit / reserveShare", new: ""},
+		old: "most += room.Limit / ReserveShare", new: ""},
 	{name: "the room that is made for scripts", file: "engine/machine/evict.go", in: nodePkg, test: "TestFullMemoryAsRedis",
 		old: "need += limit / scriptShare", new: ""},
 }
