@@ -41,4 +41,6 @@ var retentions = []safeguard{
 		old: "r.keeper = retention.New(r.rules)\n\t}", new: "_ = r.rules\n\t}"},
 	{name: "that writes have their turn between expiries", file: groupRetain, test: "TestManyKeysGetTheirExpiryInTurns",
 		old: "g.retaining.due = false\n", new: ""},
+	{name: "that rules wait for memory", file: groupRetain, test: "TestRulesWaitForMemory",
+		old: "keeper != nil && !g.roomForExpiries()", new: "false"},
 }
