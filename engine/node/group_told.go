@@ -46,12 +46,12 @@ func (g *Group) listen(leads bool) {
 	if leads && g.told.listener != nil {
 		of = g.told.events
 	}
-	g.member.Machine().Store().TellOf(of)
+	g.member.Machine().Databases().TellOf(of)
 }
 
 // takeEvents takes what has happened; the group's lock is held.
 func (g *Group) takeEvents() (tell func()) {
-	events, lost := g.member.Machine().Store().Events()
+	events, lost := g.member.Machine().Databases().Events()
 	listener := g.told.listener
 	if listener == nil || len(events) == 0 && lost == 0 {
 		return func() {}

@@ -132,7 +132,9 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 	}
 	f.Server = New(Options{
 		Audit:  f.audit,
-		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
+		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts {
+			return Facts{Keys: 3, Databases: []machine.DatabaseStats{{Number: 0, Keys: 2, Expiring: 1, AverageTTL: 900}, {Number: 15, Keys: 1}}}
+		}, Log: log,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -352,7 +354,7 @@ func TestStoppedExecutorEndsTheConnection(t *testing.T) {
 
 func TestInfoSections(t *testing.T) {
 	f := start(t)
-	if got, want := f.info([]string{"keyspace"}), "# Keyspace\r\ndb0:keys=3,expires=1\r\n"; got != want {
+	if got, want := f.info([]string{"keyspace"}), "# Keyspace\r\ndb0:keys=2,expires=1,avg_ttl=900\r\ndb15:keys=1,expires=0,avg_ttl=0\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	all := f.info(nil)
