@@ -67,6 +67,7 @@ func (s *session) Proto() int                           { return s.proto }
 func (s *session) SetProto(p int)                       { s.proto = p }
 func (s *session) Name() string                         { return s.name }
 func (s *session) SetName(n string)                     { s.name = n }
+func (s *session) Select(int)                           {}
 func (s *session) SetLib(name, v string)                { s.lib += name + "/" + v + " " }
 func (s *session) User() string                         { return s.user }
 func (s *session) Subscriber() Subscriber               { return deaf{} }

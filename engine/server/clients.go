@@ -90,8 +90,8 @@ func (c *session) Describe() string {
 	}
 	out := len(c.out) - c.flushed + len(c.wire.out)
 	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d qbuf=%d multi-mem=%d obl=%d oll=%d omem=%d tot-mem=%d cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()), c.flags(),
+	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d multi-mem=%d obl=%d oll=%d omem=%d tot-mem=%d cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()), c.flags(), c.database,
 		len(names[command.Channel]), len(names[command.ChannelPattern]), len(names[command.ShardChannel]), queued,
 		c.reader.Size(), bytes, out, len(c.replies), c.waiting, c.buffered(), c.last, c.User(), c.proto, c.libName, c.libVer)
 	return b.String()

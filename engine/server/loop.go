@@ -287,7 +287,7 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		return nil, machine.Item{}, c.queue(cmd, argv)
 	}
 	if cmd != command.Exec {
-		c.show(cmd, argv)
+		c.show(behind(c.database, cmd, argv), cmd, argv)
 	}
 	if cmd.Parse == nil {
 		return cmd, machine.Item{}, reply.Reply{}
@@ -314,7 +314,15 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since, Database: c.database}
+}
+
+// behind is the database that is chosen once a command is carried out in one.
+func behind(database uint8, cmd *command.Command, argv [][]byte) uint8 {
+	if chosen, ok := cmd.Selects(argv); ok {
+		return uint8(chosen) //nolint:gosec // there are 16
+	}
+	return database
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/store"
 )
 
 var _ command.Settings = (*session)(nil)
@@ -31,7 +32,7 @@ var fixed = [][2]string{
 	{"appendonly", "yes"}, // the log
 	{"cluster-enabled", "no"},
 	{"daemonize", "no"},
-	{"databases", "1"},
+	{"databases", strconv.Itoa(store.Count)},
 	{"enable-debug-command", "no"},
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},

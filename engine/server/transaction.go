@@ -42,10 +42,11 @@ type transaction struct {
 }
 
 type queued struct {
-	cmd  *command.Command
-	argv [][]byte
-	op   machine.Op // nil for a command of the connection
-	err  error      // the answer instead
+	cmd      *command.Command
+	argv     [][]byte
+	op       machine.Op // nil for a command of the connection
+	err      error      // the answer instead
+	database uint8      // that it is carried out in, known at EXEC
 }
 
 // watched is what the next transaction depends on.
@@ -88,7 +89,7 @@ func (f locked) Apply(tx *machine.Tx) reply.Reply {
 }
 
 func (c *session) underLock(f locked) error {
-	items := []machine.Item{{Op: f}}
+	items := []machine.Item{{Op: f, Database: c.database}}
 	switch err := c.srv.opts.Executor.Look(items); {
 	case err != nil:
 		return errStopping
@@ -195,18 +196,26 @@ func (c *session) exec() {
 	}
 	c.executes = t
 	var items []machine.Item
+	database := c.database
 	for i := range t.queued {
 		q := &t.queued[i]
-		if denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); denied != nil {
+		q.database = database
+		if denied := c.judge(database, q.cmd, c.action(q.cmd, q.argv)); denied != nil {
 			q.op, q.err = nil, lost(denied)
 			c.loop.statistics.rejected(q.argv)
 		} else if q.err != nil {
 			c.loop.statistics.called(q.cmd)
 			c.failed(q.cmd, reply.Error(q.err.Error()))
 		}
-		if q.op != nil && q.err == nil {
-			items = append(items, c.itemOf(q.cmd, q.op, q.argv))
+		if q.err != nil {
+			continue
 		}
+		if q.op != nil {
+			item := c.itemOf(q.cmd, q.op, q.argv)
+			item.Database = database
+			items = append(items, item)
+		}
+		database = behind(database, q.cmd, q.argv)
 	}
 	c.loop.forgetKeys()
 	item := machine.Transaction(items, c.watched.watch)

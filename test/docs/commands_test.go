@@ -34,7 +34,6 @@ var differences = map[string]string{
 	"client|setinfo":      "of 7.2",
 	"config|get":          "parameters that mean something here, with what is so; `requirepass` and its like are never told",
 	"config|resetstat":    "what `INFO` counts; what is scraped at port 9090 goes on",
-	"copy":                "within database 0, which is the only one",
 	"dbsize":              "for users that may read every key",
 	"eval":                "[Lua scripts](scripts.md)",
 	"evalsha":             "[Lua scripts](scripts.md)",
@@ -69,7 +68,8 @@ var differences = map[string]string{
 	"role":                "the offset is an index of the log",
 	"scan":                "for users that may read every key; cursors are slots",
 	"script|kill":         "finds none: a script is bounded, and who could ask waits for its end",
-	"select":              "database 0 is the only one",
+	"select":              "there are 16 databases, as redis-server has by default",
+	"swapdb":              "for users that may write every key",
 	"sort":                "who may not read every key gets `NOPERM` for `BY` and `GET`; 10,000,000 values are looked up at most; strings are compared by their bytes, whatever the locale; a sorted set keeps its encoding, and in the compact one a score of -0 becomes 0",
 	"sort_ro":             "as `SORT`",
 	"wait":                "a write is on the disks of a majority before it is answered, so that it waits for more than that alone; it counts members with all that the leader has applied when it is asked: [replicas](replicas.md)",
@@ -100,7 +100,6 @@ var instead = map[string]string{
 	"save":                "refused: snapshots are taken by themselves",
 	"shutdown":            "delete the pod, which comes back, or the database",
 	"slaveof":             "`spec.replicas`: [replicas](replicas.md)",
-	"swapdb":              "database 0 is the only one",
 	"sync":                "members replicate by a log of their own, over mutual TLS",
 }
 

@@ -216,7 +216,7 @@ var permissions = []safeguard{
 	{name: "that what waits is counted", file: serverBuffers, test: "TestWaitingIsCheapAndCounted",
 		old: "n += c.parked.bytes", new: ""},
 	{name: "that EXEC asks for permission again", file: transactions, test: "TestRulesChangeBeforeExec",
-		old: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); denied != nil", new: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); false"},
+		old: "denied := c.judge(database, q.cmd, c.action(q.cmd, q.argv)); denied != nil", new: "denied := c.judge(q.cmd, c.action(q.cmd, q.argv)); false"},
 	{name: "that EXEC asks whether the session may go on", file: transactions, test: "TestRevokedBeforeExec",
 		old: "case !c.mayGoOn():", new: "case false:"},
 	{name: "that what is refused takes the transaction with it", file: transactions, test: "TestWhatIsRefusedIsNotQueued",

@@ -48,7 +48,7 @@ func chats(t *testing.T, proto int) (theirs, ours *chat) {
 			_ = conn.Close()
 		}
 		return err
-	}, "--unixsocket", socket, "--requirepass", theirs.password, "--databases", "1")
+	}, "--unixsocket", socket, "--requirepass", theirs.password)
 	theirs.connect(t, proto, func() net.Conn {
 		conn, err := dial()
 		if err != nil {
