@@ -99,6 +99,10 @@ func (op moveTo) Apply(tx *machine.Tx) reply.Reply {
 
 type swap struct{ a, b int }
 
+// swapWork is what a script is charged for a swap, in steps: how many keys are
+// watched, which all are looked at, is not the same on every member.
+const swapWork = 10_000
+
 // parseSwap says of what is no number of 32 bits which one it is.
 func parseSwap(argv [][]byte) (machine.Op, error) {
 	var op [2]int
@@ -119,6 +123,7 @@ func parseSwap(argv [][]byte) (machine.Op, error) {
 
 // Apply implements machine.Op.
 func (op swap) Apply(tx *machine.Tx) reply.Reply {
+	tx.Visited(swapWork)
 	tx.Databases.Swap(op.a, op.b, tx.Now)
 	return reply.OK
 }

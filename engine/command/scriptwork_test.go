@@ -12,7 +12,7 @@ import (
 // TestScriptsAreChargedForWhatCommandsLookAt, whatever is answered; and not where a
 // member of the version before may carry out the script, too.
 func TestScriptsAreChargedForWhatCommandsLookAt(t *testing.T) {
-	tx := &machine.Tx{Store: store.New(), Semantics: machine.Semantics, Grown: new(int64)}
+	tx := &machine.Tx{Store: store.New().At(0), Semantics: machine.Semantics, Grown: new(int64)}
 	const elements = 10_000
 	list, set, zset, hash, place := []string{"RPUSH", "list"}, []string{"SADD", "set"}, []string{"ZADD", "zset"}, []string{"HSET", "hash"}, []string{"GEOADD", "places"}
 	for i := range elements {
