@@ -193,11 +193,11 @@ func TestRulesWaitForMemory(t *testing.T) {
 		do(t, g, call(t, "EXPIRE", fmt.Sprint("key:", i), "1000"))
 		do(t, g, call(t, "RENAME", fmt.Sprint("key:", i), fmt.Sprint("key:", i, strings.Repeat("k", 1000))))
 	}
-	given := g.Stats().Expiring
+	given := expiring(g)
 	g.SetRetention([]config.RetentionRule{{Match: "key:*", MaxAgeSeconds: 60}})
 	for range 20 {
 		time.Sleep(10 * time.Millisecond)
-		if n := g.Stats().Expiring; n != given {
+		if n := expiring(g); n != given {
 			t.Fatalf("%d keys of %d got an expiry without room for it", n-given, filled)
 		}
 	}
