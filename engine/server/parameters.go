@@ -7,7 +7,6 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
-	"github.com/coffer-dev/coffer/engine/store"
 )
 
 var _ command.Settings = (*session)(nil)
@@ -32,7 +31,7 @@ var fixed = [][2]string{
 	{"appendonly", "yes"}, // the log
 	{"cluster-enabled", "no"},
 	{"daemonize", "no"},
-	{"databases", strconv.Itoa(store.Count)},
+	{"databases", "1"},
 	{"enable-debug-command", "no"},
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},
@@ -70,6 +69,7 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
 		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
 		{Name: "slowlog-max-len", Value: number(maxSlow)},
+		{Name: "tracking-table-max-keys", Value: number(maxTrackedKeys)},
 		{Name: "tls-port", Value: c.srv.port()},
 	}
 	replicaOf := ""

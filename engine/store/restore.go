@@ -7,10 +7,9 @@ import (
 	"io"
 )
 
-// decoded is what a slot's payload holds. It is of no database yet, so that slots
+// decoded is what a slot's payload holds. It is of no store yet, so that slots
 // can be decoded beside each other.
 type decoded struct {
-	database int
 	slot     uint16
 	table    *table
 	bytes    int64    // of the entries without their deadlines
@@ -72,16 +71,13 @@ func (l *decoded) add(c cell, apart Value) {
 	}
 }
 
-// adopt makes a decoded slot the database's, which has no key in it.
+// adopt makes a decoded slot the store's, which has no key in it.
 func (s *Store) adopt(l decoded) error {
 	if s.slots[l.slot] != nil {
 		return fmt.Errorf("%w: slot %d twice", ErrSnapshotCorrupt, l.slot)
 	}
 	if l.table.count == 0 {
 		return nil
-	}
-	if s.slots == &nothing {
-		s.slots = new(slotTables)
 	}
 	s.slots[l.slot] = l.table
 	s.keys += l.table.count
@@ -92,7 +88,7 @@ func (s *Store) adopt(l decoded) error {
 	return nil
 }
 
-// DecodeSlot adds the keys of a slot payload to a database that has none in that
+// DecodeSlot adds the keys of a slot payload to a store that has none in that
 // slot.
 func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
 	l, err := decodeSlot(s.seed, slot, payload)
@@ -102,8 +98,8 @@ func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
 	return s.adopt(l)
 }
 
-// Restore reads a snapshot stream into new databases.
-func Restore(r io.Reader) (*Databases, error) {
+// Restore reads a snapshot stream into a new store.
+func Restore(r io.Reader) (*Store, error) {
 	var head [6]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrSnapshotCorrupt, err)
@@ -111,19 +107,18 @@ func Restore(r io.Reader) (*Databases, error) {
 	if string(head[:4]) != snapshotMagic {
 		return nil, fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
 	}
-	version := binary.LittleEndian.Uint16(head[4:])
-	if version == 0 || version > SnapshotVersion {
-		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads up to %d", ErrSnapshotVersion, version, SnapshotVersion)
+	if v := binary.LittleEndian.Uint16(head[4:]); v != SnapshotVersion {
+		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads %d", ErrSnapshotVersion, v, SnapshotVersion)
 	}
-	l := &loader{in: r, version: version, into: New()}
+	l := &loader{in: r, store: New()}
 	keys, err := l.run()
-	if read := l.into.Len(); err == nil && keys != uint64(read) {
-		err = fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, keys, read)
+	if err == nil && keys != uint64(l.store.keys) {
+		err = fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, keys, l.store.keys)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return l.into, nil
+	return l.store, nil
 }
 
 const (
@@ -144,9 +139,8 @@ type portion struct {
 }
 
 type record struct {
-	database int
-	slot     uint16
-	payload  []byte
+	slot    uint16
+	payload []byte
 }
 
 // loader reads a stream's slots and has them decoded beside it. What comes of
@@ -154,8 +148,7 @@ type record struct {
 // up in their order, as errors are.
 type loader struct {
 	in      io.Reader
-	version uint16
-	into    *Databases
+	store   *Store
 	pending []*portion // oldest first
 }
 
@@ -166,19 +159,15 @@ func (l *loader) run() (keys uint64, err error) {
 			err = settled
 		}
 	}()
-	p, database, previous := &portion{}, 0, -1
+	p, previous := &portion{}, -1
 	for {
 		var head [10]byte
 		if _, err := io.ReadFull(l.in, head[:]); err != nil {
 			return 0, fmt.Errorf("%w: record: %w", ErrSnapshotCorrupt, err)
 		}
 		slot, size := binary.LittleEndian.Uint16(head[:]), binary.LittleEndian.Uint64(head[2:])
-		switch {
-		case slot == endSlot:
+		if slot == endSlot {
 			return size, l.decode(p)
-		case slot == databaseSlot && l.version > oneDatabase && size > uint64(database) && size < Count:
-			database, previous = int(size), -1
-			continue
 		}
 		if int(slot) <= previous || slot >= Slots || size > maxSlotBytes {
 			return 0, fmt.Errorf("%w: record of slot %d", ErrSnapshotCorrupt, slot)
@@ -188,7 +177,7 @@ func (l *loader) run() (keys uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		p.records = append(p.records, record{database, slot, payload})
+		p.records = append(p.records, record{slot, payload})
 		if p.bytes += len(payload); p.bytes >= portionBytes {
 			if err := l.decode(p); err != nil {
 				return 0, err
@@ -202,7 +191,7 @@ func (l *loader) run() (keys uint64, err error) {
 func (l *loader) decode(p *portion) error {
 	p.done = make(chan struct{})
 	l.pending = append(l.pending, p)
-	go p.decode(l.into.At(0).seed)
+	go p.decode(l.store.seed)
 	return l.settle(decoders)
 }
 
@@ -213,7 +202,6 @@ func (p *portion) decode(seed seed) {
 		if slot, p.err = decodeSlot(seed, r.slot, r.payload); p.err != nil {
 			return
 		}
-		slot.database = r.database
 		p.slots = append(p.slots, slot)
 	}
 }
@@ -230,7 +218,7 @@ func (l *loader) settle(most int) (err error) {
 		}
 		for _, slot := range p.slots {
 			if err == nil {
-				err = l.into.At(slot.database).adopt(slot)
+				err = l.store.adopt(slot)
 			}
 		}
 	}

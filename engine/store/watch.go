@@ -9,7 +9,7 @@ type Watch struct {
 	// Expiry is no change.
 	Changed func()
 
-	of      *Databases
+	store   *Store
 	marks   []*mark
 	touched bool
 }
@@ -17,7 +17,6 @@ type Watch struct {
 // mark is one key of a Watch.
 type mark struct {
 	watch *Watch
-	store *Store
 	key   string
 	live  bool // the key was there when it was added
 	at    int  // among the marks of the same key; -1 when it is not there any more
@@ -25,9 +24,9 @@ type mark struct {
 
 // Watch adds a key to those that w looks after.
 func (s *Store) Watch(w *Watch, key []byte, now int64) {
-	w.touched = w.touched || w.of != nil && w.of != s.all
-	w.of = s.all
-	m := &mark{watch: w, store: s, key: string(key), live: s.Exists(key, now), at: len(s.watched[string(key)])}
+	w.touched = w.touched || w.store != nil && w.store != s
+	w.store = s
+	m := &mark{watch: w, key: string(key), live: s.Exists(key, now), at: len(s.watched[string(key)])}
 	w.marks = append(w.marks, m)
 	if s.watched == nil {
 		s.watched = map[string][]*mark{}
@@ -37,19 +36,19 @@ func (s *Store) Watch(w *Watch, key []byte, now int64) {
 
 // Broken reports whether a key was changed, or has expired. One that is set
 // again to what it was has changed; one that was absent all the time has not.
-// In another state than the one that was watched nothing is known.
-func (w *Watch) Broken(d *Databases, now int64) bool {
-	if w.touched || len(w.marks) > 0 && w.of != d {
+// In another store than the one that was watched nothing is known.
+func (w *Watch) Broken(s *Store, now int64) bool {
+	if w.touched || len(w.marks) > 0 && w.store != s {
 		return true
 	}
-	return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !m.store.Exists([]byte(m.key), now) })
+	return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !s.Exists([]byte(m.key), now) })
 }
 
-// Keys are those that are looked after, of each database.
-func (w *Watch) Keys() (keys [Count][][]byte) {
+// Keys are those that are looked after.
+func (w *Watch) Keys() [][]byte {
+	keys := make([][]byte, 0, len(w.marks))
 	for _, m := range w.marks {
-		database := m.store.number
-		keys[database] = append(keys[database], []byte(m.key))
+		keys = append(keys, []byte(m.key))
 	}
 	return keys
 }
@@ -60,14 +59,14 @@ func (w *Watch) Stop() {
 		if m.at < 0 {
 			continue
 		}
-		same := m.store.watched[m.key]
+		same := w.store.watched[m.key]
 		last := len(same) - 1
 		same[last].at = m.at
 		same[m.at], same[last] = same[last], nil
 		if last == 0 {
-			delete(m.store.watched, m.key)
+			delete(w.store.watched, m.key)
 		} else {
-			m.store.watched[m.key] = same[:last]
+			w.store.watched[m.key] = same[:last]
 		}
 	}
 	*w = Watch{touched: true}
@@ -89,6 +88,7 @@ func (s *Store) Rouse(key []byte) {
 // touch tells those who watch a key that it changes: once, since what is broken
 // stays broken.
 func (s *Store) touch(key []byte) {
+	s.note(key)
 	if len(s.watched) == 0 {
 		return
 	}
@@ -99,14 +99,4 @@ func (s *Store) touch(key []byte) {
 		}
 	}
 	delete(s.watched, string(key))
-}
-
-// touchSwapped tells those who watch keys that the database has, or had before
-// it exchanged what it holds with another.
-func (s *Store) touchSwapped(other *Store, now int64) {
-	for key := range s.watched {
-		if name := []byte(key); s.Exists(name, now) || other.Exists(name, now) {
-			s.touch(name)
-		}
-	}
 }
