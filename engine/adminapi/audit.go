@@ -17,6 +17,8 @@ type AuditRecord struct {
 	// Operation is a command ("get", "client|id"), or "login", "connect",
 	// "request", "audit".
 	Operation string `json:"operation"`
+	// Database is the number of the one that a command of keys was for.
+	Database int `json:"database,omitempty"`
 	// Keys are the first of those that the command names; of a refusal the one
 	// that was refused. Bytes that are not UTF-8 are written as \xNN; a key of
 	// more than 256 bytes is cut and ends in "...(+N bytes)".

@@ -41,6 +41,7 @@ type Entry struct {
 	Generation int64
 	Source     string
 	Operation  string
+	Database   int
 	Keys       string // as Keys returns it
 	MoreKeys   int
 	Denied     bool
@@ -101,7 +102,7 @@ func Name(name string) string {
 func (e *Entry) record(index uint64, member string, count int64) adminapi.AuditRecord {
 	r := adminapi.AuditRecord{
 		Index: index, Time: e.Time.UTC().Format(timeFormat), Member: member, Identity: e.Identity, Generation: e.Generation,
-		Source: e.Source, Operation: e.Operation, MoreKeys: e.MoreKeys, Decision: adminapi.AuditAllowed, Reason: e.Reason, Count: count,
+		Source: e.Source, Operation: e.Operation, Database: e.Database, MoreKeys: e.MoreKeys, Decision: adminapi.AuditAllowed, Reason: e.Reason, Count: count,
 	}
 	if e.Denied {
 		r.Decision = adminapi.AuditDenied

@@ -85,7 +85,7 @@ func TestEveryKey(t *testing.T) {
 			got = append(got, c.Name+map[acl.Access]string{acl.Read: "", acl.Write: "!"}[access])
 		}
 	}
-	if want := "coffer.erase! dbsize flushall! flushdb! keys monitor randomkey scan"; strings.Join(got, " ") != want {
+	if want := "coffer.erase! dbsize flushall! flushdb! keys monitor randomkey scan swapdb!"; strings.Join(got, " ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

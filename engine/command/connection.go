@@ -30,7 +30,6 @@ func init() {
 		connection("auth", -2, before, "fast connection", auth),
 		connection("hello", -1, before, "fast connection", hello),
 		connection("ping", -1, Fast, "fast connection", ping).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return pong(argv) }),
-		connection("select", 2, Loading|Stale|Fast, "fast connection", selectDB).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return selectDB(nil, argv) }),
 		connection("quit", -1, before, "fast connection", quit),
 		connection("reset", 1, before, "fast connection", reset),
 		connection("info", -1, Loading|Stale, "slow dangerous", info),
@@ -81,8 +80,6 @@ func clientCommands() []*Command {
 		connection("client|unblock", -3, Admin|flags, "admin slow dangerous connection", clientUnblock),
 		connection("client|help", 2, Loading|Stale, "slow connection", help(
 			"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-			"CACHING (YES|NO)",
-			"    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
 			"GETREDIR",
 			"    Return the client ID we are redirecting to when tracking is enabled.",
 			"GETNAME",
@@ -123,9 +120,6 @@ func clientCommands() []*Command {
 			"    Assign the name <name> to the current connection.",
 			"UNBLOCK <clientid> [TIMEOUT|ERROR]",
 			"    Unblock the specified blocked client.",
-			"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
-			"         [OPTIN] [OPTOUT] [NOLOOP]",
-			"    Control server assisted client side caching.",
 			"TRACKINGINFO",
 			"    Report tracking status for the current connection.",
 			"NO-EVICT (ON|OFF)",
@@ -272,20 +266,6 @@ func pong(argv [][]byte) reply.Reply {
 }
 
 func echo(_ *machine.Tx, argv [][]byte) reply.Reply { return reply.Bulk(argv[1]) }
-
-// selectDB serves SELECT: there is database 0 only.
-func selectDB(_ Session, argv [][]byte) reply.Reply {
-	n, err := integer(argv[1])
-	switch {
-	case err != nil:
-		return fail(err)
-	case n != int64(int32(n)):
-		return fail(textError("ERR value is out of range, value must between -2147483648 and 2147483647"))
-	case n != 0:
-		return fail(textError("ERR DB index is out of range"))
-	}
-	return reply.OK
-}
 
 func quit(s Session, _ [][]byte) reply.Reply {
 	s.CloseAfterReply()

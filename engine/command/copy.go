@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
@@ -12,41 +11,45 @@ import (
 
 func init() {
 	register(
-		row("copy", -3, Write|DenyOOM, twoKeys.to(read, write), "keyspace write slow", parseCopy),
+		row("copy", -3, Write|DenyOOM, twoKeys.to(read, write), "keyspace write slow", parseCopy(store.Count)).sinceDatabases(parseCopy(1)),
 		row("randomkey", 1, ReadOnly, noKey, "keyspace read slow", plain(randomkey)),
 	)
 }
 
 type copying struct {
 	from, to []byte
+	database int // that it is copied to; here for that of the command
 	replace  bool
 }
 
-func parseCopy(argv [][]byte) (machine.Op, error) {
-	op := copying{from: argv[1], to: argv[2]}
-	for i := 3; i < len(argv); i++ {
-		switch {
-		case is(argv[i], "REPLACE"):
-			op.replace = true
-		case is(argv[i], "DB") && i+1 < len(argv):
-			i++
-			db, err := integer(argv[i])
+const (
+	here          = -1
+	errSameObject = textError("ERR source and destination objects are the same")
+)
+
+// parseCopy serves COPY where there are so many databases.
+func parseCopy(count int64) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		op := copying{from: argv[1], to: argv[2], database: here}
+		for i := 3; i < len(argv); i++ {
 			switch {
-			case err != nil:
-				return nil, err
-			case db < math.MinInt32 || db > math.MaxInt32:
-				return nil, textError("ERR value is out of range, value must between -2147483648 and 2147483647")
-			case db != 0:
-				return nil, textError("ERR DB index is out of range")
+			case is(argv[i], "REPLACE"):
+				op.replace = true
+			case is(argv[i], "DB") && i+1 < len(argv):
+				i++
+				var err error
+				if op.database, err = parseDatabase(argv[i], count); err != nil {
+					return nil, err
+				}
+			default:
+				return nil, errSyntax
 			}
-		default:
-			return nil, errSyntax
 		}
+		if (op.database == here || count == 1) && bytes.Equal(op.from, op.to) {
+			return nil, errSameObject
+		}
+		return op, nil
 	}
-	if bytes.Equal(op.from, op.to) {
-		return nil, textError("ERR source and destination objects are the same")
-	}
-	return op, nil
 }
 
 // Needs implements machine.Sizer: what is copied, and its encoding meanwhile.
@@ -54,21 +57,28 @@ func (op copying) Needs(tx *machine.Tx) int64 { return 2 * sizeOf(tx, op.from) }
 
 // Apply implements machine.Op.
 func (op copying) Apply(tx *machine.Tx) reply.Reply {
+	into := tx.Store
+	if op.database != here {
+		into = tx.Databases.At(op.database)
+	}
+	if into == tx.Store && bytes.Equal(op.from, op.to) {
+		return fail(errSameObject)
+	}
 	v := tx.Store.Get(op.from, tx.Now)
 	if v == nil {
 		return reply.Integer(0)
 	}
-	replaced := tx.Store.Exists(op.to, tx.Now)
+	replaced := into.Exists(op.to, tx.Now)
 	if replaced && !op.replace {
 		return reply.Integer(0)
 	}
 	tx.Scanned(int(store.Weight(v)))
 	deadline, _ := tx.Store.Deadline(op.from, tx.Now)
-	tx.Store.Put(op.to, store.Clone(v), deadline)
+	into.Put(op.to, store.Clone(v), deadline)
 	if replaced {
-		tx.Store.Tell(keyevent.New, "new", op.to)
+		into.Tell(keyevent.New, "new", op.to)
 	}
-	tx.Store.Tell(keyevent.Generic, "copy_to", op.to)
+	into.Tell(keyevent.Generic, "copy_to", op.to)
 	return reply.Integer(1)
 }
 

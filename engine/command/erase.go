@@ -20,8 +20,8 @@ const (
 )
 
 // erase is COFFER.ERASE cursor pattern [COUNT count]: it removes the keys that
-// match, of those that it looks at, and answers where to go on, as SCAN does,
-// and how many it has removed. Unlike DEL it has what it removed leave the files,
+// match, of those that it looks at in all databases, and answers where to go on, as
+// SCAN does, and how many it has removed. Unlike DEL it has what it removed leave the files,
 // too, soon: see machine.Tx.Erased.
 type erase struct {
 	cursor  uint64
@@ -51,20 +51,41 @@ func parseErase(argv [][]byte) (machine.Op, error) {
 }
 
 // Apply implements machine.Op. What has expired and is not removed yet counts as
-// being there.
+// being there. The cursor is a database's number and, of that one, SCAN's.
 func (op *erase) Apply(tx *machine.Tx) reply.Reply {
-	var keys [][]byte
-	next := tx.Store.Scan(op.cursor, int(op.count), 0, func(key string, _ store.Kind) bool {
-		if glob.Match(op.pattern, []byte(key)) {
-			keys = append(keys, []byte(key))
+	const end = store.Count * store.Slots
+	cursor, looked, removed := op.cursor, int64(0), int64(0)
+	for cursor < end {
+		database := cursor / store.Slots
+		each := tx.In(int(database))
+		if each.Store.Len() == 0 {
+			cursor = (database + 1) * store.Slots
+			continue
 		}
-		return true
-	})
-	for _, key := range keys {
-		remove(tx, key)
+		if looked >= op.count {
+			break
+		}
+		var keys [][]byte
+		next := each.Store.Scan(cursor%store.Slots, int(op.count-looked), 0, func(key string, _ store.Kind) bool {
+			if looked++; glob.Match(op.pattern, []byte(key)) {
+				keys = append(keys, []byte(key))
+			}
+			return true
+		})
+		for _, key := range keys {
+			remove(&each, key)
+		}
+		removed += int64(len(keys))
+		if next == 0 { // it is through
+			next = store.Slots
+		}
+		cursor = database*store.Slots + next
 	}
-	if len(keys) > 0 {
+	if cursor >= end {
+		cursor = 0
+	}
+	if removed > 0 {
 		tx.Erased()
 	}
-	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Integer(int64(len(keys))))
+	return reply.Array(reply.BulkString(strconv.FormatUint(cursor, 10)), reply.Integer(removed))
 }

@@ -11,6 +11,7 @@ import (
 func TestEraseInSteps(t *testing.T) {
 	m := machine.New(Parse)
 	index := uint64(0)
+	database := uint8(0)
 	run := func(args ...string) machine.Item {
 		t.Helper()
 		argv := make([][]byte, len(args))
@@ -25,7 +26,7 @@ func TestEraseInSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		items := []machine.Item{{Op: op, Argv: argv, Write: c.Logged()}}
+		items := []machine.Item{{Op: op, Argv: argv, Write: c.Logged(), Database: database}}
 		index++
 		m.Apply(index, items, int64(1000+index), 42)
 		return items[0]
@@ -50,6 +51,20 @@ func TestEraseInSteps(t *testing.T) {
 		}
 	}
 	if removed != 101 || m.Keys() != 900 || steps < 10 {
+		t.Errorf("%d removed in %d steps, %d are left", removed, steps, m.Keys())
+	}
+	for _, database = range []uint8{1, 4, 15} { // also of the others, whichever is asked
+		for i := range 20 {
+			run("SET", fmt.Sprintf("user:3:%d", i), "v")
+		}
+	}
+	database, removed, steps = 4, 0, 0
+	for cursor := "0"; steps == 0 || cursor != "0"; steps++ {
+		r := run("COFFER.ERASE", cursor, "user:3:*", "COUNT", "100").Reply
+		cursor = string(r.Items[0].Str)
+		removed += r.Items[1].Int
+	}
+	if removed != 60 || m.Keys() != 900 || steps < 9 || steps > 12 {
 		t.Errorf("%d removed in %d steps, %d are left", removed, steps, m.Keys())
 	}
 	for _, args := range [][]string{{"0", "*", "COUNT", "0"}, {"0", "*", "COUNT", "10001"}, {"0", "*", "LIMIT", "1"}, {"0", "*", "COUNT"}, {"x", "*"}} {

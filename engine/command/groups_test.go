@@ -38,7 +38,7 @@ func TestKeysOfXreadgroup(t *testing.T) {
 // groupOfMany is a stream of so many entries, with a group.
 func groupOfMany(t *testing.T, entries int) *machine.Tx {
 	t.Helper()
-	tx := &machine.Tx{Store: store.New(), Now: 1000}
+	tx := &machine.Tx{Store: store.New().At(0), Now: 1000}
 	for i := range entries {
 		apply(t, tx, "XADD", "stream", fmt.Sprintf("%d-1", i+1), "f", "v")
 	}

@@ -31,8 +31,8 @@ func init() {
 		row("keys", 2, ReadOnly, noKey, "keyspace read slow dangerous", plain(keys)),
 		row("scan", -2, ReadOnly, noKey, "keyspace read slow", parseScan),
 		row("dbsize", 1, ReadOnly|Fast, noKey, "keyspace read fast", plain(dbsize)),
-		row("flushall", -1, Write, noKey, "keyspace write slow dangerous", parseFlush),
-		row("flushdb", -1, Write, noKey, "keyspace write slow dangerous", parseFlush),
+		row("flushall", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flushAll)),
+		row("flushdb", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flush)),
 		row("time", 1, Loading|Stale|Fast, noKey, "fast", plain(now)),
 	)
 }
@@ -235,13 +235,20 @@ func dbsize(tx *machine.Tx, _ [][]byte) reply.Reply {
 	return reply.Integer(int64(tx.Store.Len()))
 }
 
-// parseFlush serves FLUSHALL and FLUSHDB: there is one database. SYNC and
-// ASYNC are accepted and mean the same, since flushing takes no time.
-func parseFlush(argv [][]byte) (machine.Op, error) {
-	if len(argv) > 2 || len(argv) == 2 && !is(argv[1], "SYNC") && !is(argv[1], "ASYNC") {
-		return nil, errSyntax
+// parseFlush serves FLUSHALL and FLUSHDB. SYNC and ASYNC are accepted and mean
+// the same, since flushing takes no time.
+func parseFlush(run func(tx *machine.Tx, argv [][]byte) reply.Reply) parser {
+	return func(argv [][]byte) (machine.Op, error) {
+		if len(argv) > 2 || len(argv) == 2 && !is(argv[1], "SYNC") && !is(argv[1], "ASYNC") {
+			return nil, errSyntax
+		}
+		return argvOp{argv, run}, nil
 	}
-	return argvOp{argv, flush}, nil
+}
+
+func flushAll(tx *machine.Tx, _ [][]byte) reply.Reply {
+	tx.Databases.Flush()
+	return reply.OK
 }
 
 func flush(tx *machine.Tx, _ [][]byte) reply.Reply {

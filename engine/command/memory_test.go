@@ -13,7 +13,7 @@ import (
 func TestWhatIsCopiedIsCounted(t *testing.T) {
 	const size = 100_000
 	long := strings.Repeat("x", size)
-	tx := &machine.Tx{Store: store.New()}
+	tx := &machine.Tx{Store: store.New().At(0)}
 	for _, call := range []string{"SET string ", "SADD set ", "ZADD zset 1 ", "RPUSH list ", "HSET hash f "} {
 		op, err := Parse(argv(strings.Fields(call + long)...))
 		if err != nil {

@@ -70,7 +70,11 @@ func (h *scriptHost) call(argv [][]byte) reply.Reply {
 	if (c.Name == "xread" || c.Name == "xreadgroup") && waits(argv) {
 		return fail(errorf("ERR %s command is not allowed with BLOCK option from scripts", cstring(argv[0])))
 	}
-	op, err := c.Parse(argv)
+	parse := c.Parse
+	if c.narrow != nil && h.tx.Semantics < c.wider {
+		parse = c.narrow
+	}
+	op, err := parse(argv)
 	if err != nil {
 		return fail(err)
 	}
@@ -202,7 +206,7 @@ func (h *scriptHost) note(c *Command, keys []acl.Key, denied *acl.Denied) {
 		t.MoreCalls++
 		return
 	}
-	t.Calls = append(t.Calls, TracedCall{c, keys, denied})
+	t.Calls = append(t.Calls, TracedCall{c, h.tx.Store.Number(), keys, denied})
 }
 
 // publishInScript keeps a message until the script is through. It answers 0: who

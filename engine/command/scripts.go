@@ -89,9 +89,10 @@ type Trace struct {
 
 // TracedCall is a command that a script ran, or was refused.
 type TracedCall struct {
-	Command *Command
-	Keys    []acl.Key
-	Denied  *acl.Denied
+	Command  *Command
+	Database int
+	Keys     []acl.Key
+	Denied   *acl.Denied
 }
 
 // Published is a message that a script sent.

@@ -12,7 +12,8 @@ import (
 // TestScriptsAreChargedForWhatCommandsLookAt, whatever is answered; and not where a
 // member of the version before may carry out the script, too.
 func TestScriptsAreChargedForWhatCommandsLookAt(t *testing.T) {
-	tx := &machine.Tx{Store: store.New(), Semantics: machine.Semantics, Grown: new(int64)}
+	databases := store.New()
+	tx := &machine.Tx{Store: databases.At(0), Databases: databases, Semantics: machine.Semantics, Grown: new(int64)}
 	const elements = 10_000
 	list, set, zset, hash, place := []string{"RPUSH", "list"}, []string{"SADD", "set"}, []string{"ZADD", "zset"}, []string{"HSET", "hash"}, []string{"GEOADD", "places"}
 	for i := range elements {
@@ -44,7 +45,7 @@ func TestScriptsAreChargedForWhatCommandsLookAt(t *testing.T) {
 		{"ZREMRANGEBYRANK d 0 9", 40, 40}, {"KEYS nothing*", elements + 1024, 2 * elements}, {"SCAN 0 COUNT 1000 MATCH nothing*", 1000, 1400}, {"SCAN 0 COUNT 1000", 1000, 1200}, {"HSCAN hash 0 COUNT 1000 MATCH nothing*", 1000, 1200},
 		{"SORT list ALPHA LIMIT 0 1", 2 * elements, 20 * elements}, {"SORT_RO zset BY key:* ALPHA GET key:* LIMIT 0 1", 2 * elements, 20 * elements}, {"LCS text text LEN", 125_000, 126_000},
 		{"GEOSEARCH places FROMLONLAT 13.3 38.5 BYRADIUS 200 km COUNT 1", 64 * elements, 80 * elements}, {"PFCOUNT hll other", 1000, 1000}, {"PFMERGE hll other", 1000, 1000},
-		{"XPENDING stream group IDLE 1000000 - + 10", 500, 500}, {"COPY zset d2", 1000, 200_000},
+		{"XPENDING stream group IDLE 1000000 - + 10", 500, 500}, {"COPY zset d2", 1000, 200_000}, {"SWAPDB 8 9", swapWork, swapWork},
 	} {
 		tx.Semantics = machine.Semantics
 		answer, steps := h.Call(argv(strings.Fields(tt.call)...))

@@ -8,6 +8,11 @@ import "bytes"
 // every member alike.
 func (c *Command) Since(argv [][]byte) uint16 {
 	since := c.since
+	if c.narrow != nil {
+		if _, err := c.narrow(argv); err != nil {
+			since = max(since, c.wider)
+		}
+	}
 	switch c.Name {
 	case "eval":
 		since = max(since, sinceOfText(argv[1]), sinceOf(argv[2:]))
@@ -23,7 +28,7 @@ func (c *Command) Since(argv [][]byte) uint16 {
 func sinceOf(names [][]byte) (since uint16) {
 	for _, name := range names {
 		if c := Lookup(name); c != nil {
-			since = max(since, c.since)
+			since = max(since, c.since, c.wider)
 		}
 	}
 	return since

@@ -52,7 +52,7 @@ func TestWhatIsNewSaysSo(t *testing.T) {
 
 // TestACallNeedsWhatItUses.
 func TestACallNeedsWhatItUses(t *testing.T) {
-	const base, newest = 0, 7
+	const base, newest, databases = 0, 7, 8
 	for _, tt := range []struct {
 		call []string
 		want uint16
@@ -70,6 +70,15 @@ func TestACallNeedsWhatItUses(t *testing.T) {
 		{[]string{"EVALSHA", strings.Repeat("0", 40), "0", "xclaim"}, newest},
 		{[]string{"SCRIPT", "LOAD", "return redis.call('xautoclaim')"}, newest},
 		{[]string{"SCRIPT", "LOAD", "return redis.call('get')"}, base},
+		{[]string{"COPY", "a", "b"}, base},
+		{[]string{"COPY", "a", "b", "REPLACE", "DB", "0"}, base},
+		{[]string{"COPY", "a", "b", "db", "1"}, databases},
+		{[]string{"COPY", "a", "a", "DB", "0"}, databases}, // which it takes for a mistake
+		{[]string{"MOVE", "a", "0"}, databases},
+		{[]string{"SWAPDB", "0", "0"}, databases},
+		{[]string{"EVAL", "redis.call('select', 1)", "0"}, databases},
+		{[]string{"EVAL", "redis.call('copy', 'a', 'b')", "0"}, databases},
+		{[]string{"EVALSHA", strings.Repeat("0", 40), "0", "SELECT"}, databases},
 	} {
 		c, err := Resolve(argv(tt.call...))
 		if err != nil {
@@ -86,7 +95,7 @@ func TestACallNeedsWhatItUses(t *testing.T) {
 func TestAScriptUsesNoMoreThanItsEntrySays(t *testing.T) {
 	caller := who(t, everything)
 	for semantics, want := range map[uint16]string{machine.BaseSemantics: string(errScriptUnknown), machine.Semantics: "ERR no such key"} {
-		h := &scriptHost{eval: &eval{caller: caller}, tx: &machine.Tx{Store: store.New(), Semantics: semantics, Grown: new(int64)}}
+		h := &scriptHost{eval: &eval{caller: caller}, tx: &machine.Tx{Store: store.New().At(0), Semantics: semantics, Grown: new(int64)}}
 		if got := string(h.call(argv("xinfo", "stream", "s")).Str); got != want {
 			t.Errorf("with semantics %d: %q, want %q", semantics, got, want)
 		}
@@ -95,6 +104,39 @@ func TestAScriptUsesNoMoreThanItsEntrySays(t *testing.T) {
 		}
 		if _, known := h.Allows(argv("xinfo", "stream", "s")); known != (semantics == machine.Semantics) {
 			t.Errorf("with semantics %d it is known: %v", semantics, known)
+		}
+	}
+}
+
+// TestAScriptReachesNoMoreThanItsEntrySays: SELECT and COPY answer as those did that
+// knew database 0 alone, with the errors that they had.
+func TestAScriptReachesNoMoreThanItsEntrySays(t *testing.T) {
+	caller, databases := who(t, everything), store.New()
+	databases.At(0).PutString([]byte("a"), []byte("v"), 0)
+	for _, tt := range []struct {
+		call         []string
+		before, then string
+	}{
+		{[]string{"select", "0"}, "OK", "OK"},
+		{[]string{"select", "1"}, string(errDatabase), "OK"},
+		{[]string{"select", "16"}, string(errDatabase), string(errDatabase)},
+		{[]string{"copy", "a", "b", "DB", "1", "nonsense"}, string(errDatabase), string(errSyntax)},
+		{[]string{"copy", "a", "a", "DB", "0"}, string(errSameObject), string(errSameObject)},
+		{[]string{"move", "a", "0"}, string(errScriptUnknown), string(errSameObject)},
+		{[]string{"swapdb", "0", "0"}, string(errScriptUnknown), "OK"},
+	} {
+		for semantics, want := range map[uint16]string{machine.SinceDatabases - 1: tt.before, machine.SinceDatabases: tt.then} {
+			tx := &machine.Tx{Store: databases.At(0), Databases: databases, Semantics: semantics, Grown: new(int64)}
+			h := &scriptHost{eval: &eval{caller: caller, room: unlimited}, tx: tx}
+			if got := string(h.call(argv(tt.call...)).Str); got != want {
+				t.Errorf("%q with semantics %d: %q, want %q", tt.call, semantics, got, want)
+			}
+			if want != "OK" && semantics < machine.SinceDatabases && h.written {
+				t.Errorf("%q counts as a write that an older member does not see", tt.call)
+			}
+			if tx.Store != databases.At(0) {
+				t.Errorf("%q is felt outside the script", tt.call)
+			}
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestSortLooksUpForThoseWhoReadAll(t *testing.T) {
 
 // TestSortIsBounded: a short call names one long string many times over.
 func TestSortIsBounded(t *testing.T) {
-	tx := &machine.Tx{Store: store.New()}
+	tx := &machine.Tx{Store: store.New().At(0)}
 	list := []string{"RPUSH", "l"}
 	for range 20_000 {
 		list = append(list, "1")

@@ -67,6 +67,10 @@ type Command struct {
 	number int
 	// since is the semantics that it came with; 0 for those of machine.BaseSemantics.
 	since uint16
+	// wider is the semantics with which it came to do more; 0 if it did not. What
+	// it did before that is refused by narrow; nil where that is seen otherwise.
+	wider  uint16
+	narrow parser
 	// inScript serves a command of the connection within a script.
 	inScript func(h *scriptHost, argv [][]byte) reply.Reply
 
@@ -89,6 +93,7 @@ type Session interface {
 	SetProto(int)
 	Name() string
 	SetName(string)
+	Select(database int)
 	SetLib(name, version string) // "" leaves that part as it is
 	User() string                // "" before authentication
 	// Authenticate checks the credentials in constant time and binds the
@@ -114,7 +119,6 @@ type Session interface {
 	LastSave() int64        // when the last snapshot was taken, in s since the epoch
 	Clients() Clients       // for what is about other connections
 	Subscriber() Subscriber // for publish/subscribe
-	Tracker() Tracker       // for CLIENT TRACKING
 	Transactor() Transactor // for transactions
 }
 
@@ -176,14 +180,22 @@ func (c *Command) finding(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Co
 	return c
 }
 
-// since7 says that the command came with semantics 7 of package machine, and its
-// subcommands with it.
-func (c *Command) since7() *Command {
-	const semantics = 7
+// since7 says that the command came with semantics 7 of package machine.
+func (c *Command) since7() *Command { return c.from(7) }
+
+// from says with which semantics the command came, and its subcommands with it.
+func (c *Command) from(semantics uint16) *Command {
 	c.since = semantics
 	for _, sub := range c.Subcommands {
 		sub.since = semantics
 	}
+	return c
+}
+
+// sinceDatabases says that the command came to reach other databases than 0, and
+// how it was parsed before.
+func (c *Command) sinceDatabases(narrow parser) *Command {
+	c.wider, c.narrow = machine.SinceDatabases, narrow
 	return c
 }
 

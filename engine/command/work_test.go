@@ -24,7 +24,7 @@ func apply(t *testing.T, tx *machine.Tx, words ...string) reply.Reply {
 // could stop a member for hours. This test would take as long.
 func TestNamingAgainCostsNothing(t *testing.T) {
 	const elements, times = 100_000, 200_000
-	tx := &machine.Tx{Store: store.New()}
+	tx := &machine.Tx{Store: store.New().At(0)}
 	members, scores, pairs := []string{"SADD", "set"}, []string{"ZADD", "zset"}, []string{"ZADD", "pair"}
 	for i := range elements {
 		members = append(members, fmt.Sprint(i))
@@ -71,7 +71,7 @@ func TestNamingAgainCostsNothing(t *testing.T) {
 
 // TestBitopNamesAgain: a string that is named twice is taken twice.
 func TestBitopNamesAgain(t *testing.T) {
-	tx := &machine.Tx{Store: store.New()}
+	tx := &machine.Tx{Store: store.New().At(0)}
 	apply(t, tx, "SET", "a", "\x0f\xf0\x55")
 	apply(t, tx, "SET", "b", "\x03\x30")
 	for _, tt := range []struct{ call, want string }{
@@ -89,7 +89,7 @@ func TestBitopNamesAgain(t *testing.T) {
 // may answer, however much there is and however often it is named.
 func TestReadsMakeNoMoreThanAnybodyGets(t *testing.T) {
 	const maxReply, elements, times = 100_000, 20_000, 50
-	tx := &machine.Tx{Store: store.New(), MaxReply: maxReply}
+	tx := &machine.Tx{Store: store.New().At(0), MaxReply: maxReply}
 	scores := []string{"ZADD", "zset"}
 	for i := range elements {
 		scores = append(scores, "1", fmt.Sprint(i))

@@ -28,7 +28,7 @@ const (
 
 // Evictor chooses keys by one policy.
 type Evictor struct {
-	pick   func(s *store.Store, random uint64) (store.Candidate, bool)
+	pick   func(d *store.Databases, random uint64) (store.Candidate, bool)
 	usage  store.Usage
 	first  bool // the nearest expiry goes first: nothing is left to chance
 	random bool // whatever is found goes
@@ -37,10 +37,10 @@ type Evictor struct {
 
 // New makes an Evictor; nil when nothing is to be evicted.
 func New(policy config.EvictionPolicy) *Evictor {
-	e := &Evictor{pick: (*store.Store).Pick}
+	e := &Evictor{pick: (*store.Databases).Pick}
 	switch policy {
 	case config.VolatileLRU, config.VolatileLFU, config.VolatileRandom, config.VolatileTTL:
-		e.pick = (*store.Store).PickExpiring
+		e.pick = (*store.Databases).PickExpiring
 	}
 	switch policy {
 	case config.AllKeysLRU, config.VolatileLRU:
@@ -65,18 +65,18 @@ func (e *Evictor) Forget() { e.pool = nil }
 
 // choice is what is chosen in one go.
 type choice struct {
-	keys  [][]byte
-	taken map[string]bool
+	keys  []store.Key
+	taken map[store.Key]bool
 	freed int64
 	names int
 }
 
 // Choose chooses keys that take so many bytes, as far as there are, and as many
 // as go at once. It changes nothing.
-func (e *Evictor) Choose(s *store.Store, bytes int64) (keys [][]byte, freed int64) {
-	c := &choice{taken: map[string]bool{}}
+func (e *Evictor) Choose(d *store.Databases, bytes int64) (keys []store.Key, freed int64) {
+	c := &choice{taken: map[store.Key]bool{}}
 	if e.first {
-		s.Nearest(func(k store.Candidate) bool {
+		d.Nearest(func(k store.Candidate) bool {
 			if !c.wants(bytes) {
 				return false
 			}
@@ -86,7 +86,7 @@ func (e *Evictor) Choose(s *store.Store, bytes int64) (keys [][]byte, freed int6
 		return c.keys, c.freed
 	}
 	for missed := 0; c.wants(bytes) && missed < attempts; {
-		if k, found := e.next(s, c.taken); found {
+		if k, found := e.next(d, c.taken); found {
 			c.take(k)
 			missed = 0
 		} else {
@@ -101,20 +101,20 @@ func (c *choice) wants(bytes int64) bool {
 }
 
 func (c *choice) take(k store.Candidate) {
-	c.keys = append(c.keys, []byte(k.Key))
+	c.keys = append(c.keys, k.Key)
 	c.taken[k.Key] = true
 	c.freed += k.Bytes
-	c.names += len(k.Key)
+	c.names += len(k.Key.Name)
 }
 
 // next is the key that is to go next, of those that are not taken.
-func (e *Evictor) next(s *store.Store, taken map[string]bool) (k store.Candidate, found bool) {
+func (e *Evictor) next(d *store.Databases, taken map[store.Key]bool) (k store.Candidate, found bool) {
 	if e.random {
-		k, found = e.pick(s, rand.Uint64())
+		k, found = e.pick(d, rand.Uint64())
 		return k, found && !taken[k.Key]
 	}
 	for range samples {
-		if k, found := e.pick(s, rand.Uint64()); found && !taken[k.Key] {
+		if k, found := e.pick(d, rand.Uint64()); found && !taken[k.Key] {
 			e.remember(k)
 		}
 	}
@@ -122,7 +122,7 @@ func (e *Evictor) next(s *store.Store, taken map[string]bool) (k store.Candidate
 		last := len(e.pool) - 1
 		known := e.pool[last]
 		e.pool = e.pool[:last]
-		now, found := s.Candidate([]byte(known.Key))
+		now, found := d.Candidate(known.Key)
 		switch {
 		case !found || taken[now.Key] || known.Expiring && !now.Expiring:
 		case now.Score < known.Score: // it was used since

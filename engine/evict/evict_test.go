@@ -11,23 +11,26 @@ import (
 const hour = 3_600_000 // ms
 
 // filled has n keys that last and n that expire, of which the ones with an even
-// number were used often, and lately. Those with a low number expire first.
-func filled(t *testing.T, e *Evictor, n int) *store.Store {
+// number were used often, and lately. Those with a low number expire first. They
+// are in several databases.
+func filled(t *testing.T, e *Evictor, n int) *store.Databases {
 	t.Helper()
-	s := store.New()
-	s.Track(e.Usage(), 0)
+	d := store.New()
+	d.Track(e.Usage(), 0)
 	for i := range n {
+		s := d.At(i % 3)
 		s.Put(fmt.Append(nil, "lasts:", i), store.String("value"), 0)
 		s.Put(fmt.Append(nil, "expires:", i), store.String("value"), int64(i+2)*hour)
 	}
-	s.Clock(hour)
+	d.Clock(hour)
 	for range 20 {
 		for i := 0; i < n; i += 2 {
+			s := d.At(i % 3)
 			s.Get(fmt.Append(nil, "lasts:", i), hour)
 			s.Get(fmt.Append(nil, "expires:", i), hour)
 		}
 	}
-	return s
+	return d
 }
 
 // TestPolicies: who may go, and who does.
@@ -44,23 +47,24 @@ func TestPolicies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		e := New(tt.policy)
-		s := filled(t, e, n)
-		keys, freed := e.Choose(s, bytes)
+		keys, freed := e.Choose(filled(t, e, n), bytes)
 		if freed < bytes || len(keys) < 50 || len(keys) > 250 {
 			t.Errorf("%s: %d keys, of %d bytes", tt.policy, len(keys), freed)
 		}
-		lasting, unused, seen := 0, 0, map[string]bool{}
+		lasting, unused, seen := 0, 0, map[store.Key]bool{}
 		for place, key := range keys {
 			var i int
-			if _, err := fmt.Sscanf(string(key), "lasts:%d", &i); err == nil {
+			if _, err := fmt.Sscanf(key.Name, "lasts:%d", &i); err == nil {
 				lasting++
-			} else if _, err := fmt.Sscanf(string(key), "expires:%d", &i); err != nil || seen[string(key)] {
-				t.Errorf("%s: %q, a second time: %t", tt.policy, key, seen[string(key)])
+			} else if _, err := fmt.Sscanf(key.Name, "expires:%d", &i); err != nil || seen[key] {
+				t.Errorf("%s: %v, a second time: %t", tt.policy, key, seen[key])
 			}
 			if unused += i % 2; tt.policy == config.VolatileTTL && i != place {
 				t.Errorf("expires:%d goes as number %d", i, place)
 			}
-			seen[string(key)] = true
+			if seen[key] = true; key.Database != i%3 {
+				t.Errorf("%s: %v is of another database", tt.policy, key)
+			}
 		}
 		if tt.volatile && lasting > 0 || !tt.volatile && lasting == 0 {
 			t.Errorf("%s: %d of %d keys have no expiry", tt.policy, lasting, len(keys))
@@ -81,52 +85,54 @@ func TestAllCanGo(t *testing.T) {
 		if policy == config.VolatileTTL {
 			left = MaxKeys + 1
 		}
-		s := filled(t, e, left)
+		d := filled(t, e, left)
 		if policy == config.AllKeysLRU || policy == config.AllKeysRandom {
 			left *= 2
 		}
 		for rounds := 0; left > 0; rounds++ {
-			keys, _ := e.Choose(s, 1<<40)
+			keys, _ := e.Choose(d, 1<<40)
 			if len(keys) == 0 || len(keys) > MaxKeys || rounds > 100 {
 				t.Fatalf("%s: %d of %d keys in one go", policy, len(keys), left)
 			}
 			for _, key := range keys {
-				s.Delete(key, 0)
+				d.At(key.Database).Delete([]byte(key.Name), 0)
 			}
 			left -= len(keys)
 		}
-		if keys, freed := e.Choose(s, 1); len(keys) != 0 || freed != 0 {
-			t.Errorf("%s: %q goes, of %d bytes, where nothing can", policy, keys, freed)
+		if keys, freed := e.Choose(d, 1); len(keys) != 0 || freed != 0 {
+			t.Errorf("%s: %v goes, of %d bytes, where nothing can", policy, keys, freed)
 		}
 	}
 }
 
 // TestNamesAreBounded: an entry of the log has room for so much.
 func TestNamesAreBounded(t *testing.T) {
-	e, s := New(config.AllKeysRandom), store.New()
+	e, d := New(config.AllKeysRandom), store.New()
 	for i := range 40 {
-		s.Put(fmt.Appendf(nil, "%0100000d", i), store.String("v"), 0)
+		d.At(0).Put(fmt.Appendf(nil, "%0100000d", i), store.String("v"), 0)
 	}
-	if keys, _ := e.Choose(s, 1<<40); len(keys) > maxNames/100_000+1 {
+	if keys, _ := e.Choose(d, 1<<40); len(keys) > maxNames/100_000+1 {
 		t.Errorf("%d names of 100 kB in one go", len(keys))
 	}
 }
 
 // TestWhatIsUsedAgainStays although it was the next to go.
 func TestWhatIsUsedAgainStays(t *testing.T) {
-	e, s := New(config.AllKeysLRU), store.New()
-	s.Track(e.Usage(), 0)
+	e, d := New(config.AllKeysLRU), store.New()
+	s := d.At(0)
+	d.Track(e.Usage(), 0)
 	for i := range poolSize {
 		s.Put(fmt.Append(nil, i), store.String("v"), 0)
 	}
-	for range 20 {
-		e.Choose(s, 1) // all are remembered
+	for i := poolSize - 1; i >= 0; i-- {
+		k, _ := d.Candidate(store.Key{Name: fmt.Sprint(i)})
+		e.remember(k)
 	}
-	s.Clock(hour)
+	d.Clock(hour)
 	for i := 1; i < poolSize; i++ {
 		s.Get(fmt.Append(nil, i), hour)
 	}
-	if keys, _ := e.Choose(s, 1); len(keys) != 1 || string(keys[0]) != "0" {
-		t.Errorf("%q goes, want the one that was not used", keys)
+	if keys, _ := e.Choose(d, 1); len(keys) != 1 || keys[0].Name != "0" {
+		t.Errorf("%v goes, want the one that was not used", keys)
 	}
 }

@@ -46,7 +46,7 @@ func AppendBatch(dst []byte, items []Item, now int64, seed uint64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(n))
 	for i := range items {
 		if items[i].Write {
-			dst = appendCommand(dst, items[i].Argv)
+			dst = appendCommand(dst, inDatabase(items[i].Database, items[i].Argv))
 		}
 	}
 	return dst
@@ -58,10 +58,18 @@ func needed(items []Item) uint16 {
 	lowest := uint16(BaseSemantics)
 	for i := range items {
 		if items[i].Write {
-			lowest = max(lowest, items[i].Since)
+			lowest = max(lowest, items[i].since())
 		}
 	}
 	return lowest
+}
+
+// since is the semantics that the write needs, where it is carried out.
+func (i *Item) since() uint16 {
+	if i.Database != 0 {
+		return max(i.Since, SinceDatabases)
+	}
+	return i.Since
 }
 
 func appendCommand(dst []byte, argv [][]byte) []byte {
@@ -81,7 +89,13 @@ func DecodeBatch(data []byte) (Batch, error) { return new(scratch).decode(data, 
 type scratch struct {
 	commands [][][]byte
 	args     [][]byte // of all commands
-	ops      []Op
+	ops      []loggedOp
+}
+
+// loggedOp is a command out of the log.
+type loggedOp struct {
+	op       Op
+	database uint8
 }
 
 // reset lets go of what the slices point to, and of slices that an unusual

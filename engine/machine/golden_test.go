@@ -15,8 +15,9 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 // TestGolden reads batches and snapshots as every version of format and
 // semantics wrote them.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5", "format3-semantics6", "format3-semantics7"} {
+	for _, dir := range []string{"format1-semantics1", "format1-semantics2", "format1-semantics3", "format1-semantics4", "format2-semantics5", "format3-semantics6", "format3-semantics7", "format3-semantics8"} {
 		t.Run(dir, func(t *testing.T) {
+			databases := dir >= "format3-semantics8"
 			dir := filepath.Join("testdata", dir)
 			if _, err := os.Stat(dir); err != nil && *update {
 				writeGolden(t, dir)
@@ -45,7 +46,7 @@ func TestGolden(t *testing.T) {
 						t.Errorf("%s is %q, want %q", key, items[i].Reply.Str, want)
 					}
 				}
-				if m.Index() != index || m.Keys() != len(keys) {
+				if m.Databases().At(0).Len() != len(keys) || m.Index() != index || (m.Keys() > len(keys)) != databases {
 					t.Errorf("index %d, %d keys", m.Index(), m.Keys())
 				}
 			}
@@ -73,7 +74,7 @@ func writeGolden(t *testing.T, dir string) {
 		}
 	}
 	m := New(parsePut)
-	m.Apply(5, []Item{putItem("a", 0), putItem("b", 9000)}, 1000, 42)
+	m.Apply(5, []Item{putItem("a", 0), putItem("b", 9000), at(7, putItem("a", 0))}, 1000, 42)
 	m.scripts.Add(ScriptSHA([]byte("return 1")), "return 1", true)
 	m.scripts.Add(ScriptSHA([]byte("return 2")), "return 2", false)
 	(&queue.Push{Jobs: []queue.NewJob{{Queue: "q", Data: []byte("1")}}}).Apply(m.queues, 1000, 42)
@@ -88,7 +89,9 @@ func writeGolden(t *testing.T, dir string) {
 		snapshot = append(snapshot, chunk...)
 	}
 	write("snapshot", snapshot)
-	items := []Item{Transaction([]Item{putItem("c", 0)}, watchOf(m, 0, "a", "none"))}
+	watch := watchOf(m, 0, "a", "none")
+	m.Databases().At(7).Watch(watch, []byte("a"), 0)
+	items := []Item{Transaction([]Item{putItem("c", 0), at(9, putItem("c", 0))}, watch), at(9, putItem("d", 0))}
 	write("batch", AppendBatch(nil, items, 2000, 43))
 	m.Apply(6, items, 2000, 43)
 	for _, key := range []string{"a", "b", "c"} {

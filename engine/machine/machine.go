@@ -13,6 +13,9 @@
 //	+-----------+--------------+--------+---------+-----------+--------------+
 //	command: arguments uvarint, then per argument: length uvarint, bytes
 //
+// A command that is carried out in another database than 0 has two arguments in
+// front that say in which.
+//
 // format is the layout; semantics is what commands mean: it rises with every
 // change that lets the same batch lead to another state, so that members of
 // two versions never compute differently. A batch has the lowest that its
@@ -52,7 +55,8 @@ import (
 //	6  jobs
 //	7  HyperLogLogs; consumer groups of streams; places; SORT; scripts are charged for
 //	   what the commands that they run look at
-const Semantics = 7
+//	8  databases other than 0
+const Semantics = 8
 
 // BaseSemantics is what members of the version before this one know. A batch is
 // stamped with it unless a command in it says that it needs more.
@@ -85,12 +89,13 @@ type Overwriter interface {
 
 // Tx is what an Op may see: the keyspace, the jobs, and the time and seed that the leader
 // stamped on the batch. A read evaluated outside the log gets the leader's
-// clock and must not change the Store or the Queues.
+// clock and must not change the Databases or the Queues.
 type Tx struct {
-	Store  *store.Store
-	Queues *queue.Queues
-	Now    int64  // milliseconds since the Unix epoch
-	Seed   uint64 // random, another for every command; Random draws from it
+	Store     *store.Store // the database that the command is carried out in
+	Databases *store.Databases
+	Queues    *queue.Queues
+	Now       int64  // milliseconds since the Unix epoch
+	Seed      uint64 // random, another for every command; Random draws from it
 	// MaxReply is the size of the largest reply that anybody gets; 0 for no
 	// limit. A read may stop where its reply has become larger.
 	MaxReply int64
@@ -151,12 +156,12 @@ type Item struct {
 	// Reserved says that the write may take what is kept in reserve: redis-server
 	// does not refuse it for want of memory.
 	Reserved bool
-	// Since is the semantics that the write needs; 0 for BaseSemantics.
+	// Database is where it is carried out, below store.Count.
+	Database uint8
+	// Since is the semantics that the write needs; 0 for BaseSemantics. Databases
+	// beside 0 need more all the same.
 	Since uint16
 	Reply reply.Reply
-	// By is who asks, for those who are told what others have changed; 0 is nobody.
-	// It is no part of the state.
-	By int64
 	// Timing is told when the Op begins and ends; nil: nobody asks. It is no part
 	// of the state.
 	Timing Timing
@@ -169,6 +174,7 @@ type Timing interface {
 }
 
 func (i *Item) apply(tx *Tx) reply.Reply {
+	tx.Store = tx.Databases.At(int(i.Database))
 	if i.Timing == nil {
 		return i.Op.Apply(tx)
 	}
@@ -184,46 +190,42 @@ type Machine struct {
 	// at it.
 	MaxReply int64
 
-	store   *store.Store
-	queues  *queue.Queues
-	scripts *Scripts
-	parse   Parse
-	known   uint16 // Semantics, but for tests
+	databases *store.Databases
+	queues    *queue.Queues
+	scripts   *Scripts
+	parse     Parse
+	known     uint16 // Semantics, but for tests
 	// semantics is the highest of what was applied.
 	semantics uint16
-	index     uint64   // the last log entry applied
-	lastNow   int64    // time never runs backwards, whatever the leaders' clocks do
-	reads     uint64   // makes the seeds of reads; no part of the state
-	erased    uint64   // see Erased
-	logged    Logged   // Replay's
-	grown     int64    // by the scripts of one entry
-	keys      [][]byte // of the next commands
+	index     uint64 // the last log entry applied
+	lastNow   int64  // time never runs backwards, whatever the leaders' clocks do
+	reads     uint64 // makes the seeds of reads; no part of the state
+	erased    uint64 // see Erased
+	logged    Logged // Replay's
+	grown     int64  // by the scripts of one entry
 }
 
 // New makes an empty machine.
 func New(parse Parse) *Machine {
-	return &Machine{store: store.New(), queues: queue.New(), scripts: newScripts(), parse: parse, known: Semantics, semantics: BaseSemantics}
+	return &Machine{databases: store.New(), queues: queue.New(), scripts: newScripts(), parse: parse, known: Semantics, semantics: BaseSemantics}
 }
 
 // Index is the log index of the last entry applied.
 func (m *Machine) Index() uint64 { return m.index }
 
 // Keys is the number of keys, expired ones that no sweep has removed included.
-func (m *Machine) Keys() int { return m.store.Len() }
-
-// Expiring is the number of keys with a deadline.
-func (m *Machine) Expiring() int { return m.store.Expiring() }
+func (m *Machine) Keys() int { return m.databases.Len() }
 
 // Bytes approximates the memory of the keyspace, scripts included, and of jobs.
-func (m *Machine) Bytes() int64 { return m.store.Bytes() + m.scripts.bytes + m.queues.Bytes() }
+func (m *Machine) Bytes() int64 { return m.databases.Bytes() + m.scripts.bytes + m.queues.Bytes() }
 
 // Erased is the index of the last entry that erased something, of those that
 // were applied since Restore; 0 for none. Files have it until a snapshot of
 // that index or a later one has taken the place of the log.
 func (m *Machine) Erased() uint64 { return m.erased }
 
-// Store is the keyspace, to be looked at. Restore puts another in its place.
-func (m *Machine) Store() *store.Store { return m.store }
+// Databases are the keyspace, to be looked at. Restore puts others in their place.
+func (m *Machine) Databases() *store.Databases { return m.databases }
 
 // Queues are the jobs. Restore puts others in their place.
 func (m *Machine) Queues() *queue.Queues { return m.queues }
@@ -233,7 +235,7 @@ func (m *Machine) Read(items []Item, now int64) {
 	tx := m.tx(max(now, m.lastNow))
 	tx.Own = true
 	for i := range items {
-		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
+		m.fetch(i, len(items), func(i int) (uint8, [][]byte) { return items[i].Database, items[i].Argv })
 		tx.Seed = m.readSeed()
 		items[i].Reply = items[i].apply(&tx)
 	}
@@ -251,12 +253,11 @@ func (m *Machine) readSeed() uint64 {
 func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 	tx := m.begin(index, now, needed(items))
 	for i := range items {
-		m.fetch(i, len(items), func(i int) [][]byte { return items[i].Argv })
+		m.fetch(i, len(items), func(i int) (uint8, [][]byte) { return items[i].Database, items[i].Argv })
 		if tx.Own = !items[i].Write; items[i].Write {
 			seed = step(seed)
 			tx.Seed = mix(seed)
 			tx.Semantics = m.semantics
-			m.store.By(items[i].By)
 		} else {
 			tx.Seed = m.readSeed()
 			tx.Semantics = Semantics
@@ -295,8 +296,8 @@ func (m *Machine) Parse(into *Logged, index uint64, data []byte) error {
 	if into.batch, err = into.decode(data, m.known); err != nil {
 		return fmt.Errorf("machine: entry %d: %w", index, err)
 	}
-	for i, argv := range into.batch.Commands {
-		op, err := m.parseLogged(argv)
+	for i := range into.batch.Commands {
+		op, err := m.parseLogged(&into.batch.Commands[i])
 		if err != nil {
 			return fmt.Errorf("machine: entry %d: command %d: %w", index, i, err)
 		}
@@ -313,11 +314,12 @@ func (m *Machine) Run(l *Logged) {
 	begin(l.ops, &tx)
 	defer end(l.ops)
 	seed := l.batch.Seed
-	for i, op := range l.ops {
-		m.fetch(i, len(l.ops), func(i int) [][]byte { return l.batch.Commands[i] })
+	for i, logged := range l.ops {
+		m.fetch(i, len(l.ops), func(i int) (uint8, [][]byte) { return l.ops[i].database, l.batch.Commands[i] })
 		seed = step(seed)
 		tx.Seed = mix(seed)
-		op.Apply(&tx)
+		tx.Store = m.databases.At(int(logged.database))
+		logged.op.Apply(&tx)
 	}
 }
 
@@ -331,18 +333,17 @@ const (
 
 // fetch has the keys of the commands from the ith on fetched, when it is their
 // turn. A key is nearly always the first argument; what is none does no harm.
-func (m *Machine) fetch(i, n int, argv func(i int) [][]byte) {
-	if i%fetchAhead != 0 || i+1 == n || m.store.Len() == 0 { // as where there are jobs alone
+func (m *Machine) fetch(i, n int, command func(i int) (database uint8, argv [][]byte)) {
+	if i%fetchAhead != 0 || i+1 == n || m.databases.Len() == 0 { // as where there are jobs alone
 		return
 	}
-	for ; i < n && len(m.keys) < fetchAhead; i++ {
-		if args := argv(i); len(args) > 1 && len(args[1]) <= fetchKey {
-			m.keys = append(m.keys, args[1])
+	for expected := 0; i < n && expected < fetchAhead; i++ {
+		if database, argv := command(i); len(argv) > 1 && len(argv[1]) <= fetchKey {
+			m.databases.At(int(database)).Expect(argv[1])
+			expected++
 		}
 	}
-	m.store.Fetch(m.keys)
-	clear(m.keys)
-	m.keys = m.keys[:0]
+	m.databases.Fetch()
 }
 
 func (m *Machine) begin(index uint64, now int64, semantics uint16) Tx {
@@ -354,8 +355,8 @@ func (m *Machine) begin(index uint64, now int64, semantics uint16) Tx {
 
 func (m *Machine) tx(now int64) Tx {
 	m.grown = 0
-	m.store.Clock(now)
-	return Tx{Store: m.store, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Semantics: Semantics, Grown: &m.grown, machine: m}
+	m.databases.Clock(now)
+	return Tx{Store: m.databases.At(0), Databases: m.databases, Queues: m.queues, Now: now, MaxReply: m.MaxReply, Scripts: m.scripts, Semantics: Semantics, Grown: &m.grown, machine: m}
 }
 
 // step and mix are SplitMix64 (Steele, Lea, Flood 2014): a seed per command

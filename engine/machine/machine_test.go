@@ -119,7 +119,7 @@ func TestSweepRemovesWhatIsDue(t *testing.T) {
 		t.Errorf("swept %d, %d left; want 5 and 5", items[0].Reply.Int, m.Keys())
 	}
 	for _, argv := range [][][]byte{{[]byte(sweepName)}, {[]byte(sweepName), []byte("x")}, {[]byte(sweepName), []byte("999999999")}} {
-		if _, err := m.parseLogged(argv); err == nil {
+		if _, err := m.parseLogged(&argv); err == nil {
 			t.Errorf("%q was accepted", argv)
 		}
 	}

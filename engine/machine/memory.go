@@ -37,7 +37,7 @@ type Room struct {
 // member that it kills dies of it again at every start. left says whether a
 // write is left among the items.
 func (m *Machine) Bound(items []Item, room Room, now int64, refused reply.Reply) (left bool) {
-	m.store.Aside(func() { left = m.bound(items, room, now, refused) })
+	m.databases.Aside(func() { left = m.bound(items, room, now, refused) })
 	return left
 }
 
@@ -118,6 +118,7 @@ func (i *Item) needs(tx *Tx, largest int64) need {
 	if t, ok := i.Op.(*transaction); ok {
 		return t.needs(tx, largest)
 	}
+	tx.Store = tx.Databases.At(int(i.Database))
 	args := int64(0)
 	for _, arg := range i.Argv {
 		args += argumentOverhead + copies*int64(len(arg))

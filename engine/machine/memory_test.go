@@ -51,7 +51,7 @@ func TestBoundRefusesWhatWouldNotFit(t *testing.T) {
 			}
 			got := ""
 			for _, item := range tt.items {
-				r := item.Op.Apply(&Tx{Store: m.store, Now: 1})
+				r := item.Op.Apply(&Tx{Store: m.databases.At(0), Now: 1})
 				switch {
 				case r.IsError():
 					got += "r"

@@ -44,7 +44,7 @@ type Snapshot struct {
 // BeginSnapshot starts a snapshot of the present state. One can run at a time:
 // store.ErrSnapshotRunning.
 func (m *Machine) BeginSnapshot() (*Snapshot, error) {
-	s, err := m.store.BeginSnapshot()
+	s, err := m.databases.BeginSnapshot()
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		return fmt.Errorf("machine: %w", err)
 	}
 	queues.OnReady, queues.OnEvent = m.queues.OnReady, m.queues.OnEvent
-	m.store, m.queues, m.scripts = s, queues, scripts
+	m.databases, m.queues, m.scripts = s, queues, scripts
 	m.semantics = max(semantics, BaseSemantics)
 	m.index = binary.LittleEndian.Uint64(h[8:])
 	m.lastNow = int64(binary.LittleEndian.Uint64(h[16:]))
@@ -122,7 +122,7 @@ func (m *Machine) Restore(r io.Reader) error {
 // and the place in the log included. It costs a pass over all keys and
 // jobs.
 func (m *Machine) Hash() uint64 {
-	h := mix(step(m.store.Hash()))
+	h := mix(step(m.databases.Hash()))
 	h = mix(step(h ^ m.scripts.hash()))
 	h = mix(step(h ^ m.queues.Hash()))
 	h = mix(step(h ^ uint64(m.lastNow)))

@@ -25,11 +25,11 @@ type sweep struct{ limit int }
 
 // Apply answers how many keys were removed.
 func (s sweep) Apply(tx *Tx) reply.Reply {
-	return reply.Integer(int64(tx.Store.Sweep(tx.Now, s.limit)))
+	return reply.Integer(int64(tx.Databases.Sweep(tx.Now, s.limit)))
 }
 
 // Due reports whether a sweep at that time would remove anything.
-func (m *Machine) Due(now int64) bool { return m.store.Due(now) }
+func (m *Machine) Due(now int64) bool { return m.databases.Due(now) }
 
 // Sweep is the item that the leader proposes to remove up to limit keys, at
 // most MaxSweep, whose deadline has passed. Its reply is their number.
@@ -60,17 +60,25 @@ func (m *Machine) Tick(now, limit int64) Item {
 	return Item{Op: tick{op}, Argv: [][]byte{[]byte(tickName), op.Append(nil)}, Write: true}
 }
 
-// parseLogged reads back a command, the machine's own included.
-func (m *Machine) parseLogged(argv [][]byte) (Op, error) {
-	switch string(argv[0]) {
-	case transactionName:
-		return m.parseTransaction(argv)
-	case sweepName:
-		return parseSweep(argv)
-	case tickName:
-		return parseTick(argv)
+// parseLogged reads back a command, the machine's own included. It leaves in argv
+// what is behind the database.
+func (m *Machine) parseLogged(argv *[][]byte) (l loggedOp, err error) {
+	if l.database, *argv, err = cutDatabase(*argv); err != nil {
+		return l, err
 	}
-	return m.parse(argv)
+	switch name := string((*argv)[0]); {
+	case l.database != 0:
+		l.op, err = m.parse(*argv)
+	case name == transactionName:
+		l.op, err = m.parseTransaction(*argv)
+	case name == sweepName:
+		l.op, err = parseSweep(*argv)
+	case name == tickName:
+		l.op, err = parseTick(*argv)
+	default:
+		l.op, err = m.parse(*argv)
+	}
+	return l, err
 }
 
 func parseSweep(argv [][]byte) (Op, error) {

@@ -11,9 +11,10 @@ import (
 // transactionName is the logged name of a transaction, which like sweepName is
 // no client's to send:
 //
-//	name, n, n watched keys, then per write: number of arguments, arguments
+//	name, n, n watched keys of database 0, then per write: number of arguments, arguments
 //
-// Numbers are decimal.
+// Numbers are decimal. In front of the writes stands what is watched in other
+// databases, in their form.
 const transactionName = "\x00MULTI"
 
 var errTransaction = errors.New("malformed transaction")
@@ -25,7 +26,7 @@ type transaction struct {
 	// watch is what it depends on: nothing is done if it is broken. Nil for
 	// nothing.
 	watch *store.Watch
-	keys  [][]byte // of the watch, as they were read from the log
+	keys  [store.Count][][]byte // of the watch by database, as they were read from the log
 }
 
 // Transaction is the item that carries out all of items, writes and reads,
@@ -39,10 +40,15 @@ func Transaction(items []Item, watch *store.Watch) Item {
 		whole.Grows = whole.Grows || item.Grows
 		whole.Reserved = whole.Reserved && (item.Reserved || !item.Grows)
 		if item.Write {
-			whole.Since = max(whole.Since, item.Since)
+			whole.Since = max(whole.Since, item.since())
 		}
 	}
 	if whole.Write {
+		for database, keys := range t.watched() {
+			if database > 0 && len(keys) > 0 {
+				whole.Since = max(whole.Since, SinceDatabases)
+			}
+		}
 		whole.Argv = t.argv()
 	}
 	return whole
@@ -51,24 +57,35 @@ func Transaction(items []Item, watch *store.Watch) Item {
 // argv is what the log carries: the writes.
 func (t *transaction) argv() [][]byte {
 	number := func(n int) []byte { return strconv.AppendInt(nil, int64(n), 10) }
-	var keys [][]byte
-	if t.watch != nil {
-		keys = t.watch.Keys()
+	keys := t.watched()
+	argv := append([][]byte{[]byte(transactionName), number(len(keys[0]))}, keys[0]...)
+	add := func(command [][]byte) { argv = append(append(argv, number(len(command))), command...) }
+	for database := 1; database < store.Count; database++ {
+		if len(keys[database]) > 0 {
+			add(append(named(watchName, uint8(database)), keys[database]...))
+		}
 	}
-	argv := append([][]byte{[]byte(transactionName), number(len(keys))}, keys...)
 	for _, item := range t.items {
 		if item.Write {
-			argv = append(append(argv, number(len(item.Argv))), item.Argv...)
+			add(inDatabase(item.Database, item.Argv))
 		}
 	}
 	return argv
+}
+
+// watched are the keys that it depends on, by database.
+func (t *transaction) watched() (keys [store.Count][][]byte) {
+	if t.watch != nil {
+		keys = t.watch.Keys()
+	}
+	return keys
 }
 
 // parseTransaction reads back what argv wrote.
 func (m *Machine) parseTransaction(argv [][]byte) (Op, error) {
 	t := &transaction{}
 	var err error
-	if t.keys, argv, err = counted(argv[1:], 0); err != nil {
+	if t.keys[0], argv, err = counted(argv[1:], 0); err != nil {
 		return nil, err
 	}
 	for len(argv) > 0 {
@@ -76,11 +93,22 @@ func (m *Machine) parseTransaction(argv [][]byte) (Op, error) {
 		if command, argv, err = counted(argv, 1); err != nil {
 			return nil, err
 		}
-		op, err := m.parse(command)
-		if err != nil {
+		if string(command[0]) == watchName && len(t.items) == 0 {
+			number, keys, err := numbered(command)
+			if err != nil {
+				return nil, err
+			}
+			t.keys[number] = keys
+			continue
+		}
+		item := Item{Write: true}
+		if item.Database, command, err = cutDatabase(command); err != nil {
 			return nil, err
 		}
-		t.items = append(t.items, Item{Op: op, Write: true})
+		if item.Op, err = m.parse(command); err != nil {
+			return nil, err
+		}
+		t.items = append(t.items, item)
 	}
 	return t, nil
 }
@@ -100,7 +128,7 @@ func counted(argv [][]byte, least int) (taken, rest [][]byte, err error) {
 // Apply implements Op. Of replies that together are too large for anybody the
 // last ones are left out.
 func (t *transaction) Apply(tx *Tx) reply.Reply {
-	if t.broken(tx.Store, tx.Now) {
+	if t.broken(tx.Databases, tx.Now) {
 		return reply.NullArray
 	}
 	replies := make([]reply.Reply, 0, len(t.items))
@@ -127,8 +155,8 @@ func (t *transaction) Apply(tx *Tx) reply.Reply {
 	return reply.Array(replies...)
 }
 
-func (t *transaction) broken(s *store.Store, now int64) bool {
-	return t.watch != nil && t.watch.Broken(s, now)
+func (t *transaction) broken(d *store.Databases, now int64) bool {
+	return t.watch != nil && t.watch.Broken(d, now)
 }
 
 // Decider is an Op of which the leader decides, once all before the items is
@@ -153,7 +181,7 @@ func (m *Machine) Decide(items []Item, now int64) {
 		}
 		switch op := items[i].Op.(type) {
 		case *transaction:
-			if op.broken(m.store, tx.Now) {
+			if op.broken(m.databases, tx.Now) {
 				items[i] = Item{Op: refusal{reply.NullArray}}
 			}
 		case Decider:
@@ -167,21 +195,29 @@ func (m *Machine) Decide(items []Item, now int64) {
 
 // begin starts the watches of an entry that is replayed: the leader has decided
 // that no key had changed up to there.
-func begin(ops []Op, tx *Tx) {
-	for _, op := range ops {
-		if t, ok := op.(*transaction); ok && len(t.keys) > 0 {
-			t.watch = &store.Watch{}
-			for _, key := range t.keys {
-				tx.Store.Watch(t.watch, key, tx.Now)
+func begin(ops []loggedOp, tx *Tx) {
+	for _, logged := range ops {
+		if t, ok := logged.op.(*transaction); ok {
+			t.begin(tx)
+		}
+	}
+}
+
+func (t *transaction) begin(tx *Tx) {
+	for database, keys := range t.keys {
+		for _, key := range keys {
+			if t.watch == nil {
+				t.watch = &store.Watch{}
 			}
+			tx.Databases.At(database).Watch(t.watch, key, tx.Now)
 		}
 	}
 }
 
 // end lets go of what begin began.
-func end(ops []Op) {
-	for _, op := range ops {
-		if t, ok := op.(*transaction); ok && t.watch != nil {
+func end(ops []loggedOp) {
+	for _, logged := range ops {
+		if t, ok := logged.op.(*transaction); ok && t.watch != nil {
 			t.watch.Stop()
 		}
 	}

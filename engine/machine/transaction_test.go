@@ -13,7 +13,7 @@ import (
 func watchOf(m *Machine, now int64, keys ...string) *store.Watch {
 	w := &store.Watch{}
 	for _, key := range keys {
-		m.store.Watch(w, []byte(key), now)
+		m.databases.At(0).Watch(w, []byte(key), now)
 	}
 	return w
 }

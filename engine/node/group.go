@@ -227,6 +227,10 @@ func (g *Group) wakeLoop() {
 	}
 }
 
+// perDatabase is about what the log has more of a command that is not in database
+// 0, in bytes.
+const perDatabase = 16
+
 // portion says how many of the items go together into one entry, and how large
 // they are.
 func (g *Group) portion(items []machine.Item) (n int, bytes int64) {
@@ -239,6 +243,9 @@ func (g *Group) portion(items []machine.Item) (n int, bytes int64) {
 		if items[i].Write {
 			for _, arg := range items[i].Argv {
 				bytes += int64(len(arg)) + 4
+			}
+			if items[i].Database != 0 {
+				bytes += perDatabase
 			}
 		}
 	}
@@ -286,7 +293,7 @@ type GroupStats struct {
 	AppliedIndex uint64
 	Role         string // leader, or follower until it leads
 	Keys         int64
-	Expiring     int64 // keys with a deadline
+	Databases    []machine.DatabaseStats
 	Bytes        int64 // of the keyspace in memory, about
 	LastSnapshot int64 // when the last one was taken, or the group opened, in s since the epoch
 	Evicted      int64 // keys, since the start
@@ -306,7 +313,7 @@ func (g *Group) Stats() GroupStats {
 	g.mu.Lock()
 	s.AppliedIndex = g.member.Machine().Index()
 	s.Keys = int64(g.member.Machine().Keys())
-	s.Expiring = int64(g.member.Machine().Expiring())
+	s.Databases = g.member.Machine().DatabaseStats(g.clock())
 	s.Bytes = g.member.Machine().Bytes()
 	s.Retained, s.RetainedInAll = maps.Clone(g.retaining.given), g.retaining.total
 	g.mu.Unlock()

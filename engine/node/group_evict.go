@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/evict"
 	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/store"
 )
 
 // evictionShare of the memory for data is what one entry may need at most, about,
@@ -48,7 +49,7 @@ func portions(o GroupOptions) (items int, bytes int64) {
 
 // makeRoom chooses what is evicted in front of the items, and says whether they
 // can be proposed with it. If not, it goes first, and there is more to choose then.
-func (g *Group) makeRoom(items []machine.Item) (keys [][]byte, enough bool) {
+func (g *Group) makeRoom(items []machine.Item) (keys []store.Key, enough bool) {
 	vain := g.evicting.vain
 	g.evicting.vain = false
 	if g.evicting.evictor == nil || vain || !slices.ContainsFunc(items, isWrite) {
@@ -64,7 +65,7 @@ func (g *Group) makeRoom(items []machine.Item) (keys [][]byte, enough bool) {
 	// Of a keyspace that is far beyond its limit, as one is that was lowered, a
 	// write takes twice what it needs: it waits for no more than that.
 	missing := min(used+need-limit, 2*need)
-	keys, freed := g.evicting.evictor.Choose(m.Store(), missing)
+	keys, freed := g.evicting.evictor.Choose(m.Databases(), missing)
 	if freed >= missing {
 		g.evicting.room = machine.Room{Limit: limit, Freed: freed, Above: max(used-freed+need-limit, 0)}
 		return keys, true
@@ -78,9 +79,9 @@ func (g *Group) trim() (bool, error) {
 	g.mu.Lock()
 	m := g.member.Machine()
 	beyond := m.Bytes() - g.opts.MaxData
-	var keys [][]byte
+	var keys []store.Key
 	if beyond > 0 {
-		keys, _ = g.evicting.evictor.Choose(m.Store(), beyond)
+		keys, _ = g.evicting.evictor.Choose(m.Databases(), beyond)
 	}
 	g.mu.Unlock()
 	if len(keys) == 0 {
@@ -90,7 +91,7 @@ func (g *Group) trim() (bool, error) {
 }
 
 // evict proposes to delete the keys, and nothing else.
-func (g *Group) evict(keys [][]byte, done func(error)) error {
+func (g *Group) evict(keys []store.Key, done func(error)) error {
 	items := []machine.Item{g.deletion(keys)}
 	return g.propose(items, deletionBytes(keys), func(err error) {
 		g.evicted(items[0], err)
@@ -99,24 +100,24 @@ func (g *Group) evict(keys [][]byte, done func(error)) error {
 	})
 }
 
-func (g *Group) deletion(keys [][]byte) machine.Item {
+func (g *Group) deletion(keys []store.Key) machine.Item {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.member.Machine().Deletion(keys)
 }
 
 // deletionBytes is about what a deletion takes in the log.
-func deletionBytes(keys [][]byte) (n int64) {
+func deletionBytes(keys []store.Key) (n int64) {
 	for _, key := range keys {
-		n += int64(len(key)) + 4
+		n += int64(len(key.Name)) + 4
 	}
-	return n + 64
+	return n + 64 + store.Count*perDatabase
 }
 
 // evicted counts what was deleted.
 func (g *Group) evicted(deletion machine.Item, err error) {
 	if err == nil && !deletion.Reply.IsError() {
-		g.evicting.keys.Add(deletion.Reply.Int)
+		g.evicting.keys.Add(machine.Deleted(deletion.Reply))
 	}
 }
 
@@ -132,5 +133,5 @@ func (g *Group) track(leads bool) {
 	if !leads {
 		usage = 0
 	}
-	g.member.Machine().Store().Track(usage, g.clock())
+	g.member.Machine().Databases().Track(usage, g.clock())
 }

@@ -158,7 +158,7 @@ func TestATransactionIsWhole(t *testing.T) {
 	}
 	watch := &store.Watch{}
 	h.mu.Lock()
-	h.member.Machine().Store().Watch(watch, []byte("watched"), h.clock())
+	h.member.Machine().Databases().At(0).Watch(watch, []byte("watched"), h.clock())
 	h.mu.Unlock()
 	for n := 1000; n < 1400; n++ { // the watched one goes in the entry of one of them
 		do(t, h, sets(t, n, n+1, "EX", "1000")...)

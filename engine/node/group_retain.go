@@ -53,7 +53,7 @@ func (g *Group) retainWhileLeading(leads bool) {
 
 func (g *Group) noteLasting() {
 	r := &g.retaining
-	g.member.Machine().Store().NoteLasting(r.leads && r.keeper != nil)
+	g.member.Machine().Databases().NoteLasting(r.leads && r.keeper != nil)
 }
 
 // retain proposes to give keys an expiry, one entry of them, if there are any.
@@ -93,14 +93,14 @@ func (g *Group) expiries(keeper *retention.Keeper, rules []config.RetentionRule)
 		return nil, nil, 0, nil
 	}
 	m, now := g.member.Machine(), g.clock()
-	for _, found := range keeper.Look(m.Store(), now) {
+	for _, found := range keeper.Look(m.Databases(), now) {
 		item, err := m.Expiry(found.Key, now+found.MaxAge)
 		if err != nil {
 			return nil, nil, 0, err
 		}
 		items = append(items, item)
 		matches = append(matches, rules[found.Rule].Match)
-		bytes += int64(len(found.Key)) + 64
+		bytes += int64(len(found.Key.Name)) + 64
 	}
 	return items, matches, bytes, nil
 }

@@ -139,7 +139,7 @@ func (n *Node) facts() server.Facts {
 	f := n.group.Stats()
 	return server.Facts{
 		EngineVersion: n.opts.Version, RunID: n.runID, Member: n.opts.Member,
-		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Expiring: f.Expiring, DataBytes: f.Bytes,
+		Role: f.Role, Term: f.Term, AppliedIndex: f.AppliedIndex, Keys: f.Keys, Databases: f.Databases, DataBytes: f.Bytes,
 		Durability: string(n.opts.Config.Durability), StorageFull: f.Storage.Full,
 		MemoryLimit: n.memoryLimit, MaxData: n.maxData(), LogSyncs: n.logSyncs.Load(),
 		MaxMemoryPolicy: n.opts.Config.Memory.MaxMemoryPolicy(), EvictedKeys: f.Evicted,

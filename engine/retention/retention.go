@@ -10,8 +10,6 @@
 package retention
 
 import (
-	"bytes"
-
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/store"
@@ -31,7 +29,7 @@ const (
 // Keeper goes by one list of rules. It is not safe for concurrent use.
 type Keeper struct {
 	rules  []rule
-	noted  []string
+	noted  []store.Key
 	walk   store.Walk
 	walks  bool
 	missed bool // another walk is needed
@@ -59,24 +57,24 @@ func (k *Keeper) Missed() { k.missed = true }
 
 // Found is a key without an expiry, and the rule that it falls under.
 type Found struct {
-	Key    []byte
+	Key    store.Key
 	Rule   int
 	MaxAge int64 // ms
 }
 
 // Look looks at keys that have no expiry, as many as go at once, and answers those
 // that are to have one. It changes nothing but what the store has noted.
-func (k *Keeper) Look(s *store.Store, now int64) []Found {
+func (k *Keeper) Look(d *store.Databases, now int64) []Found {
 	l := &look{keeper: k, work: lookWork}
 	if len(k.noted) == 0 {
 		var missed bool
-		k.noted, missed = s.TakeLasting()
+		k.noted, missed = d.TakeLasting()
 		k.missed = k.missed || missed
 	}
 	n := 0
 	for ; n < len(k.noted) && l.more(); n++ {
 		l.judge(k.noted[n], func(key []byte) bool {
-			deadline, found := s.Deadline(key, now)
+			deadline, found := d.At(k.noted[n].Database).Deadline(key, now)
 			return found && deadline == 0
 		})
 	}
@@ -87,7 +85,7 @@ func (k *Keeper) Look(s *store.Store, now int64) []Found {
 		k.missed, k.walks, k.walk = false, true, store.Walk{}
 	}
 	if k.walks && l.more() {
-		k.walks = !s.Step(&k.walk, func(key string, deadline int64) bool {
+		k.walks = !d.Step(&k.walk, func(key store.Key, deadline int64) bool {
 			if l.work -= keyWork; deadline == 0 {
 				l.judge(key, func([]byte) bool { return true })
 			}
@@ -109,9 +107,9 @@ type look struct {
 func (l *look) more() bool { return l.work > 0 && len(l.found) < MaxKeys && l.names < maxNames }
 
 // judge finds the first rule that matches a key, which counts if it is lasting.
-func (l *look) judge(name string, lasting func(key []byte) bool) {
-	l.work -= keyWork + len(name)
-	l.key = append(l.key[:0], name...)
+func (l *look) judge(of store.Key, lasting func(key []byte) bool) {
+	l.work -= keyWork + len(of.Name)
+	l.key = append(l.key[:0], of.Name...)
 	for i, r := range l.keeper.rules {
 		matches, work := glob.MatchWork(r.pattern, l.key)
 		l.work -= work
@@ -119,8 +117,8 @@ func (l *look) judge(name string, lasting func(key []byte) bool) {
 			continue
 		}
 		if lasting(l.key) {
-			l.names += len(name)
-			l.found = append(l.found, Found{bytes.Clone(l.key), i, r.maxAge})
+			l.names += len(of.Name)
+			l.found = append(l.found, Found{store.Key{Database: of.Database, Name: string(l.key)}, i, r.maxAge})
 		}
 		return
 	}

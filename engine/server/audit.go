@@ -18,7 +18,7 @@ func (c *session) permit(cmd *command.Command, action acl.Action) error {
 	if err := c.withinQuota(); err != nil {
 		return err
 	}
-	if denied := c.judge(cmd, action); denied != nil {
+	if denied := c.judge(c.database, cmd, action); denied != nil {
 		return denied
 	}
 	return nil
@@ -26,7 +26,7 @@ func (c *session) permit(cmd *command.Command, action acl.Action) error {
 
 // judge asks whether the user may do it, and records what comes of that. What
 // waits for EXEC is judged again by then, and permitted or not.
-func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
+func (c *session) judge(database uint8, cmd *command.Command, action acl.Action) *acl.Denied {
 	denied := c.identity.Allows(&action)
 	class := audit.Read
 	switch {
@@ -41,7 +41,7 @@ func (c *session) judge(cmd *command.Command, action acl.Action) *acl.Denied {
 		class = audit.Change
 	}
 	if c.srv.opts.Audit.Wants(class) {
-		c.record(cmd, action.Keys, denied)
+		c.record(database, cmd, action.Keys, denied)
 	}
 	return denied
 }
@@ -54,9 +54,11 @@ func (c *session) entry(operation string) audit.Entry {
 	}
 }
 
-// record records a command: its name and its keys, never another argument.
-func (c *session) record(cmd *command.Command, keys []acl.Key, denied *acl.Denied) {
+// record records a command: its name, its database and its keys, never another
+// argument.
+func (c *session) record(database uint8, cmd *command.Command, keys []acl.Key, denied *acl.Denied) {
 	e := c.entry(cmd.Name)
+	e.Database = int(database)
 	name := func(k acl.Key) []byte {
 		if k.Unnamed {
 			return []byte{'*'}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/admission"
 	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/machine"
 )
 
 // Facts are what INFO tells of the parts behind the server.
@@ -22,7 +23,7 @@ type Facts struct {
 	Term          uint64
 	AppliedIndex  uint64
 	Keys          int64
-	Expiring      int64 // keys with a deadline
+	Databases     []machine.DatabaseStats
 	DataBytes     int64 // of the keyspace in memory, about
 	Durability    string
 	LogSyncs      int64 // fsyncs of the log
@@ -112,7 +113,6 @@ func (s *Server) infoClients(Facts) []field {
 		{"maxclients", s.opts.Limits.MaxClients},
 		{"client_buffer_bytes", st.Buffered},
 		{"blocked_clients", s.parked.Load()},
-		{"tracking_clients", len(s.trackers.on)},
 	}
 }
 
@@ -193,12 +193,7 @@ func (s *Server) infoStats(facts Facts) (fields []field) {
 	for _, f := range s.counted(facts) {
 		fields = append(fields, field{f.name, f.count - s.forgotten[f.name]})
 	}
-	t := s.trackers
-	return append(fields, []field{
-		{"tracking_total_keys", len(t.keys)},
-		{"tracking_total_items", t.pairs},
-		{"tracking_total_prefixes", len(t.prefixes)},
-	}...)
+	return fields
 }
 
 func (s *Server) infoReplication(f Facts) []field {
@@ -219,11 +214,11 @@ func (s *Server) infoReplication(f Facts) []field {
 	}...)
 }
 
-func (s *Server) infoKeyspace(f Facts) []field {
-	if f.Keys == 0 {
-		return nil
+func (s *Server) infoKeyspace(f Facts) (fields []field) {
+	for _, d := range f.Databases {
+		fields = append(fields, field{fmt.Sprintf("db%d", d.Number), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.Keys, d.Expiring, d.AverageTTL)})
 	}
-	return []field{{"db0", fmt.Sprintf("keys=%d,expires=%d", f.Keys, f.Expiring)}}
+	return fields
 }
 
 func (s *Server) infoLimits(Facts) []field {

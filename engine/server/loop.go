@@ -40,8 +40,6 @@ type barrier struct {
 // that a command waits for, or for the loop's next turn.
 func (c *session) serve() {
 	c.serveMore()
-	c.tracking.taking = false
-	c.tellWithheld()
 	if c.stands() {
 		c.attend()
 	}
@@ -176,7 +174,6 @@ func sizeOf(argv [][]byte) (n int) {
 func (c *session) execute(from, bytes int, writes bool) {
 	b := c.loop.batch
 	items := b.items[from:]
-	c.tracking.taking = false
 	if writes {
 		b.parts = append(b.parts, part{c, from, len(b.items)})
 		b.bytes += bytes
@@ -221,7 +218,6 @@ func (c *session) executed(items []machine.Item, err error) {
 		}
 		c.answer(items)
 	}
-	c.tellWithheld()
 }
 
 // pass serves the request at the barrier, and tells whether it was a heavy one.
@@ -284,10 +280,6 @@ func (c *session) times(cmd *command.Command, argv [][]byte) bool {
 // command means that the refusal is the answer.
 func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.Reply) {
 	cmd, err := c.permitted(argv)
-	if err == nil && c.multi == nil {
-		c.remember(cmd, c.loop.keys)
-	}
-	c.spendCaching(argv[0])
 	switch {
 	case err != nil:
 		return nil, machine.Item{}, c.refused(argv, err)
@@ -295,7 +287,7 @@ func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.
 		return nil, machine.Item{}, c.queue(cmd, argv)
 	}
 	if cmd != command.Exec {
-		c.show(cmd, argv)
+		c.show(behind(c.database, cmd, argv), cmd, argv)
 	}
 	if cmd.Parse == nil {
 		return cmd, machine.Item{}, reply.Reply{}
@@ -322,7 +314,15 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since, By: c.id}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since, Database: c.database}
+}
+
+// behind is the database that is chosen once a command is carried out in one.
+func behind(database uint8, cmd *command.Command, argv [][]byte) uint8 {
+	if chosen, ok := cmd.Selects(argv); ok {
+		return uint8(chosen) //nolint:gosec // there are 16
+	}
+	return database
 }
 
 // permitted finds the command that argv calls, if the session may call it now.

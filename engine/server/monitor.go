@@ -26,14 +26,15 @@ func (c *session) stopMonitor() {
 	delete(c.loop.monitors, c)
 }
 
-// show shows a command to those who monitor, before it is carried out.
-func (c *session) show(cmd *command.Command, argv [][]byte) {
+// show shows a command to those who monitor, before it is carried out, with the
+// database that is chosen then.
+func (c *session) show(database uint8, cmd *command.Command, argv [][]byte) {
 	if len(c.loop.monitors) == 0 || !cmd.Monitored() {
 		return
 	}
 	now := time.Now()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d.%06d [0 %s]", now.Unix(), now.Nanosecond()/int(time.Microsecond), c.wire.RemoteAddr())
+	fmt.Fprintf(&b, "%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/int(time.Microsecond), database, c.wire.RemoteAddr())
 	for i, arg := range argv {
 		if i > 0 && cmd.Redacted() {
 			b.WriteString(` "(redacted)"`)
@@ -60,12 +61,14 @@ func (c *session) showQueued(t *transaction) {
 	if len(c.loop.monitors) == 0 {
 		return
 	}
+	database := c.database
 	for i := range t.queued {
-		if t.queued[i].err == nil {
-			c.show(t.queued[i].cmd, t.queued[i].argv)
+		if q := &t.queued[i]; q.err == nil {
+			database = behind(q.database, q.cmd, q.argv)
+			c.show(database, q.cmd, q.argv)
 		}
 	}
-	c.show(command.Exec, [][]byte{[]byte("exec")})
+	c.show(database, command.Exec, [][]byte{[]byte("exec")})
 }
 
 // quote writes an argument as redis-server does, in one line.

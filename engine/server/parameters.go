@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-dev/coffer/engine/command"
 	"github.com/coffer-dev/coffer/engine/config"
+	"github.com/coffer-dev/coffer/engine/store"
 )
 
 var _ command.Settings = (*session)(nil)
@@ -31,7 +32,7 @@ var fixed = [][2]string{
 	{"appendonly", "yes"}, // the log
 	{"cluster-enabled", "no"},
 	{"daemonize", "no"},
-	{"databases", "1"},
+	{"databases", strconv.Itoa(store.Count)},
 	{"enable-debug-command", "no"},
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},
@@ -69,7 +70,6 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
 		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
 		{Name: "slowlog-max-len", Value: number(maxSlow)},
-		{Name: "tracking-table-max-keys", Value: number(maxTrackedKeys)},
 		{Name: "tls-port", Value: c.srv.port()},
 	}
 	replicaOf := ""

@@ -13,7 +13,7 @@ func TestConfigTellsWhatIsSo(t *testing.T) {
 	_, port, _ := strings.Cut(f.addr, ":")
 	exchange(t, c, r, "CONFIG GET maxclients tls-port\r\n", "*4\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n$8\r\ntls-port\r\n$5\r\n"+port+"\r\n")
 	const failed = "-ERR CONFIG SET failed (possibly related to argument "
-	exchange(t, c, r, "CONFIG SET maxclients 10000\r\nCONFIG SET maxclients 10\r\nCONFIG SET databases 1 MAXMEMORY 1gb\r\nCONFIG SET save x\r\nCONFIG REWRITE\r\n", "+OK\r\n"+
+	exchange(t, c, r, "CONFIG SET maxclients 10000\r\nCONFIG SET maxclients 10\r\nCONFIG SET databases 16 MAXMEMORY 1gb\r\nCONFIG SET save x\r\nCONFIG REWRITE\r\n", "+OK\r\n"+
 		failed+"'maxclients') - set spec.limits.maxClients of the KVDatabase instead\r\n"+
 		failed+"'maxmemory') - set spec.memory.limit of the KVDatabase instead\r\n"+
 		failed+"'save') - can't set immutable config\r\n"+

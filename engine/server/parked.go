@@ -27,10 +27,10 @@ type parked struct {
 	session *session
 	cmd     *command.Command
 	op      command.Waiter
-	places  map[string]*list.Element // by key
+	places  map[store.Key]*list.Element
 	alarm   *alarm
 	bytes   int64
-	trying  string       // the key of the attempt that is on its way
+	trying  *store.Key   // the key of the attempt that is on its way
 	over    *reply.Reply // the answer if that fails: the time is up
 }
 
@@ -57,12 +57,12 @@ func (c *session) park(b *barrier) {
 		c.write(c.failed(b.cmd, answer))
 		return
 	}
-	p := &parked{session: c, cmd: b.cmd, op: op, places: map[string]*list.Element{}, bytes: int64(sizeOf(b.argv))}
+	p := &parked{session: c, cmd: b.cmd, op: op, places: map[store.Key]*list.Element{}, bytes: int64(sizeOf(b.argv))}
 	c.parked = p
-	for _, key := range op.Keys() {
-		if p.places[string(key)] == nil {
-			p.places[string(key)] = c.loop.queue(string(key)).waiters.PushBack(p)
-			p.bytes += int64(len(key)) + parkedCost
+	for _, name := range op.Keys() {
+		if key := c.key(name); p.places[key] == nil {
+			p.places[key] = c.loop.queue(key).waiters.PushBack(p)
+			p.bytes += int64(len(name)) + parkedCost
 		}
 	}
 	c.srv.parked.Add(1)
@@ -72,7 +72,12 @@ func (c *session) park(b *barrier) {
 	c.wakeOwn()
 }
 
-func (l *loop) queue(key string) *queue {
+// key names a key of the session's database.
+func (c *session) key(name []byte) store.Key {
+	return store.Key{Database: int(c.database), Name: string(name)}
+}
+
+func (l *loop) queue(key store.Key) *queue {
 	q := l.queues[key]
 	if q == nil {
 		q = &queue{}
@@ -88,12 +93,12 @@ func (c *session) wakeOwn() {
 		if c.parked != p || c.executing {
 			return
 		}
-		c.loop.wake(string(key))
+		c.loop.wake(c.key(key))
 	}
 }
 
 // wake serves those that wait for a key, as far as it has something for them.
-func (l *loop) wake(key string) {
+func (l *loop) wake(key store.Key) {
 	for {
 		ready := l.look(key)
 		if len(ready) == 0 {
@@ -111,22 +116,22 @@ func (l *loop) wake(key string) {
 
 // look says who can be served. If nobody can, the key is watched. For whom the
 // key has nothing any more the waiting ends.
-func (l *loop) look(key string) (ready []*parked) {
+func (l *loop) look(key store.Key) (ready []*parked) {
 	q := l.queues[key]
 	if q == nil {
 		return nil
 	}
 	gone := map[*parked]reply.Reply{}
-	items := []machine.Item{{Op: locked(func(tx *machine.Tx) {
+	items := []machine.Item{{Database: uint8(key.Database), Op: locked(func(tx *machine.Tx) {
 		taken := int64(0) // by those in front
 		for e := q.waiters.Front(); e != nil; e = e.Next() {
 			p := e.Value.(*parked)
 			switch {
-			case p.trying == key:
+			case p.tries(key):
 				taken += p.op.Takes()
 			case p.session.executing:
 			case p.gone(tx, key, gone):
-			case p.op.Ready(tx, []byte(key)) > taken:
+			case p.op.Ready(tx, []byte(key.Name)) > taken:
 				ready = append(ready, p)
 				taken += p.op.Takes()
 			}
@@ -145,12 +150,12 @@ func (l *loop) look(key string) (ready []*parked) {
 }
 
 // gone notes the answer of a command that waits with what is no more.
-func (p *parked) gone(tx *machine.Tx, key string, answers map[*parked]reply.Reply) bool {
+func (p *parked) gone(tx *machine.Tx, key store.Key, answers map[*parked]reply.Reply) bool {
 	op, ok := p.op.(command.Ended)
 	if !ok {
 		return false
 	}
-	answer, gone := op.Gone(tx, []byte(key))
+	answer, gone := op.Gone(tx, []byte(key.Name))
 	if gone {
 		answers[p] = answer
 	}
@@ -158,38 +163,39 @@ func (p *parked) gone(tx *machine.Tx, key string, answers map[*parked]reply.Repl
 }
 
 // watchKey has wake called when the key changes.
-func (q *queue) watchKey(tx *machine.Tx, l *loop, key string) {
+func (q *queue) watchKey(tx *machine.Tx, l *loop, key store.Key) {
 	if q.watch != nil {
 		q.watch.Stop()
 	}
 	q.watch = &store.Watch{Changed: func() { l.post(func() { l.wake(key) }) }}
-	tx.Store.Watch(q.watch, []byte(key), tx.Now)
+	tx.Store.Watch(q.watch, []byte(key.Name), tx.Now)
 }
+
+// tries tells whether an attempt on the key is on its way.
+func (p *parked) tries(key store.Key) bool { return p.trying != nil && *p.trying == key }
 
 // try carries out the command on a key that has something for it, if it is still
 // permitted, and says whether that is still on its way.
-func (p *parked) try(key string) (onItsWay bool) {
+func (p *parked) try(key store.Key) (onItsWay bool) {
 	c := p.session
 	if c.parked != p || c.executing {
-		return c.parked == p && p.trying == key
+		return c.parked == p && p.tries(key)
 	}
 	if !c.mayGoOn() {
 		c.end()
 		return false
 	}
-	call := p.op.Call([]byte(key))
-	action := c.action(p.cmd, call)
-	if c.identity.Allows(&action) != nil {
-		p.answer(reply.Error(c.judge(p.cmd, action).Error()))
+	call := p.op.Call([]byte(key.Name))
+	if action := c.action(p.cmd, call); c.identity.Allows(&action) != nil {
+		p.answer(reply.Error(c.judge(c.database, p.cmd, action).Error()))
 		return false
 	}
-	c.remember(p.cmd, action.Keys)
 	op, err := p.cmd.Parse(call)
 	if err != nil {
 		p.answer(reply.Error(err.Error()))
 		return false
 	}
-	p.trying = key
+	p.trying = &key
 	b, item := c.loop.batch, c.itemOf(p.cmd, op, call)
 	from := len(b.items)
 	b.items = append(b.items, item)
@@ -199,8 +205,8 @@ func (p *parked) try(key string) (onItsWay bool) {
 
 // tried takes what came of an attempt.
 func (p *parked) tried(item machine.Item) {
-	key, r := p.trying, item.Reply
-	p.trying = ""
+	key, r := *p.trying, item.Reply
+	p.trying = nil
 	switch {
 	case r.Kind != reply.KindNull && r.Kind != reply.KindNullArray:
 		p.answer(r)
@@ -258,8 +264,8 @@ func (p *parked) leave() {
 			}
 		})
 	}
-	if p.trying != "" { // what it was to take is perhaps left for another
-		key := p.trying
+	if p.trying != nil { // what it was to take is perhaps left for another
+		key := *p.trying
 		c.loop.post(func() { c.loop.wake(key) })
 	}
 }

@@ -51,7 +51,7 @@ func (c *session) follow(op machine.Op) {
 				continue
 			}
 		}
-		c.record(call.Command, call.Keys, call.Denied)
+		c.record(uint8(call.Database), call.Command, call.Keys, call.Denied)
 	}
 	if trace.MoreCalls > 0 {
 		e := c.entry("script")

@@ -41,7 +41,6 @@ type memory struct {
 	holding int           // batches that do
 	stopped error
 	refusal reply.Reply // of writes, if it is an error
-	told    *Server     // of what happens to keys
 }
 
 // Look implements Executor.
@@ -80,10 +79,6 @@ func (m *memory) Write(items []machine.Item, done func(error)) {
 				items[i].Reply = m.refusal
 			}
 		}
-		events, lost := m.machine.Store().Events()
-		changes := m.machine.Store().Changes()
-		m.told.KeyEvents(events, lost)
-		m.told.KeysChanged(changes)
 		done(m.stopped)
 	}()
 }
@@ -137,9 +132,10 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 	}
 	f.Server = New(Options{
 		Audit:  f.audit,
-		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts { return Facts{Keys: 3, Expiring: 1} }, Log: log,
+		Limits: c.Limits, Credentials: f.credentials.Load, Executor: f.executor, Facts: func() Facts {
+			return Facts{Keys: 3, Databases: []machine.DatabaseStats{{Number: 0, Keys: 2, Expiring: 1, AverageTTL: 900}, {Number: 15, Keys: 1}}}
+		}, Log: log,
 	})
-	f.executor.told = f.Server
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -358,8 +354,7 @@ func TestStoppedExecutorEndsTheConnection(t *testing.T) {
 
 func TestInfoSections(t *testing.T) {
 	f := start(t)
-	f.login(t) // it serves
-	if got, want := f.info([]string{"keyspace"}), "# Keyspace\r\ndb0:keys=3,expires=1\r\n"; got != want {
+	if got, want := f.info([]string{"keyspace"}), "# Keyspace\r\ndb0:keys=2,expires=1,avg_ttl=900\r\ndb15:keys=1,expires=0,avg_ttl=0\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	all := f.info(nil)

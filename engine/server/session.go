@@ -34,9 +34,10 @@ type session struct {
 	id   int64
 	born time.Time
 
-	reader *resp.Reader
-	input  int // bytes read in this turn
-	proto  int
+	reader   *resp.Reader
+	input    int // bytes read in this turn
+	proto    int
+	database uint8 // that SELECT chose
 
 	barrier *barrier       // what is served next
 	replies []machine.Item // executed, and not encoded while the client takes nothing
@@ -66,7 +67,6 @@ type session struct {
 	silence  command.SilenceMode
 
 	subscribed subscribed
-	tracking   tracking
 	pushed     bool // there are messages in out that the loop is to write
 
 	// What keeps the session from going on.
@@ -167,7 +167,6 @@ func (c *session) end() {
 	}
 	c.ended = true
 	c.unsubscribeAll()
-	c.stopTracking()
 	c.Unwatch()
 	if c.parked != nil {
 		c.parked.leave()
@@ -263,6 +262,9 @@ func (c *session) Name() string { return c.name }
 // SetName implements command.Session.
 func (c *session) SetName(name string) { c.name = name }
 
+// Select implements command.Session.
+func (c *session) Select(database int) { c.database = uint8(database) } //nolint:gosec // there are 16
+
 // SetLib implements command.Session.
 func (c *session) SetLib(name, version string) {
 	if name != "" {
@@ -314,11 +316,10 @@ func (c *session) Authenticate(user, password string) error {
 // Reset implements command.Session.
 func (c *session) Reset() {
 	c.unsubscribeAll()
-	c.Untrack()
 	c.stopMonitor()
 	c.multi = nil
 	c.Unwatch()
-	c.proto, c.name, c.silence = 2, "", command.Answer
+	c.proto, c.database, c.name, c.silence = 2, 0, "", command.Answer
 	c.srv.usages.Move(c.credential.User, "", 0)
 	c.snapshot, c.identity, c.usage = nil, nil, nil
 	c.bind(acl.Credential{})

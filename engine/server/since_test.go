@@ -22,10 +22,11 @@ func TestEntriesSayWhatTheyNeed(t *testing.T) {
 	} {
 		exchange(t, c, r, step[0], step[1])
 	}
+	exchange(t, c, r, "SELECT 1\r\nSET a 1\r\n", "+OK\r\n+OK\r\n")
 	f.executor.mu.Lock()
 	defer f.executor.mu.Unlock()
-	const old, now = machine.BaseSemantics, machine.Semantics
-	if want := []uint16{old, old, now, old, now, now}; !slices.Equal(f.executor.needs, want) {
+	const old, now = machine.BaseSemantics, 7
+	if want := []uint16{old, old, now, old, now, now, machine.SinceDatabases}; !slices.Equal(f.executor.needs, want) {
 		t.Errorf("entries need %d, want %d", f.executor.needs, want)
 	}
 }

@@ -42,10 +42,11 @@ type transaction struct {
 }
 
 type queued struct {
-	cmd  *command.Command
-	argv [][]byte
-	op   machine.Op // nil for a command of the connection
-	err  error      // the answer instead
+	cmd      *command.Command
+	argv     [][]byte
+	op       machine.Op // nil for a command of the connection
+	err      error      // the answer instead
+	database uint8      // that it is carried out in, known at EXEC
 }
 
 // watched is what the next transaction depends on.
@@ -74,7 +75,6 @@ func (c *session) Discard() error {
 		return errNoMulti
 	}
 	c.multi = nil
-	c.spendCaching(nil)
 	c.Unwatch()
 	return nil
 }
@@ -89,7 +89,7 @@ func (f locked) Apply(tx *machine.Tx) reply.Reply {
 }
 
 func (c *session) underLock(f locked) error {
-	items := []machine.Item{{Op: f}}
+	items := []machine.Item{{Op: f, Database: c.database}}
 	switch err := c.srv.opts.Executor.Look(items); {
 	case err != nil:
 		return errStopping
@@ -182,7 +182,6 @@ func (c *session) exec() {
 	t := c.multi
 	c.multi = nil
 	c.loop.statistics.called(command.Exec)
-	defer c.spendCaching(nil)
 	switch {
 	case t == nil:
 		c.write(c.failed(command.Exec, reply.Error("ERR EXEC without MULTI")))
@@ -197,23 +196,29 @@ func (c *session) exec() {
 	}
 	c.executes = t
 	var items []machine.Item
+	database := c.database
 	for i := range t.queued {
 		q := &t.queued[i]
-		action := c.action(q.cmd, q.argv)
-		if denied := c.judge(q.cmd, action); denied != nil {
+		q.database = database
+		if denied := c.judge(database, q.cmd, c.action(q.cmd, q.argv)); denied != nil {
 			q.op, q.err = nil, lost(denied)
 			c.loop.statistics.rejected(q.argv)
-		} else if c.remember(q.cmd, action.Keys); q.err != nil {
+		} else if q.err != nil {
 			c.loop.statistics.called(q.cmd)
 			c.failed(q.cmd, reply.Error(q.err.Error()))
 		}
-		if q.op != nil && q.err == nil {
-			items = append(items, c.itemOf(q.cmd, q.op, q.argv))
+		if q.err != nil {
+			continue
 		}
+		if q.op != nil {
+			item := c.itemOf(q.cmd, q.op, q.argv)
+			item.Database = database
+			items = append(items, item)
+		}
+		database = behind(database, q.cmd, q.argv)
 	}
 	c.loop.forgetKeys()
 	item := machine.Transaction(items, c.watched.watch)
-	item.By = c.id
 	if c.showQueued(t); c.ended { // those who monitor have filled the buffers
 		return
 	}

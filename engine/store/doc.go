@@ -1,4 +1,4 @@
-// Package store is the keyspace: keys, their values and their deadlines. It is
+// Package store is the keyspace: databases of keys, their values and their deadlines. It is
 // pure: it reads no clock, no randomness and no file, and the order of Go's
 // maps reaches neither its state nor its encoding, so that every member that
 // applies the same operations holds the same state.
@@ -18,7 +18,7 @@
 // answers with it copies it. They copy what is handed in; for the other kinds
 // the caller does where it outlives the call.
 //
-// # Snapshot stream, version 1
+// # Snapshot stream, version 2
 //
 // Integers are little-endian when fixed, or uvarint as in encoding/binary.
 // Integrity (checksums, encryption) is the business of whoever stores it.
@@ -30,6 +30,10 @@
 //	+---------+-----------+----------------------+
 //	| slot 2B | length 8B | slot payload         |
 //	+---------+-----------+----------------------+
+//	for each further database that has keys, its number and its slots likewise:
+//	+-----------+-----------+
+//	| 0xFFFE 2B | number 8B |
+//	+-----------+-----------+
 //	then the end record (slot 0xFFFF, keys in all records):
 //	+-----------+---------+
 //	| 0xFFFF 2B | keys 8B |
@@ -60,5 +64,6 @@
 //
 // Kinds 4 and up came with semantics 3 of package machine, whose snapshots name
 // their semantics: an engine that does not know these kinds refuses them by that.
-// Kind 7 came with semantics 7.
+// Kind 7 came with semantics 7. Version 1 is of database 0 alone, and is still
+// written where no other has keys: an older engine goes on until somebody uses one.
 package store

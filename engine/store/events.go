@@ -29,27 +29,27 @@ type events struct {
 
 // TellOf has events of these classes kept for Events, and of no others; 0 for
 // none.
-func (s *Store) TellOf(classes keyevent.Class) { s.events = events{of: classes} }
+func (d *Databases) TellOf(classes keyevent.Class) { d.events = events{of: classes} }
 
 // Events takes the events since the last call, in their order. lost is how many
 // there was no room for.
-func (s *Store) Events() (told []Event, lost int) {
-	told, lost = s.events.told, s.events.lost
+func (d *Databases) Events() (told []Event, lost int) {
+	told, lost = d.events.told, d.events.lost
 	if told != nil || lost > 0 {
-		s.events = events{of: s.events.of}
+		d.events = events{of: d.events.of}
 	}
 	return told, lost
 }
 
 // Tell notes that something happened to a key.
 func (s *Store) Tell(class keyevent.Class, name string, key []byte) {
-	if s.events.of&class != 0 {
-		s.events.add(class, name, key)
+	if s.all.events.of&class != 0 {
+		s.all.events.add(Event{Class: class, Name: name, Database: s.number}, key)
 	}
 }
 
-func (e *events) add(class keyevent.Class, name string, key []byte) {
-	event := Event{Class: class, Name: name}
+// add adds an event of the key.
+func (e *events) add(event Event, key []byte) {
 	if n := len(e.told); n > 0 && e.told[n-1].Key == string(key) {
 		event.Key = e.told[n-1].Key // a script may change a long one many times
 	} else {
@@ -68,7 +68,7 @@ func (e *events) add(class keyevent.Class, name string, key []byte) {
 // tellNew tells of a key that is about to be written and was not there, or not any
 // more.
 func (s *Store) tellNew(p *place, key []byte) {
-	if s.events.of == 0 {
+	if s.all.events.of == 0 {
 		return
 	}
 	expired := p.found && p.expired(s.usage.now)

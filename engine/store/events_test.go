@@ -10,7 +10,7 @@ import (
 )
 
 func heard(s *Store) (words []string) {
-	events, _ := s.Events()
+	events, _ := s.all.Events()
 	for _, e := range events {
 		words = append(words, e.Name+" "+e.Key)
 	}
@@ -23,18 +23,18 @@ func TestExpiryIsToldOnce(t *testing.T) {
 		remove func(s *Store)
 		want   []string
 	}{
-		"a sweep":        {func(s *Store) { s.Sweep(20, 9) }, []string{"expired k"}},
+		"a sweep":        {func(s *Store) { s.all.Sweep(20, 9) }, []string{"expired k"}},
 		"a write":        {func(s *Store) { s.PutString([]byte("k"), []byte("w"), 0) }, []string{"expired k", "new k"}},
 		"a deletion":     {func(s *Store) { s.Delete([]byte("k"), 20) }, []string{"expired k"}},
 		"another's name": {func(s *Store) { s.Rename([]byte("other"), []byte("k")) }, []string{"expired k", "new k"}},
 	} {
-		s := New()
+		s := New().At(0)
 		s.PutString([]byte("k"), []byte("v"), 10)
 		s.PutString([]byte("other"), []byte("v"), 0)
-		s.TellOf(keyevent.Expired | keyevent.New)
-		s.Clock(20)
+		s.all.TellOf(keyevent.Expired | keyevent.New)
+		s.all.Clock(20)
 		c.remove(s)
-		s.Sweep(20, 9)
+		s.all.Sweep(20, 9)
 		if got := heard(s); !slices.Equal(got, c.want) {
 			t.Errorf("%s: told %q, want %q", name, got, c.want)
 		}
@@ -43,9 +43,9 @@ func TestExpiryIsToldOnce(t *testing.T) {
 
 // TestEventsThatNobodyWantsAreNotKept.
 func TestEventsThatNobodyWantsAreNotKept(t *testing.T) {
-	s := New()
+	s := New().At(0)
 	s.Tell(keyevent.String, "set", []byte("k"))
-	s.TellOf(keyevent.List)
+	s.all.TellOf(keyevent.List)
 	s.Tell(keyevent.String, "set", []byte("k"))
 	s.Tell(keyevent.List, "lpush", []byte("l"))
 	if got := heard(s); !slices.Equal(got, []string{"lpush l"}) {
@@ -59,19 +59,19 @@ func TestEventsThatNobodyWantsAreNotKept(t *testing.T) {
 // TestEventsAreBounded: an entry that has more than there is room for loses some,
 // and says how many; a long key that changes many times is in memory once.
 func TestEventsAreBounded(t *testing.T) {
-	s := New()
-	s.TellOf(keyevent.String)
+	s := New().At(0)
+	s.all.TellOf(keyevent.String)
 	long := []byte(strings.Repeat("k", 1<<20))
 	for range 1000 {
 		s.Tell(keyevent.String, "set", long)
 	}
-	if events, lost := s.Events(); len(events) != 1000 || lost != 0 {
+	if events, lost := s.all.Events(); len(events) != 1000 || lost != 0 {
 		t.Errorf("of one long key %d were told, %d lost", len(events), lost)
 	}
 	for i := range 100 {
 		s.Tell(keyevent.String, "set", fmt.Appendf(long, "%d", i))
 	}
-	events, lost := s.Events()
+	events, lost := s.all.Events()
 	bytes := 0
 	for _, e := range events {
 		bytes += len(e.Key)
@@ -80,7 +80,25 @@ func TestEventsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes were kept, %d of 100 lost", bytes, lost)
 	}
 	s.Tell(keyevent.String, "set", []byte("k"))
-	if events, lost := s.Events(); len(events) != 1 || lost != 0 {
+	if events, lost := s.all.Events(); len(events) != 1 || lost != 0 {
 		t.Errorf("the next entry: %d told, %d lost", len(events), lost)
+	}
+}
+
+// TestEventsSayInWhichDatabase, in the order in which they happened.
+func TestEventsSayInWhichDatabase(t *testing.T) {
+	d := New()
+	d.TellOf(keyevent.New)
+	for _, database := range []int{0, 3, 1, 0} {
+		d.At(database).PutString(fmt.Append(nil, "k"), nil, 0)
+	}
+	d.At(3).Move([]byte("k"), d.At(15))
+	var got []int
+	events, _ := d.Events()
+	for _, e := range events {
+		got = append(got, e.Database)
+	}
+	if want := []int{0, 3, 1, 15}; !slices.Equal(got, want) {
+		t.Errorf("told of %v, want %v", got, want)
 	}
 }

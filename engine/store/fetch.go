@@ -7,19 +7,20 @@ type ahead struct {
 	cell  cell
 }
 
-// Fetch brings what is about to be looked up into the processor's cache. A
-// lookup reads table, place and cell one after the other, and in a large
-// keyspace each read is a miss that the next one waits for; here the reads of
-// all keys are under way at once. Keys that are not there do no harm.
-func (s *Store) Fetch(keys [][]byte) {
-	s.ahead = s.ahead[:0]
-	for _, key := range keys {
-		if t := s.slots[Slot(key)]; t != nil {
-			s.ahead = append(s.ahead, ahead{hash: s.seed.hash(key), table: t})
-		}
+// Expect says that a key is about to be looked up; it may be absent.
+func (s *Store) Expect(key []byte) {
+	if t := s.slots[Slot(key)]; t != nil {
+		s.all.ahead = append(s.all.ahead, ahead{hash: s.seed.hash(key), table: t})
 	}
-	fetch(s.ahead)
-	clear(s.ahead) // lets go of what may be removed
+}
+
+// Fetch brings what is expected into the processor's cache. A lookup reads table,
+// place and cell one after the other, and in a large keyspace each read is a miss
+// that the next one waits for; here the reads of all keys are under way at once.
+func (d *Databases) Fetch() {
+	fetch(d.ahead)
+	clear(d.ahead) // lets go of what may be removed
+	d.ahead = d.ahead[:0]
 }
 
 // fetch is not inlined, since nobody needs what it reads.

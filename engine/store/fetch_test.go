@@ -6,23 +6,29 @@ import (
 )
 
 func TestFetchChangesNothing(t *testing.T) {
-	s := New()
+	s := New().At(0)
 	keys := [][]byte{nil, []byte("absent")}
-	s.Fetch(keys)
+	fetch := func() {
+		for _, key := range keys {
+			s.Expect(key)
+		}
+		s.all.Fetch()
+	}
+	fetch()
 	for i := range 1000 {
 		key := fmt.Appendf(nil, "key:%d", i)
 		keys = append(keys, key)
 		s.PutString(key, []byte("value"), 0)
 	}
-	before := s.Hash()
-	s.Fetch(keys)
+	before := s.all.Hash()
+	fetch()
 	s.Delete(keys[5], 0)
-	s.Fetch(keys) // what is in a table that others left
+	fetch() // what is in a table that others left
 	s.PutString(keys[5], []byte("value"), 0)
-	if s.Hash() != before {
+	if s.all.Hash() != before {
 		t.Fatal("the state is another")
 	}
-	for _, a := range s.ahead[:cap(s.ahead)] {
+	for _, a := range s.all.ahead[:cap(s.all.ahead)] {
 		if a.table != nil || a.cell != "" {
 			t.Fatal("what was fetched is kept from the collector")
 		}

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write golden files of the present versi
 func TestGolden(t *testing.T) {
 	for path, kinds := range map[string]int{"testdata/v1": 3, "testdata/v1-semantics3": 6, "testdata/v1-semantics7": 6} {
 		if _, err := os.Stat(path); err != nil && *update {
-			s, r := New(), rand.New(rand.NewPCG(7, 7))
+			s, r := New().At(0), rand.New(rand.NewPCG(7, 7))
 			for range 3000 {
 				mutate(s, r, 1000)
 			}
@@ -32,10 +32,11 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Restore(bytes.NewReader(data))
+		d, err := Restore(bytes.NewReader(data))
 		if err != nil {
 			t.Fatal(err)
 		}
+		s := d.At(0)
 		found := map[Kind]bool{}
 		grouped := false
 		s.Each(1000, func(key string, k Kind) bool {

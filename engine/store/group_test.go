@@ -39,7 +39,7 @@ func TestGroupsOutliveARestart(t *testing.T) {
 // they are made or removed meanwhile.
 func TestGroupsDuringASnapshot(t *testing.T) {
 	for _, grouped := range []bool{true, false} {
-		s, key := New(), []byte("stream")
+		s, key := New().At(0), []byte("stream")
 		s.Put(key, &Stream{}, 0)
 		change := func(create bool) {
 			Edit(s, key, func(v *Stream) bool {
@@ -54,8 +54,8 @@ func TestGroupsDuringASnapshot(t *testing.T) {
 		if grouped {
 			change(true)
 		}
-		want := s.Hash()
-		n, err := s.BeginSnapshot()
+		want := s.all.Hash()
+		n, err := s.all.BeginSnapshot()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestGroupsDuringASnapshot(t *testing.T) {
 
 // TestRouse tells those who wait, and is no change for those who watch.
 func TestRouse(t *testing.T) {
-	s, key, told := New(), []byte("stream"), 0
+	s, key, told := New().At(0), []byte("stream"), 0
 	s.Put(key, &Stream{}, 50)
 	waits, watches := &Watch{Changed: func() { told++ }}, &Watch{}
 	s.Watch(waits, key, 0)

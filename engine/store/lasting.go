@@ -12,24 +12,24 @@ const (
 // state.
 type lasting struct {
 	noted  bool
-	keys   []string
+	keys   []Key
 	bytes  int
 	missed bool // there were more than have room
 }
 
 // NoteLasting has keys noted that come to have no deadline from then on, or none any
 // more. What was noted before is forgotten.
-func (s *Store) NoteLasting(noted bool) { s.lasting = lasting{noted: noted} }
+func (d *Databases) NoteLasting(noted bool) { d.lasting = lasting{noted: noted} }
 
 // TakeLasting answers the keys that were noted since the last call. A key may be there
 // twice, be gone, or have a deadline by now. missed says that there were more.
-func (s *Store) TakeLasting() (keys []string, missed bool) {
-	keys, missed = s.lasting.keys, s.lasting.missed
-	s.NoteLasting(s.lasting.noted)
+func (d *Databases) TakeLasting() (keys []Key, missed bool) {
+	keys, missed = d.lasting.keys, d.lasting.missed
+	d.NoteLasting(d.lasting.noted)
 	return keys, missed
 }
 
-func (l *lasting) note(key string, bytes int) {
+func (l *lasting) note(key Key, bytes int) {
 	if len(l.keys) == maxLasting || l.bytes+bytes > maxLastingBytes {
 		l.missed = true
 		return
@@ -38,28 +38,34 @@ func (l *lasting) note(key string, bytes int) {
 	l.bytes += bytes
 }
 
-// Walk is how far somebody has gone through the keyspace; it begins with the zero
+// Walk is how far somebody has gone through the databases; it begins with the zero
 // value.
 type Walk struct {
-	slot, place int
-	places      int // of the slot's table, when it was left
+	database, slot, place int
+	places                int // of the slot's table, when it was left
 }
 
-// Step goes on through the keyspace, and says whether it is through. It may end, once
+// Step goes on through the databases, and says whether it is through. It may end, once
 // visit has answered false, when the keys are visited whose places depend on each
 // other, so that what was present from the first step to the last is visited
 // whatever is written in between, and a slot with many keys is not one step. A key may
 // be visited twice.
-func (s *Store) Step(w *Walk, visit func(key string, deadline int64) (more bool)) (through bool) {
-	for more := true; more && w.slot < Slots; {
+func (d *Databases) Step(w *Walk, visit func(key Key, deadline int64) (more bool)) (through bool) {
+	for more := true; more && w.database < Count; {
+		s := d.At(w.database)
+		if w.slot == Slots || s.keys == 0 {
+			*w = Walk{database: w.database + 1}
+			continue
+		}
 		if t := s.slots[w.slot]; t != nil {
-			if more = t.step(w, visit); w.place < len(t.tags) {
+			more = t.step(w, func(key string, deadline int64) bool { return visit(Key{s.number, key}, deadline) })
+			if w.place < len(t.tags) {
 				return false
 			}
 		}
-		*w = Walk{slot: w.slot + 1}
+		*w = Walk{database: w.database, slot: w.slot + 1}
 	}
-	return w.slot == Slots
+	return w.database == Count
 }
 
 // step stops at a place that is empty: no key behind it belongs before it, then or

@@ -9,10 +9,10 @@ import (
 
 // TestLastingKeysAreNoted when they come to have no deadline, and at no other write.
 func TestLastingKeysAreNoted(t *testing.T) {
-	s := New()
+	s := New().At(3)
 	put := func(key string, deadline int64) { s.Put([]byte(key), String("v"), deadline) }
 	put("before", 0)
-	s.NoteLasting(true)
+	s.all.NoteLasting(true)
 	for _, step := range []struct {
 		what  string
 		write func()
@@ -29,53 +29,58 @@ func TestLastingKeysAreNoted(t *testing.T) {
 		{"a key that is gone and comes again", func() { s.Delete([]byte("new"), 1); put("new", 0) }, []string{"new"}},
 	} {
 		step.write()
-		if keys, missed := s.TakeLasting(); !slices.Equal(keys, step.want) || missed {
-			t.Errorf("%s: noted %q, want %q", step.what, keys, step.want)
+		var want []Key
+		for _, name := range step.want {
+			want = append(want, Key{3, name})
+		}
+		if keys, missed := s.all.TakeLasting(); !slices.Equal(keys, want) || missed {
+			t.Errorf("%s: noted %v, want %v", step.what, keys, want)
 		}
 	}
-	s.NoteLasting(false)
+	s.all.NoteLasting(false)
 	put("unnoted", 0)
-	if keys, _ := s.TakeLasting(); len(keys) != 0 {
-		t.Errorf("%q are noted although nobody asked", keys)
+	if keys, _ := s.all.TakeLasting(); len(keys) != 0 {
+		t.Errorf("%v are noted although nobody asked", keys)
 	}
 }
 
 // TestNotedKeysAreBounded in number and in bytes, and that there were more is told.
 func TestNotedKeysAreBounded(t *testing.T) {
 	for name, size := range map[string]int{"many": 1, "long": 60_000} {
-		s := New()
-		s.NoteLasting(true)
+		s := New().At(0)
+		s.all.NoteLasting(true)
 		n := 0
-		for ; !s.lasting.missed && n < 2*maxLasting; n++ {
+		for ; !s.all.lasting.missed && n < 2*maxLasting; n++ {
 			s.Put(fmt.Appendf(nil, "%0*d", size, n), String(""), 0)
 		}
-		keys, missed := s.TakeLasting()
+		keys, missed := s.all.TakeLasting()
 		if bytes := len(keys) * size; !missed || len(keys) != n-1 || len(keys) > maxLasting || bytes > maxLastingBytes {
 			t.Errorf("%s: %d keys of %d, %d bytes, missed %t", name, len(keys), n, bytes, missed)
 		}
-		if _, missed := s.TakeLasting(); missed {
+		if _, missed := s.all.TakeLasting(); missed {
 			t.Errorf("%s: it is told twice", name)
 		}
 	}
 }
 
 // TestAWalkMissesNothing that is there from its first step to its last, however the
-// tables grow, shrink and close their gaps under it. All keys are in a few slots, so
-// that steps end within them.
+// tables grow, shrink and close their gaps under it. All keys are in a few slots of
+// three databases, so that steps end within them.
 func TestAWalkMissesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	keys := crowded(16, 1500)
 	var inside int
 	for range 40 {
-		s, always := New(), map[string]bool{}
-		for _, key := range keys[:1000] {
-			s.Put([]byte(key), String("v"), 0)
+		d, always := New(), map[Key]bool{}
+		for i, name := range keys[:1000] {
+			key := Key{i % 3, name}
+			d.At(key.Database).Put([]byte(name), String("v"), 0)
 			always[key] = true
 		}
-		seen := map[string]bool{}
+		seen := map[Key]bool{}
 		for w := (Walk{}); ; {
 			left := 20
-			if s.Step(&w, func(key string, _ int64) bool {
+			if d.Step(&w, func(key Key, _ int64) bool {
 				seen[key] = true
 				left--
 				return left > 0
@@ -89,17 +94,18 @@ func TestAWalkMissesNothing(t *testing.T) {
 				inside++
 			}
 			for range random.IntN(120) {
-				if key := keys[random.IntN(len(keys))]; random.IntN(2) == 0 {
-					s.Put([]byte(key), String("w"), 0)
+				i := random.IntN(len(keys))
+				if key := (Key{i % 3, keys[i]}); random.IntN(2) == 0 {
+					d.At(key.Database).Put([]byte(key.Name), String("w"), 0)
 				} else {
-					s.Delete([]byte(key), 0)
+					d.At(key.Database).Delete([]byte(key.Name), 0)
 					delete(always, key)
 				}
 			}
 		}
 		for key := range always {
 			if !seen[key] {
-				t.Fatalf("%s was there all the time and was not visited", key)
+				t.Fatalf("%v was there all the time and was not visited", key)
 			}
 		}
 	}

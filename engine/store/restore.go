@@ -7,9 +7,10 @@ import (
 	"io"
 )
 
-// decoded is what a slot's payload holds. It is of no store yet, so that slots
+// decoded is what a slot's payload holds. It is of no database yet, so that slots
 // can be decoded beside each other.
 type decoded struct {
+	database int
 	slot     uint16
 	table    *table
 	bytes    int64    // of the entries without their deadlines
@@ -71,13 +72,16 @@ func (l *decoded) add(c cell, apart Value) {
 	}
 }
 
-// adopt makes a decoded slot the store's, which has no key in it.
+// adopt makes a decoded slot the database's, which has no key in it.
 func (s *Store) adopt(l decoded) error {
 	if s.slots[l.slot] != nil {
 		return fmt.Errorf("%w: slot %d twice", ErrSnapshotCorrupt, l.slot)
 	}
 	if l.table.count == 0 {
 		return nil
+	}
+	if s.slots == &nothing {
+		s.slots = new(slotTables)
 	}
 	s.slots[l.slot] = l.table
 	s.keys += l.table.count
@@ -88,7 +92,7 @@ func (s *Store) adopt(l decoded) error {
 	return nil
 }
 
-// DecodeSlot adds the keys of a slot payload to a store that has none in that
+// DecodeSlot adds the keys of a slot payload to a database that has none in that
 // slot.
 func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
 	l, err := decodeSlot(s.seed, slot, payload)
@@ -98,8 +102,8 @@ func (s *Store) DecodeSlot(slot uint16, payload []byte) error {
 	return s.adopt(l)
 }
 
-// Restore reads a snapshot stream into a new store.
-func Restore(r io.Reader) (*Store, error) {
+// Restore reads a snapshot stream into new databases.
+func Restore(r io.Reader) (*Databases, error) {
 	var head [6]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrSnapshotCorrupt, err)
@@ -107,18 +111,19 @@ func Restore(r io.Reader) (*Store, error) {
 	if string(head[:4]) != snapshotMagic {
 		return nil, fmt.Errorf("%w: no magic", ErrSnapshotCorrupt)
 	}
-	if v := binary.LittleEndian.Uint16(head[4:]); v != SnapshotVersion {
-		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads %d", ErrSnapshotVersion, v, SnapshotVersion)
+	version := binary.LittleEndian.Uint16(head[4:])
+	if version == 0 || version > SnapshotVersion {
+		return nil, fmt.Errorf("%w: snapshot has version %d, this engine reads up to %d", ErrSnapshotVersion, version, SnapshotVersion)
 	}
-	l := &loader{in: r, store: New()}
+	l := &loader{in: r, version: version, into: New()}
 	keys, err := l.run()
-	if err == nil && keys != uint64(l.store.keys) {
-		err = fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, keys, l.store.keys)
+	if read := l.into.Len(); err == nil && keys != uint64(read) {
+		err = fmt.Errorf("%w: %d keys announced, %d read", ErrSnapshotCorrupt, keys, read)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return l.store, nil
+	return l.into, nil
 }
 
 const (
@@ -139,8 +144,9 @@ type portion struct {
 }
 
 type record struct {
-	slot    uint16
-	payload []byte
+	database int
+	slot     uint16
+	payload  []byte
 }
 
 // loader reads a stream's slots and has them decoded beside it. What comes of
@@ -148,7 +154,8 @@ type record struct {
 // up in their order, as errors are.
 type loader struct {
 	in      io.Reader
-	store   *Store
+	version uint16
+	into    *Databases
 	pending []*portion // oldest first
 }
 
@@ -159,15 +166,19 @@ func (l *loader) run() (keys uint64, err error) {
 			err = settled
 		}
 	}()
-	p, previous := &portion{}, -1
+	p, database, previous := &portion{}, 0, -1
 	for {
 		var head [10]byte
 		if _, err := io.ReadFull(l.in, head[:]); err != nil {
 			return 0, fmt.Errorf("%w: record: %w", ErrSnapshotCorrupt, err)
 		}
 		slot, size := binary.LittleEndian.Uint16(head[:]), binary.LittleEndian.Uint64(head[2:])
-		if slot == endSlot {
+		switch {
+		case slot == endSlot:
 			return size, l.decode(p)
+		case slot == databaseSlot && l.version > oneDatabase && size > uint64(database) && size < Count:
+			database, previous = int(size), -1
+			continue
 		}
 		if int(slot) <= previous || slot >= Slots || size > maxSlotBytes {
 			return 0, fmt.Errorf("%w: record of slot %d", ErrSnapshotCorrupt, slot)
@@ -177,7 +188,7 @@ func (l *loader) run() (keys uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		p.records = append(p.records, record{slot, payload})
+		p.records = append(p.records, record{database, slot, payload})
 		if p.bytes += len(payload); p.bytes >= portionBytes {
 			if err := l.decode(p); err != nil {
 				return 0, err
@@ -191,7 +202,7 @@ func (l *loader) run() (keys uint64, err error) {
 func (l *loader) decode(p *portion) error {
 	p.done = make(chan struct{})
 	l.pending = append(l.pending, p)
-	go p.decode(l.store.seed)
+	go p.decode(l.into.At(0).seed)
 	return l.settle(decoders)
 }
 
@@ -202,6 +213,7 @@ func (p *portion) decode(seed seed) {
 		if slot, p.err = decodeSlot(seed, r.slot, r.payload); p.err != nil {
 			return
 		}
+		slot.database = r.database
 		p.slots = append(p.slots, slot)
 	}
 }
@@ -218,7 +230,7 @@ func (l *loader) settle(most int) (err error) {
 		}
 		for _, slot := range p.slots {
 			if err == nil {
-				err = l.store.adopt(slot)
+				err = l.into.At(slot.database).adopt(slot)
 			}
 		}
 	}

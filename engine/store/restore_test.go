@@ -10,7 +10,7 @@ import (
 // TestRestoreOfManyPortions: what is decoded side by side is one state, and one
 // bad byte far into the stream is found.
 func TestRestoreOfManyPortions(t *testing.T) {
-	s := New()
+	s := New().At(0)
 	for i := range 40_000 {
 		s.Put(fmt.Appendf(nil, "key:%d", i), String(bytes.Clone(bytes.Repeat([]byte{byte(i)}, 60))), int64(i%3)*1000)
 	}
@@ -22,10 +22,10 @@ func TestRestoreOfManyPortions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if restored.Hash() != s.Hash() || restored.Len() != s.Len() || restored.Bytes() != s.Bytes() || restored.Expiring() != s.Expiring() {
+	if restored.Hash() != s.all.Hash() || restored.Len() != s.Len() || restored.Bytes() != s.Bytes() || restored.Expiring() != s.Expiring() {
 		t.Error("restored another state")
 	}
-	if restored.Sweep(1000, 100_000) != s.Sweep(1000, 100_000) {
+	if restored.Sweep(1000, 100_000) != s.all.Sweep(1000, 100_000) {
 		t.Error("other keys are due")
 	}
 	for _, part := range []int{1, 4, 7} {
@@ -39,7 +39,7 @@ func TestRestoreOfManyPortions(t *testing.T) {
 }
 
 func BenchmarkRestore(b *testing.B) {
-	s := New()
+	s := New().At(0)
 	for i := range 200_000 {
 		s.Put(fmt.Appendf(nil, "%010d", i), String(bytes.Repeat([]byte{byte(i)}, 32)), 0)
 	}
@@ -55,12 +55,12 @@ func BenchmarkRestore(b *testing.B) {
 // TestSnapshotKeepsWhatIsWritten: not whole slots, of which a few writes would
 // reach all.
 func TestSnapshotKeepsWhatIsWritten(t *testing.T) {
-	s := New()
+	s := New().At(0)
 	key := func(i int) []byte { return fmt.Appendf(nil, "%d", i) }
 	for i := range 100_000 {
 		s.Put(key(i), String("value"), 0)
 	}
-	n, err := s.BeginSnapshot()
+	n, err := s.all.BeginSnapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestSnapshotKeepsWhatIsWritten(t *testing.T) {
 		s.Put(key(i%500), String("other"), 0)
 	}
 	kept := 0
-	for _, values := range n.saved {
+	for _, values := range n.parts[0].saved {
 		kept += len(values)
 	}
 	if kept != 500 {
@@ -81,12 +81,12 @@ func TestSnapshotKeepsWhatIsWritten(t *testing.T) {
 // write, the first one to its slot.
 func BenchmarkWriteDuringSnapshot(b *testing.B) {
 	const keys = 200_000
-	s := New()
+	s := New().At(0)
 	key := func(i int) []byte { return fmt.Appendf(nil, "%010d", i) }
 	for i := range keys {
 		s.Put(key(i), String(make([]byte, 1024)), 0)
 	}
-	n, err := s.BeginSnapshot()
+	n, err := s.all.BeginSnapshot()
 	if err != nil {
 		b.Fatal(err)
 	}

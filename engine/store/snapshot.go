@@ -3,17 +3,20 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"hash/fnv"
 	"slices"
 	"strings"
 )
 
-// SnapshotVersion is the version of the snapshot stream that is written. The
-// one read is this or the previous, of which there is none yet.
-const SnapshotVersion = 1
+// SnapshotVersion is the highest version of the snapshot stream that is written
+// and read. Where database 0 alone has keys it is oneDatabase that is written.
+const (
+	SnapshotVersion = 2
+	oneDatabase     = 1
+)
 
 const (
 	snapshotMagic = "CFKS"
+	databaseSlot  = 0xFFFE
 	endSlot       = 0xFFFF
 	// maxSlotBytes bounds what a slot record may claim: 64 GiB.
 	maxSlotBytes = 64 << 30
@@ -28,19 +31,25 @@ var (
 	ErrSnapshotVersion = errors.New("store: snapshot version not supported")
 )
 
-// Snapshot is the state of the store at the moment it began, pulled in small
-// steps while writes go on. Its methods need the store's lock, Next's result
+// Snapshot is the state of the databases at the moment it began, pulled in small
+// steps while writes go on. Its methods need the owner's lock, Next's result
 // does not. It costs the memory of what is written meanwhile and before its
 // turn: the old values of those keys.
 type Snapshot struct {
-	store  *Store
-	slots  *slotTables            // the store's, or what Flush left behind
-	saved  map[uint16]savedValues // of the slots from next on
-	next   int                    // the next slot to hand out
+	all    *Databases
+	parts  []*part // that are not handed out, the one at hand first
 	keys   uint64
 	buf    []byte  // encoded, not handed out
 	sorted []entry // of the slot being encoded
 	ended  bool    // the end record is in buf
+}
+
+// part is what a snapshot has of a database, of one that had keys.
+type part struct {
+	database int
+	slots    *slotTables            // the database's, or what Flush left behind
+	saved    map[uint16]savedValues // of the slots from next on
+	next     int                    // the next slot to hand out
 }
 
 // savedValues are what keys held when the snapshot began, for those that were
@@ -58,14 +67,26 @@ func (f frozen) appendTo(dst []byte) []byte { return append(dst, f.encoded...) }
 
 // BeginSnapshot starts a snapshot of the present state. One can run at a time;
 // it runs until Next reports done or it is closed.
-func (s *Store) BeginSnapshot() (*Snapshot, error) {
-	if s.snapshot != nil {
+func (d *Databases) BeginSnapshot() (*Snapshot, error) {
+	if d.snapshot != nil {
 		return nil, ErrSnapshotRunning
 	}
-	n := &Snapshot{store: s, slots: s.slots, saved: make(map[uint16]savedValues), keys: uint64(s.keys)}
+	n, version := &Snapshot{all: d}, uint16(oneDatabase)
+	for number := range d.at {
+		s := &d.at[number]
+		if s.keys == 0 {
+			continue
+		}
+		if number > 0 {
+			version = SnapshotVersion
+		}
+		s.saving = &part{database: number, slots: s.slots, saved: make(map[uint16]savedValues)}
+		n.parts = append(n.parts, s.saving)
+		n.keys += uint64(s.keys)
+	}
 	n.buf = append(n.buf, snapshotMagic...)
-	n.buf = binary.LittleEndian.AppendUint16(n.buf, SnapshotVersion)
-	s.snapshot = n
+	n.buf = binary.LittleEndian.AppendUint16(n.buf, version)
+	d.snapshot = n
 	return n, nil
 }
 
@@ -73,13 +94,19 @@ func (s *Store) BeginSnapshot() (*Snapshot, error) {
 // are the last. The caller owns the chunk.
 func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
 	n.buf = slices.Grow(n.buf, max(limit+limit/4-len(n.buf), 0)) // at once, rather than by doubling
-	for len(n.buf) < limit && n.next < Slots {
-		slot := uint16(n.next)
-		n.appendRecord(slot)
-		delete(n.saved, slot)
-		n.next++
+	for len(n.buf) < limit && len(n.parts) > 0 {
+		p := n.parts[0]
+		if p.next == 0 && p.database > 0 {
+			n.buf = appendDatabase(n.buf, p.database)
+		}
+		slot := uint16(p.next)
+		n.appendRecord(p, slot)
+		delete(p.saved, slot)
+		if p.next++; p.next == Slots {
+			n.parts = n.parts[1:]
+		}
 	}
-	if n.next == Slots && !n.ended {
+	if len(n.parts) == 0 && !n.ended {
 		n.buf = binary.LittleEndian.AppendUint16(n.buf, endSlot)
 		n.buf = binary.LittleEndian.AppendUint64(n.buf, n.keys)
 		n.ended = true
@@ -92,20 +119,22 @@ func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
 	return chunk, done
 }
 
-// Close ends the snapshot, finished or not; its memory is free then.
-func (n *Snapshot) Close() {
-	if n.store != nil && n.store.snapshot == n {
-		n.store.snapshot = nil
-	}
-	n.store, n.slots, n.saved, n.sorted = nil, nil, nil, nil
-	n.next, n.ended = Slots, true
+// appendDatabase appends the record that says whose those behind it are.
+func appendDatabase(dst []byte, number int) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, databaseSlot)
+	return binary.LittleEndian.AppendUint64(dst, uint64(number))
 }
 
-// detach leaves the present slots to the snapshot: the store goes on with new ones.
-func (n *Snapshot) detach() {
-	if n != nil {
-		n.slots = n.store.slots
+// Close ends the snapshot, finished or not; its memory is free then.
+func (n *Snapshot) Close() {
+	if n.all != nil && n.all.snapshot == n {
+		n.all.snapshot = nil
+		for i := range n.all.at {
+			n.all.at[i].saving = nil
+		}
 	}
+	n.all, n.parts, n.sorted = nil, nil, nil
+	n.ended = true
 }
 
 // beforeWrite keeps what a key holds, nil for nothing, for a running snapshot
@@ -113,8 +142,8 @@ func (n *Snapshot) detach() {
 // encoding of a slot, and a few writes to every slot must not cost as much
 // memory as all keys do.
 func (s *Store) beforeWrite(p *place, key []byte) {
-	n := s.snapshot
-	if n == nil || int(p.slot) < n.next || n.slots != s.slots {
+	n := s.saving
+	if n == nil || int(p.slot) < n.next {
 		return
 	}
 	values := n.saved[p.slot]
@@ -137,12 +166,12 @@ func (s *Store) beforeWrite(p *place, key []byte) {
 }
 
 // appendRecord encodes a slot as it was when the snapshot began.
-func (n *Snapshot) appendRecord(slot uint16) {
+func (n *Snapshot) appendRecord(p *part, slot uint16) {
 	const head = 2 + 8
 	begin := len(n.buf)
 	n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
 	n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
-	n.buf, n.sorted = encodeSlot(n.slots[slot], n.saved[slot], n.buf, n.sorted)
+	n.buf, n.sorted = encodeSlot(p.slots[slot], p.saved[slot], n.buf, n.sorted)
 	if len(n.sorted) == 0 {
 		n.buf = n.buf[:begin]
 		return
@@ -185,20 +214,4 @@ func (e *entry) appendTo(dst []byte) []byte {
 		return appendBytes(append(dst, byte(KindString)), e.text)
 	}
 	return e.apart.appendTo(append(dst, byte(form(e.apart))))
-}
-
-// Hash is a digest of all keys, values and deadlines, equal for equal states.
-// It costs a pass over them.
-func (s *Store) Hash() uint64 {
-	h := fnv.New64a()
-	var buf []byte
-	var sorted []entry
-	for slot, t := range s.slots {
-		if t == nil {
-			continue
-		}
-		buf, sorted = encodeSlot(t, nil, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), sorted)
-		_, _ = h.Write(buf) // never fails
-	}
-	return h.Sum64()
 }

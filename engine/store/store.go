@@ -6,8 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/tidwall/btree"
-
 	"github.com/coffer-dev/coffer/engine/keyevent"
 )
 
@@ -34,35 +32,15 @@ func (e expiry) less(o expiry) bool {
 
 type slotTables [Slots]*table
 
-// Store is the keyspace. It is not safe for concurrent use; its owner's lock
-// guards it.
+// Store is one database.
 type Store struct {
-	slots    *slotTables
-	seed     seed // of the tables
-	keys     int
-	bytes    int64
-	expiries *btree.BTreeG[expiry]
-	snapshot *Snapshot // the running one, nil for none
-	watched  map[string][]*mark
-	buf      []byte // a cell in the making
-	ahead    []ahead
-	usage    usage
-	lasting  lasting
-	events   events
-	changes  changes
-}
-
-// New makes an empty store.
-func New() *Store {
-	s := &Store{seed: newSeed()}
-	s.clear()
-	return s
-}
-
-func (s *Store) clear() {
-	s.slots = new(slotTables)
-	s.keys, s.bytes = 0, 0
-	s.expiries = btree.NewBTreeGOptions(expiry.less, btree.Options{NoLocks: true})
+	contents
+	all     *Databases // that it is one of
+	number  int        // of it
+	usage   *usage     // of all
+	seed    seed       // of the tables
+	watched map[string][]*mark
+	buf     []byte // a cell in the making
 }
 
 // Len is the number of keys, those that expired but were not yet swept
@@ -229,6 +207,9 @@ func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	} else {
 		if p.table == nil {
 			p.table = newTable(s.seed, 0)
+			if s.slots == &nothing {
+				s.slots = new(slotTables)
+			}
 			s.slots[p.slot] = p.table
 			s.bytes += tableOverhead
 		}
@@ -239,8 +220,8 @@ func (s *Store) write(p *place, key, encoded []byte, apart Value) {
 	e.apart = apart
 	s.bytes += e.size()
 	s.index(e.key, p.deadline, e.deadline)
-	if s.lasting.noted && e.deadline == 0 && (!p.found || p.deadline != 0) {
-		s.lasting.note(e.key, len(c))
+	if s.all.lasting.noted && e.deadline == 0 && (!p.found || p.deadline != 0) {
+		s.all.lasting.note(Key{s.number, e.key}, len(c))
 	}
 }
 
@@ -295,7 +276,6 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	if p.expired(now) {
 		s.Rouse(key)
 		s.Tell(keyevent.Expired, "expired", key)
-		s.note(key)
 		return false // it was absent before
 	}
 	s.touch(key)
@@ -305,14 +285,25 @@ func (s *Store) Delete(key []byte, now int64) bool {
 // Rename moves a present key's value and deadline to another name, in place
 // of whatever was there.
 func (s *Store) Rename(from, to []byte) {
-	if string(from) == string(to) {
-		return
+	if string(from) != string(to) {
+		s.move(from, s, to)
 	}
+}
+
+// Move moves a present key's value and deadline to another database, in place of
+// whatever was there.
+func (s *Store) Move(key []byte, to *Store) {
+	if s != to {
+		s.move(key, to, key)
+	}
+}
+
+func (s *Store) move(from []byte, into *Store, to []byte) {
 	p := s.locate(from)
 	s.beforeWrite(&p, from)
 	s.touch(from)
 	s.remove(&p)
-	s.Put(to, p.value(), p.deadline)
+	into.Put(to, p.value(), p.deadline)
 }
 
 func (s *Store) remove(p *place) {
@@ -328,9 +319,7 @@ func (s *Store) remove(p *place) {
 
 // Flush removes every key. A running snapshot keeps what it began with.
 func (s *Store) Flush() {
-	s.snapshot.detach()
 	s.clear()
-	s.noteAll()
 	for key := range s.watched {
 		s.Rouse([]byte(key))
 	}
@@ -342,15 +331,22 @@ func (s *Store) Due(now int64) bool {
 	return ok && first.at <= now
 }
 
-// Sweep removes up to limit keys whose deadline has passed, the oldest
-// deadlines first, and returns how many it removed.
-func (s *Store) Sweep(now int64, limit int) int {
-	n := 0
-	for ; n < limit && s.Due(now); n++ {
-		first, _ := s.expiries.Min()
-		s.Delete([]byte(first.key), now)
+// AverageTTL is for how many ms the keys with a deadline still live on average,
+// about: it looks at some of them, from the nearest to the farthest deadline.
+func (s *Store) AverageTTL(now int64) int64 {
+	const samples = 20
+	n := s.expiries.Len()
+	if n == 0 {
+		return 0
 	}
-	return n
+	looked := int64(min(n, samples))
+	whole, rest := int64(0), int64(0) // their sum may pass what an int64 holds
+	for i := range int(looked) {
+		e, _ := s.expiries.GetAt(i * (n - 1) / max(int(looked)-1, 1))
+		whole += max(e.at-now, 0) / looked
+		rest += max(e.at-now, 0) % looked
+	}
+	return whole + rest/looked
 }
 
 // Scan visits present keys from a cursor on, slot by slot, until it has

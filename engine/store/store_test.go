@@ -62,7 +62,7 @@ func mutate(s *Store, r *rand.Rand, now int64) {
 			s.Rename(key, fmt.Appendf(nil, "key:%d", r.IntN(400)))
 		}
 	case 6:
-		s.Sweep(now, r.IntN(5))
+		s.all.Sweep(now, r.IntN(5))
 	case 7, 8:
 		if _, found, err := Read[*Set](s, key, now); err == nil {
 			if !found {
@@ -119,7 +119,7 @@ func mutateGroups(v *Stream, r *rand.Rand, now int64) {
 }
 
 func TestAccountingReturnsToZero(t *testing.T) {
-	s, r := New(), rand.New(rand.NewPCG(1, 2))
+	s, r := New().At(0), rand.New(rand.NewPCG(1, 2))
 	for now := range int64(30_000) {
 		mutate(s, r, now)
 	}
@@ -138,7 +138,7 @@ func TestAccountingReturnsToZero(t *testing.T) {
 
 func TestSnapshotIsOfItsBeginning(t *testing.T) {
 	for seed := range uint64(6) {
-		s, r := New(), rand.New(rand.NewPCG(seed, 1))
+		s, r := New().At(0), rand.New(rand.NewPCG(seed, 1))
 		var now int64
 		write := func(n int) {
 			for range n {
@@ -147,12 +147,12 @@ func TestSnapshotIsOfItsBeginning(t *testing.T) {
 			}
 		}
 		write(3000)
-		want, bytesThen, keysThen := s.Hash(), s.Bytes(), s.Len()
-		snapshot, err := s.BeginSnapshot()
+		want, bytesThen, keysThen := s.all.Hash(), s.Bytes(), s.Len()
+		snapshot, err := s.all.BeginSnapshot()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.BeginSnapshot(); err == nil {
+		if _, err := s.all.BeginSnapshot(); err == nil {
 			t.Fatal("a second snapshot began while one was running")
 		}
 		var stream []byte
@@ -175,22 +175,22 @@ func TestSnapshotIsOfItsBeginning(t *testing.T) {
 			t.Fatalf("seed %d: %d keys and %d bytes restored, %d and %d were there, or their contents differ",
 				seed, restored.Len(), restored.Bytes(), keysThen, bytesThen)
 		}
-		if s.Hash() == want {
+		if s.all.Hash() == want {
 			t.Fatal("nothing was written meanwhile, so nothing is proven")
 		}
-		again, err := s.BeginSnapshot()
+		again, err := s.all.BeginSnapshot()
 		if err != nil {
 			t.Fatalf("after the snapshot was done: %v", err)
 		}
 		again.Close()
-		if s.snapshot != nil {
+		if s.all.snapshot != nil || s.saving != nil {
 			t.Fatal("a closed snapshot still runs")
 		}
 	}
 }
 
 func TestRestoreRefusesDamage(t *testing.T) {
-	s, r := New(), rand.New(rand.NewPCG(7, 7))
+	s, r := New().At(0), rand.New(rand.NewPCG(7, 7))
 	for now := range int64(300) {
 		mutate(s, r, now)
 	}
@@ -204,7 +204,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		}
 	}
 	newer := slices.Clone(stream)
-	newer[4]++
+	newer[4] = SnapshotVersion + 1
 	if _, err := Restore(bytes.NewReader(newer)); err == nil {
 		t.Fatal("a stream of another version was accepted")
 	}
@@ -212,7 +212,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 
 func encode(t testing.TB, s *Store) []byte {
 	t.Helper()
-	snapshot, err := s.BeginSnapshot()
+	snapshot, err := s.all.BeginSnapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,25 +226,25 @@ func encode(t testing.TB, s *Store) []byte {
 }
 
 func FuzzRestore(f *testing.F) {
-	s, r := New(), rand.New(rand.NewPCG(3, 3))
+	s, r := New().At(0), rand.New(rand.NewPCG(3, 3))
 	for now := range int64(60) {
 		mutate(s, r, now)
 	}
 	f.Add(encode(f, s))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := Restore(bytes.NewReader(data))
+		d, err := Restore(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
-		again, err := Restore(bytes.NewReader(encode(t, s)))
-		if err != nil || again.Hash() != s.Hash() {
+		again, err := Restore(bytes.NewReader(encode(t, d.At(0))))
+		if err != nil || again.Hash() != d.Hash() {
 			t.Fatalf("what was restored does not survive another round: %v", err)
 		}
 	})
 }
 
 func TestScanFindsWhatStays(t *testing.T) {
-	s, r := New(), rand.New(rand.NewPCG(5, 5))
+	s, r := New().At(0), rand.New(rand.NewPCG(5, 5))
 	stay := map[string]bool{}
 	for i := range 5000 {
 		key := fmt.Sprintf("stay:%d", i)
@@ -266,12 +266,12 @@ func TestScanFindsWhatStays(t *testing.T) {
 }
 
 func TestExpiredIsAbsent(t *testing.T) {
-	s, key := New(), []byte("k")
+	s, key := New().At(0), []byte("k")
 	s.Put(key, String("v"), 100)
 	if !s.Exists(key, 99) || s.Exists(key, 100) || s.Get(key, 101) != nil {
 		t.Error("a key must be present before its deadline and absent from then on")
 	}
-	if s.Due(99) || !s.Due(100) {
+	if s.all.Due(99) || !s.all.Due(100) {
 		t.Error("a sweep is due from the deadline on")
 	}
 	if s.Delete(key, 100) {
@@ -280,10 +280,10 @@ func TestExpiredIsAbsent(t *testing.T) {
 	for i := range 10 {
 		s.Put([]byte{byte(i)}, String("v"), int64(100+i))
 	}
-	if n := s.Sweep(105, 4); n != 4 || s.Len() != 6 {
+	if n := s.all.Sweep(105, 4); n != 4 || s.Len() != 6 {
 		t.Errorf("swept %d, %d left; want 4 and 6", n, s.Len())
 	}
-	if n := s.Sweep(105, 100); n != 2 || s.Expiring() != 4 {
+	if n := s.all.Sweep(105, 100); n != 2 || s.Expiring() != 4 {
 		t.Errorf("swept %d, %d left; want 2 and 4", n, s.Expiring())
 	}
 }

@@ -69,7 +69,7 @@ func TestBytesAreTheMemoryTaken(t *testing.T) {
 	for _, size := range []int{32, 1024} {
 		for _, deadline := range []int64{0, 1 << 40} {
 			before := heap()
-			s := New()
+			s := New().At(0)
 			value := make([]byte, size)
 			for i := range keys {
 				s.PutString(fmt.Appendf(nil, "%010d", i), value, deadline+int64(i)*deadline)

@@ -1,5 +1,7 @@
 package store
 
+import "github.com/tidwall/btree"
+
 // Usage is what is noted of the use of keys. It is noted by the member that
 // leads alone, since when it began to, and is no part of the state: neither in
 // snapshots nor in what members compare.
@@ -44,27 +46,32 @@ type usage struct {
 }
 
 // Track notes that from now on, and forgets what was noted of another kind.
-func (s *Store) Track(of Usage, now int64) {
-	if s.usage.of == of {
+func (d *Databases) Track(of Usage, now int64) {
+	if d.usage.of == of {
 		return
 	}
-	s.usage = usage{of: of, since: now, now: now, random: uint64(now)}
-	for _, t := range s.slots {
-		if t != nil {
-			t.marks = nil
+	d.usage = usage{of: of, since: now, now: now, random: uint64(now)}
+	for i := range d.at {
+		if d.at[i].keys == 0 {
+			continue
+		}
+		for _, t := range d.at[i].slots {
+			if t != nil {
+				t.marks = nil
+			}
 		}
 	}
 }
 
 // Clock is the time at which keys are used from then on.
-func (s *Store) Clock(now int64) { s.usage.now = now }
+func (d *Databases) Clock(now int64) { d.usage.now = now }
 
 // Aside looks at keys without using them.
-func (s *Store) Aside(look func()) {
-	before := s.usage.aside
-	s.usage.aside = true
+func (d *Databases) Aside(look func()) {
+	before := d.usage.aside
+	d.usage.aside = true
 	look()
-	s.usage.aside = before
+	d.usage.aside = before
 }
 
 // Idle is for how many ms a present key was not used, or nothing was noted.
@@ -171,15 +178,16 @@ func (t *table) setMark(place int, mark uint32) {
 
 // Candidate is a key that could be evicted.
 type Candidate struct {
-	Key      string
+	Key      Key
 	Expiring bool
 	Bytes    int64 // that it takes, about
 	Score    int64 // the higher the sooner it may go, of what is noted
 }
 
 // Candidate is a key as one that could be evicted.
-func (s *Store) Candidate(key []byte) (c Candidate, found bool) {
-	p := s.locate(key)
+func (d *Databases) Candidate(key Key) (c Candidate, found bool) {
+	s := d.At(key.Database)
+	p := s.locate([]byte(key.Name))
 	if !p.found {
 		return c, false
 	}
@@ -188,7 +196,7 @@ func (s *Store) Candidate(key []byte) (c Candidate, found bool) {
 
 func (s *Store) candidate(t *table, place int) Candidate {
 	e := t.at(place)
-	c := Candidate{Key: e.key, Expiring: e.deadline != 0, Bytes: e.size(), Score: s.usage.score(t.mark(place))}
+	c := Candidate{Key: Key{s.number, e.key}, Expiring: e.deadline != 0, Bytes: e.size(), Score: s.usage.score(t.mark(place))}
 	if c.Expiring {
 		c.Bytes += deadlineOverhead
 	}
@@ -196,8 +204,9 @@ func (s *Store) candidate(t *table, place int) Candidate {
 }
 
 // Pick is a key that a random number names; false without any key.
-func (s *Store) Pick(random uint64) (c Candidate, found bool) {
-	if s.keys == 0 {
+func (d *Databases) Pick(random uint64) (c Candidate, found bool) {
+	s, random := d.draw(random, (*Store).Len)
+	if s == nil {
 		return c, false
 	}
 	slot := int(random % Slots)
@@ -213,20 +222,61 @@ func (s *Store) Pick(random uint64) (c Candidate, found bool) {
 }
 
 // PickExpiring is Pick of the keys with a deadline.
-func (s *Store) PickExpiring(random uint64) (c Candidate, found bool) {
-	n := s.expiries.Len()
-	if n == 0 {
+func (d *Databases) PickExpiring(random uint64) (c Candidate, found bool) {
+	s, random := d.draw(random, (*Store).Expiring)
+	if s == nil {
 		return c, false
 	}
-	e, _ := s.expiries.GetAt(int(random % uint64(n)))
-	return s.Candidate([]byte(e.key))
+	e, _ := s.expiries.GetAt(int(random % uint64(s.expiries.Len())))
+	return d.Candidate(Key{s.number, e.key})
+}
+
+// draw is the database that a random number names, the more likely the more it
+// has of what is counted, and what is left of the number; nil if none has any.
+func (d *Databases) draw(random uint64, count func(*Store) int) (s *Store, rest uint64) {
+	total := 0
+	for i := range d.at {
+		total += count(&d.at[i])
+	}
+	if total == 0 {
+		return nil, 0
+	}
+	at := int(random % uint64(total))
+	for i := range d.at {
+		s = &d.at[i]
+		if at -= count(s); at < 0 {
+			break
+		}
+	}
+	return s, random / uint64(total)
 }
 
 // Nearest visits the keys with a deadline, the nearest first, until visit
 // answers false.
-func (s *Store) Nearest(visit func(c Candidate) bool) {
-	s.expiries.Scan(func(e expiry) bool {
-		c, _ := s.Candidate([]byte(e.key))
-		return visit(c)
-	})
+func (d *Databases) Nearest(visit func(c Candidate) bool) {
+	var next [Count]*btree.IterG[expiry] // those that stand at an entry
+	for i := range d.at {
+		it := d.at[i].expiries.Iter()
+		defer it.Release()
+		if it.First() {
+			next[i] = &it
+		}
+	}
+	for {
+		nearest := -1
+		for i, it := range next {
+			if it != nil && (nearest < 0 || it.Item().at < next[nearest].Item().at) {
+				nearest = i
+			}
+		}
+		if nearest < 0 {
+			return
+		}
+		if c, _ := d.Candidate(Key{nearest, next[nearest].Item().key}); !visit(c) {
+			return
+		}
+		if !next[nearest].Next() {
+			next[nearest] = nil
+		}
+	}
 }

@@ -41,15 +41,15 @@ func cellOf(key string) cell { return cell(appendCell(nil, key, 0, "")) }
 // TestLookingIsNoUse: what asks about a key, or is the store's own business, has
 // it as old as before.
 func TestLookingIsNoUse(t *testing.T) {
-	s, key := New(), []byte("key")
-	s.Track(Recency, 0)
+	s, key := New().At(0), []byte("key")
+	s.all.Track(Recency, 0)
 	s.Put(key, String("v"), 0)
 	const hour = 3_600_000
-	s.Clock(hour)
+	s.all.Clock(hour)
 	s.Exists(key, hour)
 	s.Peek(key, hour)
 	s.Deadline(key, hour)
-	s.Aside(func() { s.Get(key, hour) })
+	s.all.Aside(func() { s.Get(key, hour) })
 	s.Each(hour, func(string, Kind) bool { return true })
 	if idle, _ := s.Idle(key); idle < hour-2*recencyTick {
 		t.Errorf("unused for %d ms, want an hour", idle)
@@ -63,8 +63,8 @@ func TestLookingIsNoUse(t *testing.T) {
 // TestFrequencyRisesAndFalls as redis-server's counter does: a hundred uses are
 // about 10, a hundred thousand above 100; each minute without one takes one away.
 func TestFrequencyRisesAndFalls(t *testing.T) {
-	s, key := New(), []byte("key")
-	s.Track(Frequency, 0)
+	s, key := New().At(0), []byte("key")
+	s.all.Track(Frequency, 0)
 	s.Put(key, String("v"), 0)
 	counter := func() int { n, _ := s.Frequency(key); return int(n) }
 	if got := counter(); got != initialFrequency {
@@ -83,11 +83,11 @@ func TestFrequencyRisesAndFalls(t *testing.T) {
 	if before < 100 {
 		t.Errorf("%d after a hundred thousand uses", before)
 	}
-	s.Clock(10 * minute)
+	s.all.Clock(10 * minute)
 	if got := counter(); got != before-10 {
 		t.Errorf("%d after ten minutes, %d before", got, before)
 	}
-	s.Clock(1000 * minute)
+	s.all.Clock(1000 * minute)
 	if got := counter(); got != 0 {
 		t.Errorf("%d after a day", got)
 	}
@@ -98,14 +98,14 @@ func TestFrequencyRisesAndFalls(t *testing.T) {
 func TestUsageIsNoState(t *testing.T) {
 	var states [][]byte
 	for _, usage := range []Usage{NoUsage, Recency, Frequency} {
-		s := New()
-		s.Track(usage, 1)
+		s := New().At(0)
+		s.all.Track(usage, 1)
 		for i := range 300 {
 			s.Put(fmt.Append(nil, i), String("v"), int64(i%2)*1000)
 			s.Get(fmt.Append(nil, i/2), 1)
 		}
 		states = append(states, encode(t, s))
-		s.Track(NoUsage, 1)
+		s.all.Track(NoUsage, 1)
 		for _, table := range s.slots {
 			if table != nil && table.marks != nil {
 				t.Fatal("marks are kept although nothing is noted")

@@ -9,7 +9,7 @@ type Watch struct {
 	// Expiry is no change.
 	Changed func()
 
-	store   *Store
+	of      *Databases
 	marks   []*mark
 	touched bool
 }
@@ -17,6 +17,7 @@ type Watch struct {
 // mark is one key of a Watch.
 type mark struct {
 	watch *Watch
+	store *Store
 	key   string
 	live  bool // the key was there when it was added
 	at    int  // among the marks of the same key; -1 when it is not there any more
@@ -24,9 +25,9 @@ type mark struct {
 
 // Watch adds a key to those that w looks after.
 func (s *Store) Watch(w *Watch, key []byte, now int64) {
-	w.touched = w.touched || w.store != nil && w.store != s
-	w.store = s
-	m := &mark{watch: w, key: string(key), live: s.Exists(key, now), at: len(s.watched[string(key)])}
+	w.touched = w.touched || w.of != nil && w.of != s.all
+	w.of = s.all
+	m := &mark{watch: w, store: s, key: string(key), live: s.Exists(key, now), at: len(s.watched[string(key)])}
 	w.marks = append(w.marks, m)
 	if s.watched == nil {
 		s.watched = map[string][]*mark{}
@@ -36,19 +37,19 @@ func (s *Store) Watch(w *Watch, key []byte, now int64) {
 
 // Broken reports whether a key was changed, or has expired. One that is set
 // again to what it was has changed; one that was absent all the time has not.
-// In another store than the one that was watched nothing is known.
-func (w *Watch) Broken(s *Store, now int64) bool {
-	if w.touched || len(w.marks) > 0 && w.store != s {
+// In another state than the one that was watched nothing is known.
+func (w *Watch) Broken(d *Databases, now int64) bool {
+	if w.touched || len(w.marks) > 0 && w.of != d {
 		return true
 	}
-	return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !s.Exists([]byte(m.key), now) })
+	return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !m.store.Exists([]byte(m.key), now) })
 }
 
-// Keys are those that are looked after.
-func (w *Watch) Keys() [][]byte {
-	keys := make([][]byte, 0, len(w.marks))
+// Keys are those that are looked after, of each database.
+func (w *Watch) Keys() (keys [Count][][]byte) {
 	for _, m := range w.marks {
-		keys = append(keys, []byte(m.key))
+		database := m.store.number
+		keys[database] = append(keys[database], []byte(m.key))
 	}
 	return keys
 }
@@ -59,14 +60,14 @@ func (w *Watch) Stop() {
 		if m.at < 0 {
 			continue
 		}
-		same := w.store.watched[m.key]
+		same := m.store.watched[m.key]
 		last := len(same) - 1
 		same[last].at = m.at
 		same[m.at], same[last] = same[last], nil
 		if last == 0 {
-			delete(w.store.watched, m.key)
+			delete(m.store.watched, m.key)
 		} else {
-			w.store.watched[m.key] = same[:last]
+			m.store.watched[m.key] = same[:last]
 		}
 	}
 	*w = Watch{touched: true}
@@ -88,7 +89,6 @@ func (s *Store) Rouse(key []byte) {
 // touch tells those who watch a key that it changes: once, since what is broken
 // stays broken.
 func (s *Store) touch(key []byte) {
-	s.note(key)
 	if len(s.watched) == 0 {
 		return
 	}
@@ -99,4 +99,14 @@ func (s *Store) touch(key []byte) {
 		}
 	}
 	delete(s.watched, string(key))
+}
+
+// touchSwapped tells those who watch keys that the database has, or had before
+// it exchanged what it holds with another.
+func (s *Store) touchSwapped(other *Store, now int64) {
+	for key := range s.watched {
+		if name := []byte(key); s.Exists(name, now) || other.Exists(name, now) {
+			s.touch(name)
+		}
+	}
 }

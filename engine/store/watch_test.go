@@ -19,7 +19,7 @@ func TestWatch(t *testing.T) {
 		{"made and deleted", func(s *Store) { s.PutString([]byte("absent"), nil, 0); s.Delete([]byte("absent"), now) }, true},
 		{"an absent one deleted", func(s *Store) { s.Delete([]byte("absent"), now) }, false},
 		{"an expired one deleted", func(s *Store) { s.Delete([]byte("expired"), now) }, false},
-		{"an expired one swept", func(s *Store) { s.Sweep(now, 10) }, false},
+		{"an expired one swept", func(s *Store) { s.all.Sweep(now, 10) }, false},
 		{"an expired one made again", func(s *Store) { s.PutString([]byte("expired"), nil, 0) }, true},
 		{"emptied", func(s *Store) { Edit(s, []byte("set"), func(v *Set) bool { return v.Remove([]byte("m")) }) }, true},
 		{"edited", func(s *Store) { Edit(s, []byte("set"), func(v *Set) bool { return v.Add([]byte("n")) }) }, true},
@@ -32,7 +32,7 @@ func TestWatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := New()
+			s := New().At(0)
 			s.PutString([]byte("string"), []byte("v"), 0)
 			s.PutString([]byte("expired"), []byte("v"), now-1)
 			s.Put([]byte("set"), &Set{}, 0)
@@ -43,7 +43,7 @@ func TestWatch(t *testing.T) {
 				s.Watch(&second, []byte(key), now)
 			}
 			tt.change(s)
-			if got := w.Broken(s, now); got != tt.broken || second.Broken(s, now) != got {
+			if got := w.Broken(s.all, now); got != tt.broken || second.Broken(s.all, now) != got {
 				t.Errorf("broken: %t", got)
 			}
 			w.Stop()
@@ -58,20 +58,20 @@ func TestWatch(t *testing.T) {
 // TestWatchNoticesExpiry, also of a key that is gone or was flushed by then; a
 // flush changes nothing about keys that were absent.
 func TestWatchNoticesExpiry(t *testing.T) {
-	s, key := New(), []byte("k")
+	s, key := New().At(0), []byte("k")
 	s.PutString(key, nil, 2000)
 	var before, after Watch
 	s.Watch(&before, key, 1999)
 	s.Watch(&after, key, 2000)
-	if before.Broken(s, 1999) || !before.Broken(s, 2000) || after.Broken(s, 2000) {
+	if before.Broken(s.all, 1999) || !before.Broken(s.all, 2000) || after.Broken(s.all, 2000) {
 		t.Error("broken from the deadline on, for who saw the key")
 	}
-	s.Sweep(2000, 1)
+	s.all.Sweep(2000, 1)
 	s.Flush()
-	if !before.Broken(s, 2000) || after.Broken(s, 2000) {
+	if !before.Broken(s.all, 2000) || after.Broken(s.all, 2000) {
 		t.Error("broken for who saw the key, when it has been removed")
 	}
-	if before.Stop(); !before.Broken(s, 1999) {
+	if before.Stop(); !before.Broken(s.all, 1999) {
 		t.Error("a watch that has ended knows nothing")
 	}
 	if !after.Broken(New(), 2000) {
@@ -81,7 +81,7 @@ func TestWatchNoticesExpiry(t *testing.T) {
 
 // TestWatchesOfOneKey come and go in any order.
 func TestWatchesOfOneKey(t *testing.T) {
-	s, key := New(), []byte("k")
+	s, key := New().At(0), []byte("k")
 	watches := make([]Watch, 5)
 	for i := range watches {
 		s.Watch(&watches[i], key, 0)
@@ -91,7 +91,7 @@ func TestWatchesOfOneKey(t *testing.T) {
 		watches[i].Stop()
 	}
 	s.PutString(key, nil, 0)
-	if !watches[1].Broken(s, 0) || !watches[3].Broken(s, 0) {
+	if !watches[1].Broken(s.all, 0) || !watches[3].Broken(s.all, 0) {
 		t.Error("those that are left were not told")
 	}
 	watches[1].Stop()

@@ -137,7 +137,7 @@ func (l *leader) watch() *store.Watch {
 	}
 	w, names := &store.Watch{}, l.g.Names()
 	l.watches = append(l.watches, w)
-	l.machine.Read([]machine.Item{{Op: watching{w, names[l.r.IntN(len(names)):]}}}, l.now)
+	l.machine.Read([]machine.Item{{Op: watching{w, names[l.r.IntN(len(names)):], l.r}}}, l.now)
 	return w
 }
 
@@ -145,12 +145,13 @@ func (l *leader) watch() *store.Watch {
 type watching struct {
 	watch *store.Watch
 	names []string
+	r     *rand.Rand
 }
 
 // Apply implements machine.Op.
 func (op watching) Apply(tx *machine.Tx) reply.Reply {
 	for _, name := range op.names {
-		tx.Store.Watch(op.watch, []byte(name), tx.Now)
+		tx.Databases.At(op.r.IntN(3)).Watch(op.watch, []byte(name), tx.Now)
 	}
 	return reply.OK
 }
@@ -182,8 +183,11 @@ func (l *leader) item(argv [][]byte) []machine.Item {
 	if write {
 		l.count++
 	}
-	return []machine.Item{{Op: op, Argv: argv, Write: write}}
+	return []machine.Item{{Op: op, Argv: argv, Write: write, Since: c.Since(argv), Database: l.database()}}
 }
+
+// database is mostly 0.
+func (l *leader) database() uint8 { return uint8(max(l.r.IntN(6)-3, 0)) }
 
 // snapshot begins one, or takes the next piece of the running one.
 func (l *leader) snapshot() {
@@ -264,7 +268,7 @@ func (l *leader) sees(m *machine.Machine, now int64) []byte {
 	}
 	calls = append(calls, []string{"DBSIZE"})
 	var out []byte
-	for _, call := range calls {
+	for i, call := range append(append(calls, calls...), calls...) {
 		argv := make([][]byte, len(call))
 		for i, word := range call {
 			argv[i] = []byte(word)
@@ -273,7 +277,7 @@ func (l *leader) sees(m *machine.Machine, now int64) []byte {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		items := []machine.Item{{Op: op}}
+		items := []machine.Item{{Op: op, Database: uint8(i / len(calls))}}
 		m.Read(items, now)
 		out = resp.AppendReply(out, 3, items[0].Reply)
 	}
@@ -326,6 +330,9 @@ func TestMachinesAgree(t *testing.T) {
 		}
 	}
 	l.fromTheBeginning()
+	if stats := l.machine.DatabaseStats(l.now); len(stats) < 3 {
+		t.Fatalf("%v: the test proves nothing of several databases", stats)
+	}
 	if l.pulled == 0 || l.taken == 0 || restarts == 0 || l.broken == 0 || l.broken == l.grouped {
 		t.Fatalf("%d jobs pulled, %d snapshots, %d restarts, %d of %d transactions not carried out: the test proves nothing", l.pulled, l.taken, restarts, l.broken, l.grouped)
 	}

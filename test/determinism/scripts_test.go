@@ -23,6 +23,7 @@ var scripted = []string{
 	"local s = ARGV[1] while true do s = s..s end",
 	"redis.call('set', 'before:1', 'the end') while true do end",
 	"local ok, e = pcall(redis.call, unpack(ARGV)) redis.call('set', 'error:1', tostring(e)) redis.setresp(3) return redis.pcall(unpack(ARGV))",
+	"redis.pcall('select', #ARGV % 3) redis.pcall(unpack(ARGV)) redis.pcall('copy', 'random:1', 'copied:1', 'DB', 1) return redis.pcall('select', ARGV[1])",
 	"local co = coroutine.wrap(function(...) coroutine.yield(redis.pcall(...)) end) return co(unpack(ARGV))",
 }
 

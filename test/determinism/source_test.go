@@ -27,11 +27,11 @@ var judged = []string{"engine/machine", "engine/store", "engine/command", "engin
 // Float's results are exact, of every architecture the same. So are those of
 // single operations on float64; what is not is judged below. Of acl the table
 // takes words, and of a script's caller the verdict, out of what the log
-// carries; msgpack encodes and decodes one value at a time. What cron answers
+// carries; of keyevent the names of what is told; msgpack encodes and decodes one value at a time. What cron answers
 // the leader puts into the log.
 var imports = strings.Fields(`bufio bytes cmp crypto/sha1 crypto/sha256 encoding/binary encoding/hex encoding/json errors fmt hash/fnv io iter math math/big math/bits slices sort strconv strings sync unicode/utf8
 	github.com/tidwall/btree github.com/vmihailenco/msgpack/v5 github.com/vmihailenco/msgpack/v5/msgpcode
-	github.com/coffer-dev/coffer/engine/acl github.com/coffer-dev/coffer/engine/queue/cron`)
+	github.com/coffer-dev/coffer/engine/acl github.com/coffer-dev/coffer/engine/keyevent github.com/coffer-dev/coffer/engine/queue/cron`)
 
 // excused are the places where what is otherwise forbidden does not reach the
 // state, and why. One that is no longer needed is an error too.
@@ -39,6 +39,7 @@ var excused = map[string]string{
 	"engine/store encodeSlot: map range":           "the entries are sorted by their keys before they are used",
 	"engine/store encodeSlot: unstable sort":       "no two entries have the same key",
 	"engine/store Flush: map range":                "tells those who wait, who are no part of the state",
+	"engine/store touchSwapped: map range":         "tells those who watch, each of them whatever the order",
 	"engine/command All: map range":                "the rows are sorted by their names",
 	"engine/command All: unstable sort":            "no two rows have the same name",
 	"engine/command register: package state":       "called by init alone",

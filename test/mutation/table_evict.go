@@ -11,7 +11,7 @@ const (
 // evictions: who goes when memory is full, and that the members agree on it.
 var evictions = []safeguard{
 	{name: "that volatile policies evict keys with an expiry alone", file: evictor, test: "TestPolicies",
-		old: "e.pick = (*store.Store).PickExpiring", new: ""},
+		old: "e.pick = (*store.Databases).PickExpiring", new: ""},
 	{name: "that the nearest expiry goes first", file: evictor, test: "TestPolicies",
 		old: "e.first = true", new: "e.random = true"},
 	{name: "that what was used since it was remembered stays", file: evictor, test: "TestWhatIsUsedAgainStays",
@@ -25,7 +25,7 @@ var evictions = []safeguard{
 	{name: "that marks follow keys into a larger table", file: "engine/store/table.go", test: "TestMarksFollowTheirKeys",
 		old: "t.setMark(to, old.mark(place))", new: "t.setMark(to, 0)"},
 	{name: "that what the bound of memory looks at is not used", file: storeUsage, test: "TestLookingIsNoUse",
-		old: "s.usage.aside = true", new: ""},
+		old: "d.usage.aside = true", new: ""},
 	{name: "that counters fall", file: storeUsage, test: "TestFrequencyRisesAndFalls",
 		old: "uint16(u.now/minute)-at", new: "at-at"},
 	{name: "that scripts see nothing of what one member alone knows", file: commandObject, in: nodePkg, test: "TestObjectTellsUsage",

@@ -25,7 +25,7 @@ var staleReads = []safeguard{
 	{name: "that a script on a replica leaves no trace", file: serverLoop, test: "TestAReplicaTakesNoWrites",
 		old: "called.OnReplica()\n", new: "_ = called\n"},
 	{name: "that permissions are asked before a replica answers", file: "engine/server/audit.go", test: "TestAReplicaHoldsToTheSamePermissions",
-		old: "if denied := c.judge(cmd, action); denied != nil {", new: "if denied := c.judge(cmd, action); denied != nil && !c.Replica() {"},
+		old: "if denied := c.judge(c.database, cmd, action); denied != nil {", new: "if denied := c.judge(cmd, action); denied != nil && !c.Replica() {"},
 	{name: "that quotas are of both ports together", file: "engine/server/server.go", test: "TestAReplicaHoldsToTheSamePermissions",
 		old: "s.admission, s.throttle, s.usages = b.admission, b.throttle, b.usages", new: ""},
 	{name: "that what clients of both ports keep is bounded together", file: "engine/server/buffers.go", test: "TestBuffersOfBothPortsAreBounded",

@@ -39,6 +39,8 @@ var retentions = []safeguard{
 		old: "keeper.Missed()\n", new: ""},
 	{name: "that who takes over looks at every key", file: groupRetain, test: "TestWhoLeadsAgainLooksAtEveryKey",
 		old: "r.keeper = retention.New(r.rules)\n\t}", new: "_ = r.rules\n\t}"},
+	{name: "that keys of databases that were swapped are looked for", file: storeDatabases, in: "engine/retention", test: "TestKeysOfSwappedDatabasesAreFound",
+		old: "d.lasting.missed = d.lasting.noted", new: ""},
 	{name: "that writes have their turn between expiries", file: groupRetain, test: "TestManyKeysGetTheirExpiryInTurns",
 		old: "g.retaining.due = false\n", new: ""},
 	{name: "that rules wait for memory", file: groupRetain, test: "TestRulesWaitForMemory",

@@ -49,5 +49,5 @@ var scripts = []safeguard{
 	{name: "an end to the scripts that EVAL leaves", file: "engine/machine/scripts.go", in: "engine/command", test: "TestScriptsAreKept",
 		old: "len(s.passing) > maxPassing ||", new: "false ||"},
 	{name: "the records of what a script is refused", file: "engine/server/script.go", in: nodePkg, test: "TestScriptsAreAudited",
-		old: "c.record(call.Command, call.Keys, call.Denied)", new: "_ = call"},
+		old: "c.record(uint8(call.Database), call.Command, call.Keys, call.Denied)", new: "_ = call"},
 }

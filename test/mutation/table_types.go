@@ -47,11 +47,11 @@ const (
 // together: what makes several commands one.
 var together = []safeguard{
 	{name: "that a transaction depends on what it watches", file: machineTransaction, test: "TestTransactionReplays",
-		old: "if t.broken(tx.Store, tx.Now) {", new: "if false {"},
+		old: "if t.broken(tx.Databases, tx.Now) {", new: "if false {"},
 	{name: "what is decided before it is logged", file: machineTransaction, test: "TestTransactionReplays",
-		old: "if op.broken(m.store, tx.Now) {", new: "if false {"},
+		old: "if op.broken(m.databases, tx.Now) {", new: "if false {"},
 	{name: "that others find what changes within an entry", file: machineTransaction, test: "TestTransactionReplays",
-		old: "tx.Store.Watch(t.watch, key, tx.Now)", new: "_ = key"},
+		old: "tx.Databases.At(database).Watch(t.watch, key, tx.Now)", new: "_, _ = key, database"},
 	{name: "a seed of its own for each command of a transaction", file: machineTransaction, in: "test/determinism", test: "TestMachinesAgree",
 		old: "\t\t\tseed = step(seed)\n\t\t\teach.Seed = mix(seed)", new: "\t\t\teach.Seed = mix(seed ^ uint64(len(replies)))"},
 	{name: "the bound of a transaction's replies", file: machineTransaction, test: "TestTransactionKeepsNoLargeReplies",
@@ -59,7 +59,7 @@ var together = []safeguard{
 	{name: "the memory that a transaction takes", file: "engine/machine/memory.go", test: "TestTransactionIsBound",
 		old: "largest = max(largest, n.made)\n\t\t}\n\t}\n\treturn all", new: "}\n\t}\n\treturn all"},
 	{name: "that a watch notices expiry", file: storeWatch, test: "TestWatchNoticesExpiry",
-		old: "return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !s.Exists([]byte(m.key), now) })", new: "return slices.Contains(w.marks, nil)"},
+		old: "return slices.ContainsFunc(w.marks, func(m *mark) bool { return m.live && !m.store.Exists([]byte(m.key), now) })", new: "return slices.Contains(w.marks, nil)"},
 	{name: "that a watch that has ended knows nothing", file: storeWatch, test: "TestWatchNoticesExpiry",
 		old: "*w = Watch{touched: true}", new: "*w = Watch{}"},
 	{name: "that a change is noticed", file: "engine/store/store.go", test: "TestWatch",

@@ -47,7 +47,7 @@ func (c *coffer) run(argv [][]byte) reply.Reply {
 	if called, ok := op.(command.Called); ok {
 		argv = called.As(everything(c.t), func(*command.Command) bool { return false })
 	}
-	item := machine.Item{Op: op, Argv: argv, Write: cmd.Logged(), Since: since}
+	item := machine.Item{Op: op, Argv: argv, Write: cmd.Logged(), Since: since, Database: uint8(c.session.database)}
 	if item.Write {
 		r := c.write(item)
 		if _, waits := op.(command.Waiter); waits && r.Kind == reply.KindNull {
@@ -110,8 +110,9 @@ func (deaf) Listens() bool { return false }
 
 // session is a connection of the default user.
 type session struct {
-	proto int
-	name  string
+	proto    int
+	name     string
+	database int
 }
 
 func (s *session) ID() int64                            { return 7 }
@@ -119,13 +120,13 @@ func (s *session) Proto() int                           { return s.proto }
 func (s *session) SetProto(p int)                       { s.proto = p }
 func (s *session) Name() string                         { return s.name }
 func (s *session) SetName(n string)                     { s.name = n }
+func (s *session) Select(database int)                  { s.database = database }
 func (s *session) SetLib(string, string)                {}
 func (s *session) User() string                         { return "default" }
 func (s *session) Authenticate(string, string) error    { return command.ErrAuth }
 func (s *session) Subscriber() command.Subscriber       { return deaf{} }
 func (s *session) Replica() bool                        { return false }
 func (s *session) Settings() command.Settings           { return nil }
-func (s *session) Tracker() command.Tracker             { return nil } // the whole engine's alone
 func (s *session) Clients() command.Clients             { return nil }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
 func (s *session) Slowness() command.Slowness           { return nil }

@@ -170,8 +170,16 @@ func near(want, got string, tolerance int64) bool {
 	return errA == nil && errB == nil && a > 0 && b > 0 && max(a-b, b-a) <= tolerance
 }
 
-// compareState compares everything that the two hold.
+// compareState compares everything that the two hold, and leaves them in database 0.
 func (p *pair) compareState() {
+	p.t.Helper()
+	for _, database := range []string{"2", "1", "0"} {
+		p.do(args("SELECT", database))
+		p.compareDatabase()
+	}
+}
+
+func (p *pair) compareDatabase() {
 	p.t.Helper()
 	p.do(args("DBSIZE"))
 	p.do(args("KEYS", "*"))
@@ -227,11 +235,23 @@ func (p *pair) random(seed uint64, count int) {
 	p.t.Logf("seed %d", seed)
 	g := &commands.Generator{Rand: rand.New(rand.NewPCG(seed, seed)), Keys: generatedKeys}
 	for i := range count {
-		p.do(g.Command())
+		if argv := g.Command(); !p.sortsZSet(argv) {
+			p.do(argv)
+		}
 		if i%5000 == 4999 || i == count-1 {
 			p.compareState()
 		}
 	}
+}
+
+// sortsZSet tells of a SORT that redis-server changes its sorted set by: ours keeps
+// its encoding, as docs/commands.md says.
+func (p *pair) sortsZSet(argv [][]byte) bool {
+	return sorts(argv) && string(p.theirs.do(append(args("TYPE"), argv[1]))) == "+zset\r\n"
+}
+
+func sorts(argv [][]byte) bool {
+	return len(argv) > 1 && strings.HasPrefix(strings.ToLower(string(argv[0])), "sort")
 }
 
 func TestScan(t *testing.T) {

@@ -218,6 +218,23 @@ SET gone 1 PX 1
 FLUSHDB
 SET z 1
 FLUSHALL
+SET moved 1
+MOVE moved 0
+MOVE moved 2
+MOVE none 2
+SELECT 2
+MOVE moved 1
+SET moved 1
+MOVE moved 1
+COPY moved moved DB 1
+COPY moved moved DB 1 REPLACE
+COPY moved fresh DB 3
+SWAPDB 1 2
+DEL moved
+MULTI | SELECT 1 | SET a 1 | SELECT 3 | DEL fresh | EXEC
+EVAL "redis.call('select', 5); redis.call('set', 'k', 'v'); return redis.call('move', 'k', 6)" 0
+SELECT 0
+FLUSHALL
 SET "" 1
 DEL ""
 `), "\n")

@@ -33,7 +33,6 @@ type chat struct {
 	id       [4]string
 	password string
 	dir      string // the engine's
-	gone     [4]bool
 }
 
 // chats connects to a redis-server and to the whole engine.
@@ -49,7 +48,7 @@ func chats(t *testing.T, proto int) (theirs, ours *chat) {
 			_ = conn.Close()
 		}
 		return err
-	}, "--unixsocket", socket, "--requirepass", theirs.password, "--databases", "1")
+	}, "--unixsocket", socket, "--requirepass", theirs.password)
 	theirs.connect(t, proto, func() net.Conn {
 		conn, err := dial()
 		if err != nil {

@@ -22,7 +22,7 @@ type redis struct {
 	in   *bufio.Reader
 }
 
-// startRedis starts a redis-server with one database, reachable by a unix
+// startRedis starts a redis-server, reachable by a unix
 // socket only, and connects to it in the given protocol.
 func startRedis(t *testing.T, proto int) *redis {
 	t.Helper()
@@ -33,7 +33,7 @@ func startRedis(t *testing.T, proto int) *redis {
 		r.conn, err = net.Dial("unix", socket)
 		return err
 	}
-	redisserver.Start(t, dir, connect, "--unixsocket", socket, "--databases", "1")
+	redisserver.Start(t, dir, connect, "--unixsocket", socket)
 	t.Cleanup(func() { r.conn.Close() })
 	r.in = bufio.NewReaderSize(r.conn, 1<<16)
 	if proto == 3 {
