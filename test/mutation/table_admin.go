@@ -12,6 +12,8 @@ var administration = []safeguard{
 		old: "row.Object = shown(string(denied.Key))", new: "row.Object = string(denied.Key)"},
 	{name: "that nothing is configured by clients", file: "engine/command/config.go", in: "engine/server", test: "TestConfigTellsWhatIsSo",
 		old: "case all[at].Value == string(argv[i+1]):", new: "case all[at].Field != \"\" || all[at].Value == string(argv[i+1]):"},
+	{name: "the number of codes of errors that are counted", file: "engine/server/statistics.go", test: "TestErrorCodesAreBounded",
+		old: "!known && len(s.errors) >= maxErrorKinds", new: "!known && false"},
 	{name: "that what is scraped does not begin again", file: "engine/server/parameters.go", test: "TestResetStatistics",
 		old: "s.forgotten[f.name] = f.count", new: "s.forgotten[f.name] = f.count\n\t\ts.counters.Accepted.Store(0)"},
 	{name: "that what a pause held is judged behind it", file: "engine/server/loop.go", test: "TestWhatWaitsForAPauseIsJudgedBehindIt",

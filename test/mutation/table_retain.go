@@ -12,7 +12,7 @@ var retentions = []safeguard{
 	{name: "that an expiry of its user's own stays", file: keeper, test: "TestTheFirstRuleThatMatchesCounts",
 		old: "if l.work -= keyWork; deadline == 0 {", new: "if l.work -= keyWork; true {"},
 	{name: "that one given since a key was noted stays", file: keeper, test: "TestTheFirstRuleThatMatchesCounts",
-		old: "return found && deadline == 0", new: "return found"},
+		old: "return found && deadline == 0", new: "return found || deadline == 0"},
 	{name: "that the first rule counts", file: keeper, test: "TestTheFirstRuleThatMatchesCounts",
 		old: "for i, r := range l.keeper.rules {", new: "for i := range l.keeper.rules {\n\t\ti = len(l.keeper.rules) - 1 - i\n\t\tr := l.keeper.rules[i]"},
 	{name: "how many keys one look finds", file: keeper, test: "TestALookIsBounded",
