@@ -4,6 +4,7 @@ package redisclients
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/coffer-dev/coffer/test/fixture/devengine"
 )
@@ -42,6 +45,17 @@ func run(t *testing.T, e *devengine.Engine, password, program string, args ...st
 	return strings.TrimSpace(strings.ReplaceAll(string(out), "\r\n", "\n"))
 }
 
+// roots are what a client of the engine trusts.
+func roots(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	pool := x509.NewCertPool()
+	if err != nil || !pool.AppendCertsFromPEM(pem) {
+		t.Fatalf("ca.crt: %v", err)
+	}
+	return pool
+}
+
 func TestRedisCLI(t *testing.T) {
 	needs(t, "redis-cli")
 	binary, dir := devengine.Build(t), filepath.Join(t.TempDir(), "it is here")
@@ -61,6 +75,8 @@ func TestRedisCLI(t *testing.T) {
 		{[]string{"--no-raw", "EXISTS", "k", "n", "absent"}, "(integer) 2"},
 		{[]string{"-3", "SMEMBERS", "s"}, "a"},
 		{[]string{"GET"}, "ERR wrong number of arguments for 'get' command"},
+		{[]string{"-n", "1", "EXISTS", "k"}, "0"},
+		{[]string{"-n", "1", "SET", "k", "of 1"}, "OK"},
 	}
 	for _, tt := range tests {
 		if got := run(t, e, e.Password, "redis-cli", tt.args...); got != tt.want {
@@ -81,9 +97,21 @@ func TestRedisCLI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cli := exec.Command("redis-cli", "-u", strings.TrimSpace(string(uri)), "--cacert", filepath.Join(dir, "ca.crt"), "--no-auth-warning", "GET", "k")
-	if out, err := cli.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "a value" {
-		t.Errorf("redis-cli -u: %s, %v", out, err)
+	for database, want := range map[string]string{"": "a value", "/0": "a value", "/1": "of 1", "/15": ""} {
+		cli := exec.Command("redis-cli", "-u", strings.TrimSpace(string(uri))+database, "--cacert", filepath.Join(dir, "ca.crt"), "--no-auth-warning", "GET", "k")
+		if out, err := cli.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("redis-cli -u …%s: %s, %v", database, out, err)
+		}
+		options, err := redis.ParseURL(strings.TrimSpace(string(uri)) + database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.TLSConfig.RootCAs = roots(t, dir)
+		client := redis.NewClient(options)
+		if got, err := client.Get(t.Context(), "k").Result(); got != want || (err == nil) != (want != "") {
+			t.Errorf("go-redis, …%s: %q, %v", database, got, err)
+		}
+		_ = client.Close()
 	}
 
 	// A restart keeps data, password and trust.
