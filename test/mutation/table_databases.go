@@ -44,7 +44,7 @@ var databases = []safeguard{
 	{name: "that who watches sees a swap", file: storeDatabases, test: "TestWatchOfDatabases",
 		old: "one.touchSwapped(other, now)", new: "_ = now"},
 	{name: "that the oldest deadline is the oldest of all", file: storeDatabases, test: "TestSweepOfDatabases",
-		old: "found == nil || e.at < earliest", new: "found == nil"},
+		old: "e.at < earliest", new: "e.at > earliest"},
 	{name: "that a key is evicted where it is", file: "engine/machine/evict.go", test: "TestDeletionOfDatabases",
 		old: "Database: uint8(database)})", new: "Database: 0 * uint8(database)})"},
 	{name: "that a script reaches no more than its entry says", file: commandDatabases, test: "TestAScriptReachesNoMoreThanItsEntrySays",
