@@ -195,6 +195,9 @@ func (id *Identity) AllowsChannel(channel []byte, isPattern bool) bool {
 	})
 }
 
+// MayRead tells whether a key may be read, whatever command reads it.
+func (id *Identity) MayRead(key []byte) bool { return id.allowsKey(&Key{Name: key, Access: Read}) }
+
 func (id *Identity) allowsKey(key *Key) bool {
 	if id.everyKey == Read|Write || key.Unnamed {
 		return key.Access&^id.everyKey == 0

@@ -67,15 +67,8 @@ func others() []*Command {
 			return reply.OK
 		}),
 		connection("client|reply", 3, flags, categories, clientReply),
-		connection("client|getredir", 2, flags, categories, func(Session, [][]byte) reply.Reply { return reply.Integer(-1) }),
-		connection("client|trackinginfo", 2, flags, categories, func(Session, [][]byte) reply.Reply {
-			return reply.Map( // nothing is tracked
-				reply.BulkString("flags"), reply.Set(reply.BulkString("off")),
-				reply.BulkString("redirect"), reply.Integer(-1),
-				reply.BulkString("prefixes"), reply.Array(),
-			)
-		}),
 	}
+	all = append(all, trackingCommands()...)
 	for _, c := range all {
 		c.since7()
 	}

@@ -80,6 +80,8 @@ func clientCommands() []*Command {
 		connection("client|unblock", -3, Admin|flags, "admin slow dangerous connection", clientUnblock),
 		connection("client|help", 2, Loading|Stale, "slow connection", help(
 			"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+			"CACHING (YES|NO)",
+			"    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
 			"GETREDIR",
 			"    Return the client ID we are redirecting to when tracking is enabled.",
 			"GETNAME",
@@ -120,6 +122,9 @@ func clientCommands() []*Command {
 			"    Assign the name <name> to the current connection.",
 			"UNBLOCK <clientid> [TIMEOUT|ERROR]",
 			"    Unblock the specified blocked client.",
+			"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+			"         [OPTIN] [OPTOUT] [NOLOOP]",
+			"    Control server assisted client side caching.",
 			"TRACKINGINFO",
 			"    Report tracking status for the current connection.",
 			"NO-EVICT (ON|OFF)",

@@ -36,20 +36,25 @@ func (quiet) Users() *acl.Users {
 	}}})
 	return users
 }
-func (quiet) Lives(*acl.Identity) bool { return true }
-func (quiet) Random(n int) []byte      { return make([]byte, n) }
-func (quiet) Refusals() []Refusal      { return nil }
-func (quiet) ForgetRefusals()          {}
-func (quiet) Parameters() []Parameter  { return []Parameter{{Name: "timeout", Value: "0"}} }
-func (quiet) ResetStatistics()         {}
-func (quiet) List(ClientFilter) string { return "id=7\n" }
-func (quiet) Kill(ClientFilter) int64  { return 0 }
-func (quiet) Pause(int64, bool)        {}
-func (quiet) Unpause()                 {}
-func (quiet) Monitor()                 {}
-func (quiet) Silence(SilenceMode)      {}
-func (quiet) Slow() []SlowCall         { return nil }
-func (quiet) ForgetSlow()              {}
+func (quiet) Lives(*acl.Identity) bool    { return true }
+func (quiet) Random(n int) []byte         { return make([]byte, n) }
+func (quiet) Refusals() []Refusal         { return nil }
+func (quiet) ForgetRefusals()             {}
+func (quiet) Parameters() []Parameter     { return []Parameter{{Name: "timeout", Value: "0"}} }
+func (quiet) ResetStatistics()            {}
+func (quiet) List(ClientFilter) string    { return "id=7\n" }
+func (quiet) Kill(ClientFilter) int64     { return 0 }
+func (quiet) Pause(int64, bool)           {}
+func (quiet) Unpause()                    {}
+func (quiet) StandsIn(int64) bool         { return false }
+func (quiet) Track(TrackingOptions) error { return nil }
+func (quiet) Untrack()                    {}
+func (quiet) Caching()                    {}
+func (quiet) Tracking() TrackingInfo      { return TrackingInfo{} }
+func (quiet) Monitor()                    {}
+func (quiet) Silence(SilenceMode)         {}
+func (quiet) Slow() []SlowCall            { return nil }
+func (quiet) ForgetSlow()                 {}
 func (quiet) Latencies(*Command) []Cumulated {
 	return nil
 }
@@ -72,6 +77,7 @@ func (s *session) SetLib(name, v string)                { s.lib += name + "/" + 
 func (s *session) User() string                         { return s.user }
 func (s *session) Subscriber() Subscriber               { return deaf{} }
 func (s *session) Settings() Settings                   { return quiet{} }
+func (s *session) Tracker() Tracker                     { return quiet{} }
 func (s *session) Clients() Clients                     { return quiet{} }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
 func (s *session) Slowness() Slowness                   { return quiet{} }

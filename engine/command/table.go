@@ -119,6 +119,7 @@ type Session interface {
 	LastSave() int64        // when the last snapshot was taken, in s since the epoch
 	Clients() Clients       // for what is about other connections
 	Subscriber() Subscriber // for publish/subscribe
+	Tracker() Tracker       // for CLIENT TRACKING
 	Transactor() Transactor // for transactions
 }
 

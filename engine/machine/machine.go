@@ -162,6 +162,9 @@ type Item struct {
 	// beside 0 need more all the same.
 	Since uint16
 	Reply reply.Reply
+	// By is who asks, for those who are told what others have changed; 0 is nobody.
+	// It is no part of the state.
+	By int64
 	// Timing is told when the Op begins and ends; nil: nobody asks. It is no part
 	// of the state.
 	Timing Timing
@@ -258,6 +261,7 @@ func (m *Machine) Apply(index uint64, items []Item, now int64, seed uint64) {
 			seed = step(seed)
 			tx.Seed = mix(seed)
 			tx.Semantics = m.semantics
+			m.databases.By(items[i].By)
 		} else {
 			tx.Seed = m.readSeed()
 			tx.Semantics = Semantics

@@ -323,14 +323,14 @@ func (g *Group) turn() error {
 		g.term.Store(g.member.Term())
 		g.mu.Lock()
 		r, err := g.member.Finish()
-		tellEvents := g.takeEvents()
+		happened := g.takeHappened()
 		g.mu.Unlock()
 		if err != nil {
 			return err
 		}
 		g.send(r.Messages)
 		g.followLead() // who is told that an answer is lost may come again at once
-		tellEvents()
+		happened.tell()
 		g.land(r)
 		g.freshen(r.Answers)
 		if r.Digest != nil {

@@ -8,9 +8,12 @@ import (
 // Listener is told what happens to keys, while the group leads: by the group's
 // goroutine, which it must not block or call.
 type Listener interface {
-	// KeyEvents tells of an entry, once it is applied and before its writes are
-	// answered. lost is how many more there were than memory for them.
+	// KeyEvents tells of an entry, once it is applied and before it is answered.
+	// lost is how many more there were than memory for them.
 	KeyEvents(events []store.Event, lost int)
+	// KeysChanged tells what an entry has changed, if the keyspace keeps that, as
+	// early. The reads of the entry may be of the state before.
+	KeysChanged(changes []store.Change)
 }
 
 // told is what is told, and to whom; the group's lock guards it.
@@ -49,12 +52,29 @@ func (g *Group) listen(leads bool) {
 	g.member.Machine().Databases().TellOf(of)
 }
 
-// takeEvents takes what has happened; the group's lock is held.
-func (g *Group) takeEvents() (tell func()) {
-	events, lost := g.member.Machine().Databases().Events()
-	listener := g.told.listener
-	if listener == nil || len(events) == 0 && lost == 0 {
-		return func() {}
+// happened is what is to be told of an entry.
+type happened struct {
+	listener Listener
+	events   []store.Event
+	lost     int
+	changes  []store.Change
+}
+
+// takeHappened takes it; the group's lock is held.
+func (g *Group) takeHappened() (h happened) {
+	if h.listener = g.told.listener; h.listener != nil {
+		s := g.member.Machine().Databases()
+		h.events, h.lost = s.Events()
+		h.changes = s.Changes()
 	}
-	return func() { listener.KeyEvents(events, lost) }
+	return h
+}
+
+func (h *happened) tell() {
+	if len(h.events) > 0 || h.lost > 0 {
+		h.listener.KeyEvents(h.events, h.lost)
+	}
+	if len(h.changes) > 0 {
+		h.listener.KeysChanged(h.changes)
+	}
 }

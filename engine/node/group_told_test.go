@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -15,13 +16,28 @@ import (
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/keyevent"
 	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
 	"github.com/coffer-dev/coffer/engine/store"
 )
 
 // listener remembers what it is told.
 type listener struct {
-	mu    sync.Mutex
-	heard []string
+	mu      sync.Mutex
+	heard   []string
+	changed []store.Change
+}
+
+func (l *listener) KeysChanged(changes []store.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = append(l.changed, changes...)
+}
+
+func (l *listener) takeChanged() (changed []store.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	changed, l.changed = l.changed, nil
+	return changed
 }
 
 func (l *listener) KeyEvents(events []store.Event, _ int) {
@@ -121,4 +137,53 @@ func TestEvictionsAreTold(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestChangesAreTold with who made them, evictions and expiries as nobody's, while
+// somebody wants to know.
+func TestChangesAreTold(t *testing.T) {
+	g := startGroup(t, groupOptions(vfs.NewMem(), func(o *GroupOptions) { o.Parse = command.Parse }))
+	l := &listener{}
+	g.Tell(l)
+	by := func(who int64, words ...string) machine.Item {
+		i := call(t, words...)
+		i.By = who
+		return i
+	}
+	do(t, g, by(1, "SET", "before", "v"))
+	keep(t, g, true)
+	both := machine.Transaction([]machine.Item{call(t, "SET", "c", "v"), call(t, "SET", "d", "v")}, nil)
+	both.By = 9
+	do(t, g, by(7, "SET", "a", "v"), call(t, "GET", "a"), by(8, "SET", "b", "v", "PX", "1"), both)
+	want := []store.Change{{Key: "a", By: 7}, {Key: "b", By: 8}, {Key: "c", By: 9}, {Key: "d", By: 9}, {Key: "b"}}
+	var got []store.Change
+	for end := time.Now().Add(10 * time.Second); len(got) < len(want) && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		got = append(got, l.takeChanged()...)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told %v, want %v", got, want)
+	}
+	keep(t, g, false)
+	do(t, g, by(1, "SET", "after", "v"))
+	if got := l.takeChanged(); got != nil {
+		t.Errorf("told nevertheless: %v", got)
+	}
+	if err := g.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// keep has the keyspace keep changes, as the server does.
+func keep(t *testing.T, g *Group, on bool) {
+	t.Helper()
+	if err := g.Look([]machine.Item{{Op: keeping(on)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type keeping bool
+
+func (k keeping) Apply(tx *machine.Tx) reply.Reply {
+	tx.Databases.KeepChanges(bool(k))
+	return reply.OK
 }

@@ -33,7 +33,7 @@ func (c *session) keep() {
 // buffered is what the session has in memory of what its client sent or has
 // not yet taken, in bytes.
 func (c *session) buffered() int64 {
-	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent+c.subscribed.bytes)
+	n := c.reader.Size() + c.waiting + c.watched.bytes + int64(cap(c.out)+cap(c.wire.out)+c.sent+c.subscribed.bytes+c.tracking.bytes+c.tracking.waiting)
 	if c.postponed != nil {
 		n += int64(sizeOf(c.postponed))
 	}

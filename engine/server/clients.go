@@ -90,11 +90,19 @@ func (c *session) Describe() string {
 	}
 	out := len(c.out) - c.flushed + len(c.wire.out)
 	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d multi-mem=%d obl=%d oll=%d omem=%d tot-mem=%d cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d multi-mem=%d obl=%d oll=%d omem=%d tot-mem=%d cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, c.wire.RemoteAddr(), c.wire.LocalAddr(), c.name, int64(now.Sub(c.born).Seconds()), int64(now.Sub(c.lastAt).Seconds()), c.flags(), c.database,
 		len(names[command.Channel]), len(names[command.ChannelPattern]), len(names[command.ShardChannel]), queued,
-		c.reader.Size(), bytes, out, len(c.replies), c.waiting, c.buffered(), c.last, c.User(), c.proto, c.libName, c.libVer)
+		c.reader.Size(), bytes, out, len(c.replies), c.waiting, c.buffered(), c.last, c.User(), c.redirection(), c.proto, c.libName, c.libVer)
 	return b.String()
+}
+
+// redirection is who is told in the place of the connection; -1 without tracking.
+func (c *session) redirection() int64 {
+	if !c.tracking.On {
+		return -1
+	}
+	return c.tracking.Redirect
 }
 
 // flags are redis-server's letters for what the connection is at.
@@ -102,7 +110,8 @@ func (c *session) flags() (letters string) {
 	for _, f := range []struct {
 		is     bool
 		letter string
-	}{{c.monitors, "O"}, {c.Listens(), "P"}, {c.multi != nil || c.executes != nil, "x"}, {c.stands(), "b"}, {c.closing, "c"}} {
+	}{{c.monitors, "O"}, {c.Listens(), "P"}, {c.multi != nil || c.executes != nil, "x"}, {c.stands(), "b"},
+		{c.tracking.On, "t"}, {c.tracking.Broken, "R"}, {c.tracking.Broadcast, "B"}, {c.closing, "c"}} {
 		if f.is {
 			letters += f.letter
 		}

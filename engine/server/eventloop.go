@@ -39,6 +39,7 @@ type loop struct {
 	asleep bool     // the poller is to be woken
 
 	hub        *hub
+	trackers   *trackers
 	queues     map[store.Key]*queue // of those that wait for a key
 	refusals   refusals
 	slow       slow
@@ -74,7 +75,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), queues: map[store.Key]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), trackers: s.trackers, queues: map[store.Key]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

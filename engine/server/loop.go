@@ -40,6 +40,8 @@ type barrier struct {
 // that a command waits for, or for the loop's next turn.
 func (c *session) serve() {
 	c.serveMore()
+	c.tracking.taking = false
+	c.tellWithheld()
 	if c.stands() {
 		c.attend()
 	}
@@ -174,6 +176,7 @@ func sizeOf(argv [][]byte) (n int) {
 func (c *session) execute(from, bytes int, writes bool) {
 	b := c.loop.batch
 	items := b.items[from:]
+	c.tracking.taking = false
 	if writes {
 		b.parts = append(b.parts, part{c, from, len(b.items)})
 		b.bytes += bytes
@@ -218,6 +221,7 @@ func (c *session) executed(items []machine.Item, err error) {
 		}
 		c.answer(items)
 	}
+	c.tellWithheld()
 }
 
 // pass serves the request at the barrier, and tells whether it was a heavy one.
@@ -280,6 +284,10 @@ func (c *session) times(cmd *command.Command, argv [][]byte) bool {
 // command means that the refusal is the answer.
 func (c *session) prepare(argv [][]byte) (*command.Command, machine.Item, reply.Reply) {
 	cmd, err := c.permitted(argv)
+	if err == nil && c.multi == nil {
+		c.remember(cmd, c.loop.keys)
+	}
+	c.spendCaching(argv[0])
 	switch {
 	case err != nil:
 		return nil, machine.Item{}, c.refused(argv, err)
@@ -314,7 +322,7 @@ func (c *session) itemOf(cmd *command.Command, op machine.Op, argv [][]byte) mac
 		}
 		argv = called.As(c.identity, c.audits)
 	}
-	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since, Database: c.database}
+	return machine.Item{Op: op, Argv: argv, Write: write, Grows: cmd.Grows(), Reserved: cmd.Reserved(), Timing: timing, Since: since, Database: c.database, By: c.id}
 }
 
 // behind is the database that is chosen once a command is carried out in one.

@@ -70,6 +70,7 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "proto-max-bulk-len", Value: number(l.MaxBulkBytes)},
 		{Name: "slowlog-log-slower-than", Value: number(slowAfter.Microseconds())},
 		{Name: "slowlog-max-len", Value: number(maxSlow)},
+		{Name: "tracking-table-max-keys", Value: number(maxTrackedKeys)},
 		{Name: "tls-port", Value: c.srv.port()},
 	}
 	replicaOf := ""

@@ -186,10 +186,12 @@ func (p *parked) try(key store.Key) (onItsWay bool) {
 		return false
 	}
 	call := p.op.Call([]byte(key.Name))
-	if action := c.action(p.cmd, call); c.identity.Allows(&action) != nil {
+	action := c.action(p.cmd, call)
+	if c.identity.Allows(&action) != nil {
 		p.answer(reply.Error(c.judge(c.database, p.cmd, action).Error()))
 		return false
 	}
+	c.remember(p.cmd, action.Keys)
 	op, err := p.cmd.Parse(call)
 	if err != nil {
 		p.answer(reply.Error(err.Error()))

@@ -200,16 +200,8 @@ func (m *message) bytes(proto int) []byte {
 // out in its next turn. A client that does not take what it listens to would
 // have it pile up: beyond limits.maxOutputBytes its connection is closed.
 func (c *session) push(m *message) {
-	if c.ended || c.closing {
-		return
-	}
 	text := m.bytes(c.proto)
-	if waiting := len(c.out) - c.flushed + len(c.wire.out) + len(text); int64(waiting) > c.srv.opts.Limits.MaxOutputBytes {
-		c.srv.counters.OutputExceeded.Add(1)
-		c.srv.opts.Log.Warn("closing a connection that does not take its messages: they exceed limits.maxOutputBytes", "conn", c.id, "bytes", waiting)
-		// In a turn of its own: the publisher is going through the listeners.
-		c.barrier, c.closing = nil, true
-		c.loop.post(c.end)
+	if !c.bears(len(text)) {
 		return
 	}
 	if c.out == nil {
@@ -221,6 +213,24 @@ func (c *session) push(m *message) {
 		c.pushed = true
 		c.loop.post(c.flushPushed)
 	}
+}
+
+// bears tells whether the session may keep a message of so many bytes. One that
+// would keep too much is closed.
+func (c *session) bears(bytes int) bool {
+	if c.ended || c.closing {
+		return false
+	}
+	waiting := len(c.out) - c.flushed + len(c.wire.out) + c.tracking.waiting + bytes
+	if int64(waiting) <= c.srv.opts.Limits.MaxOutputBytes {
+		return true
+	}
+	c.srv.counters.OutputExceeded.Add(1)
+	c.srv.opts.Log.Warn("closing a connection that does not take its messages: they exceed limits.maxOutputBytes", "conn", c.id, "bytes", waiting)
+	// In a turn of its own: the publisher is going through the listeners.
+	c.barrier, c.closing = nil, true
+	c.loop.post(c.end)
+	return false
 }
 
 // flushPushed writes out what was pushed, unless the client is being waited for
@@ -245,7 +255,8 @@ func (c *session) mayListen() bool {
 	return true
 }
 
-// recheck has everybody who listens, or monitors, looked at again.
+// recheck has everybody who listens, monitors, or is told of changes, looked at
+// again.
 func (l *loop) recheck() {
 	seen := map[*session]struct{}{}
 	for k := range l.hub.listeners {
@@ -254,6 +265,7 @@ func (l *loop) recheck() {
 		}
 	}
 	maps.Copy(seen, l.monitors)
+	maps.Copy(seen, l.trackers.on)
 	for c := range seen {
 		c.serve()
 	}

@@ -41,6 +41,7 @@ type memory struct {
 	holding int           // batches that do
 	stopped error
 	refusal reply.Reply // of writes, if it is an error
+	told    *Server     // of what happens to keys
 }
 
 // Look implements Executor.
@@ -79,6 +80,10 @@ func (m *memory) Write(items []machine.Item, done func(error)) {
 				items[i].Reply = m.refusal
 			}
 		}
+		events, lost := m.machine.Databases().Events()
+		changes := m.machine.Databases().Changes()
+		m.told.KeyEvents(events, lost)
+		m.told.KeysChanged(changes)
 		done(m.stopped)
 	}()
 }
@@ -136,6 +141,7 @@ func start(t *testing.T, change ...func(*config.Limits)) *fixture {
 			return Facts{Keys: 3, Databases: []machine.DatabaseStats{{Number: 0, Keys: 2, Expiring: 1, AverageTTL: 900}, {Number: 15, Keys: 1}}}
 		}, Log: log,
 	})
+	f.executor.told = f.Server
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

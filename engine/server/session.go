@@ -67,6 +67,7 @@ type session struct {
 	silence  command.SilenceMode
 
 	subscribed subscribed
+	tracking   tracking
 	pushed     bool // there are messages in out that the loop is to write
 
 	// What keeps the session from going on.
@@ -167,6 +168,7 @@ func (c *session) end() {
 	}
 	c.ended = true
 	c.unsubscribeAll()
+	c.stopTracking()
 	c.Unwatch()
 	if c.parked != nil {
 		c.parked.leave()
@@ -316,6 +318,7 @@ func (c *session) Authenticate(user, password string) error {
 // Reset implements command.Session.
 func (c *session) Reset() {
 	c.unsubscribeAll()
+	c.Untrack()
 	c.stopMonitor()
 	c.multi = nil
 	c.Unwatch()

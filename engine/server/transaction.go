@@ -75,6 +75,7 @@ func (c *session) Discard() error {
 		return errNoMulti
 	}
 	c.multi = nil
+	c.spendCaching(nil)
 	c.Unwatch()
 	return nil
 }
@@ -182,6 +183,7 @@ func (c *session) exec() {
 	t := c.multi
 	c.multi = nil
 	c.loop.statistics.called(command.Exec)
+	defer c.spendCaching(nil)
 	switch {
 	case t == nil:
 		c.write(c.failed(command.Exec, reply.Error("ERR EXEC without MULTI")))
@@ -200,10 +202,11 @@ func (c *session) exec() {
 	for i := range t.queued {
 		q := &t.queued[i]
 		q.database = database
-		if denied := c.judge(database, q.cmd, c.action(q.cmd, q.argv)); denied != nil {
+		action := c.action(q.cmd, q.argv)
+		if denied := c.judge(database, q.cmd, action); denied != nil {
 			q.op, q.err = nil, lost(denied)
 			c.loop.statistics.rejected(q.argv)
-		} else if q.err != nil {
+		} else if c.remember(q.cmd, action.Keys); q.err != nil {
 			c.loop.statistics.called(q.cmd)
 			c.failed(q.cmd, reply.Error(q.err.Error()))
 		}
@@ -219,6 +222,7 @@ func (c *session) exec() {
 	}
 	c.loop.forgetKeys()
 	item := machine.Transaction(items, c.watched.watch)
+	item.By = c.id
 	if c.showQueued(t); c.ended { // those who monitor have filled the buffers
 		return
 	}

@@ -18,6 +18,7 @@ type Databases struct {
 	usage    usage
 	lasting  lasting
 	events   events
+	changes  changes
 	ahead    []ahead
 	snapshot *Snapshot // the running one, nil for none
 }
@@ -82,6 +83,7 @@ func (d *Databases) Swap(a, b int, now int64) {
 	if a == b {
 		return
 	}
+	d.noteAll()
 	one, other := d.At(a), d.At(b)
 	one.contents, other.contents = other.contents, one.contents
 	d.lasting.missed = d.lasting.noted // what was noted of one is in the other

@@ -12,7 +12,7 @@ import (
 // fields says of every field of the state whether the hash covers it, or why
 // it need not: a new field is decided on here, or the test fails.
 var fields = map[reflect.Type]map[string]string{
-	reflect.TypeFor[Databases](): {"at": covered, "snapshot": "not state", "ahead": "not state", "usage": "of the leader alone", "lasting": "of the leader alone", "events": "of the leader alone"},
+	reflect.TypeFor[Databases](): {"at": covered, "snapshot": "not state", "ahead": "not state", "usage": "of the leader alone", "lasting": "of the leader alone", "events": "of the leader alone", "changes": "of the leader alone"},
 	reflect.TypeFor[Store](): {"contents": covered, "number": covered, "all": "leads back", "seed": "decides the order of tables, which is sorted before it is used",
 		"buf": "not state", "watched": "not state", "usage": "of the leader alone"},
 	reflect.TypeFor[contents]():           {"slots": covered, "keys": "counts slots", "bytes": "memory, derived from slots", "expiries": "an index of slots", "saving": "not state"},

@@ -276,6 +276,7 @@ func (s *Store) Delete(key []byte, now int64) bool {
 	if p.expired(now) {
 		s.Rouse(key)
 		s.Tell(keyevent.Expired, "expired", key)
+		s.note(key)
 		return false // it was absent before
 	}
 	s.touch(key)
@@ -320,6 +321,7 @@ func (s *Store) remove(p *place) {
 // Flush removes every key. A running snapshot keeps what it began with.
 func (s *Store) Flush() {
 	s.clear()
+	s.all.noteAll()
 	for key := range s.watched {
 		s.Rouse([]byte(key))
 	}

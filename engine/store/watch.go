@@ -89,6 +89,7 @@ func (s *Store) Rouse(key []byte) {
 // touch tells those who watch a key that it changes: once, since what is broken
 // stays broken.
 func (s *Store) touch(key []byte) {
+	s.note(key)
 	if len(s.watched) == 0 {
 		return
 	}

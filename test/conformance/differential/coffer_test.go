@@ -127,6 +127,7 @@ func (s *session) Authenticate(string, string) error    { return command.ErrAuth
 func (s *session) Subscriber() command.Subscriber       { return deaf{} }
 func (s *session) Replica() bool                        { return false }
 func (s *session) Settings() command.Settings           { return nil }
+func (s *session) Tracker() command.Tracker             { return nil } // the whole engine's alone
 func (s *session) Clients() command.Clients             { return nil }
 func (s *session) WaitHolders(int64, int64) reply.Reply { return reply.Integer(0) }
 func (s *session) Slowness() command.Slowness           { return nil }

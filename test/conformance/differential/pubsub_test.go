@@ -33,6 +33,7 @@ type chat struct {
 	id       [4]string
 	password string
 	dir      string // the engine's
+	gone     [4]bool
 }
 
 // chats connects to a redis-server and to the whole engine.
