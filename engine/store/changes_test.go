@@ -18,14 +18,14 @@ func TestChangesAreKept(t *testing.T) {
 	s.PutString([]byte("k"), []byte("w"), 0)
 	d.By(0)
 	s.PutString([]byte("k"), []byte("v"), 10)
-	d.Sweep(20, 9)
 	s.SetDeadline([]byte("before"), 30)
+	d.Sweep(20, 9)
 	s.Rename([]byte("before"), []byte("after"))
 	s.Delete([]byte("after"), 0)
 	s.Delete([]byte("none"), 0)
 	s.Flush()
 	s.Flush()
-	want := []Change{{"k", 7, false}, {"k", 0, false}, {"before", 0, false}, {"after", 0, false}, {All: true}}
+	want := []Change{{"k", 7, false}, {"k", 0, false}, {"before", 0, false}, {"k", 0, false}, {"before", 0, false}, {"after", 0, false}, {All: true}}
 	if got := d.Changes(); !slices.Equal(got, want) {
 		t.Errorf("kept %v, want %v", got, want)
 	}

@@ -10,9 +10,6 @@ const (
 
 // keyEvents: what is told of keys, and of which writes.
 var keyEvents = []safeguard{
-	{name: "that what may be lost is not told", file: groupLoop, in: nodePkg, test: "TestWhatIsNotDurableIsNotTold",
-		old: "\t\tif err := g.member.Sync(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tg.term.Store(g.member.Term())\n\t\tg.mu.Lock()\n\t\tr, err := g.member.Finish()\n\t\thappened := g.takeHappened()\n\t\tg.mu.Unlock()\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n",
-		new: "\t\tsyncErr := g.member.Sync()\n\t\tg.term.Store(g.member.Term())\n\t\tg.mu.Lock()\n\t\tr, err := g.member.Finish()\n\t\thappened := g.takeHappened()\n\t\tg.mu.Unlock()\n\t\tif happened.tell(); syncErr != nil {\n\t\t\treturn syncErr\n\t\t}\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n"},
 	{name: "that events come before the answer", file: groupLoop, in: nodePkg, test: "TestEventsComeBeforeTheAnswer",
 		old: "\t\thappened.tell()\n\t\tg.land(r)\n", new: "\t\tg.land(r)\n\t\thappened.tell()\n"},
 	{name: "that who does not lead tells nothing", file: groupTold, in: nodePkg, test: "TestEventsComeBeforeTheAnswer",
