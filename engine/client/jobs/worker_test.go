@@ -25,8 +25,9 @@ import (
 const (
 	patience = time.Minute
 	// brief is the lease where answers to pulls are lost: the jobs in them come
-	// again after it.
-	brief = 3 * time.Second
+	// again after it. It outlasts a second without connections, and what a busy
+	// machine needs until what became of a job can be told again.
+	brief = 8 * time.Second
 )
 
 // foreign is the authority of somebody else.
