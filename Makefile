@@ -25,15 +25,9 @@ demo-down: ## Remove all that `make demo` started: processes, mounts, namespace,
 	@$(GO) run ./hack/demo down
 
 .PHONY: test
-test: assets ## Every layer; leaves nothing running
-	@$(MAKE) --no-print-directory -j2 test-e2e test-without-cluster
+test: assets test-unit test-disk test-integration test-conformance test-e2e ## Every layer; leaves nothing running
 
 ##@ Test layers
-# The end-to-end suite mostly waits for its cluster; the layers that take the processors run beside it.
-.PHONY: test-without-cluster
-test-without-cluster: ## Units, disk, integration and conformance, one after the other
-	@for layer in unit disk integration conformance; do $(MAKE) --no-print-directory test-$$layer || exit 1; done
-
 .PHONY: test-unit
 test-unit: ## Packages on their own, with the race detector; the event loop on both pollers
 	@hack/preflight unit
