@@ -12,6 +12,7 @@ import (
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -213,7 +214,12 @@ func TestCARotationAborted(t *testing.T) {
 		}
 		return ""
 	})
-	absent(t, db.Namespace, db.Name+"-ca-next", &corev1.Secret{})
+	eventually(t, "the next CA's Secret is removed", func() string { // by the pass that follows the status
+		if err := suite.client.Get(t.Context(), next, &corev1.Secret{}); !apierrors.IsNotFound(err) {
+			return fmt.Sprintf("it is there (%v)", err)
+		}
+		return ""
+	})
 	if bundle := bundleOf(t, db); len(bundle) != 1 || !bundle[0].Equal(old[0]) {
 		t.Error("the bundle is another one")
 	}
