@@ -214,7 +214,7 @@ GET numbers
 LPUSH hll3 x
 MULTI | SET in 1 | LPUSH in x | DEL in | EXEC
 EVAL "redis.call('SET', KEYS[1], 'x'); redis.call('EXPIRE', KEYS[1], 100); redis.pcall('LPUSH', KEYS[1], 'x'); return redis.call('DEL', KEYS[1])" 1 byscript
-SET gone 1 PX 1
+SET gone 1 EX 100
 FLUSHDB
 SET z 1
 FLUSHALL
