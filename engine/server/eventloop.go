@@ -75,7 +75,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), trackers: s.trackers, queues: map[store.Key]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), trackers: newTrackers(), queues: map[store.Key]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

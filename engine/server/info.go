@@ -113,7 +113,7 @@ func (s *Server) infoClients(Facts) []field {
 		{"maxclients", s.opts.Limits.MaxClients},
 		{"client_buffer_bytes", st.Buffered},
 		{"blocked_clients", s.parked.Load()},
-		{"tracking_clients", len(s.trackers.on)},
+		{"tracking_clients", len(s.loop.trackers.on)},
 	}
 }
 
@@ -194,7 +194,7 @@ func (s *Server) infoStats(facts Facts) (fields []field) {
 	for _, f := range s.counted(facts) {
 		fields = append(fields, field{f.name, f.count - s.forgotten[f.name]})
 	}
-	t := s.trackers
+	t := s.loop.trackers
 	return append(fields, []field{
 		{"tracking_total_keys", len(t.keys)},
 		{"tracking_total_items", t.pairs},

@@ -76,7 +76,6 @@ type Server struct {
 	slowAfter    time.Duration // slowAfter, but for tests
 
 	loop     *loop         // nil before Serve
-	trackers *trackers     // the loop's
 	loopDone chan struct{} // closed when it has ended
 
 	mu       sync.Mutex
@@ -99,7 +98,6 @@ func New(opts Options) *Server {
 		throttle:     admission.NewThrottle(),
 		usages:       admission.NewUsages(),
 		usersChanged: make(chan struct{}, 1),
-		trackers:     newTrackers(),
 		replyTimeout: writeTimeout,
 		slowAfter:    slowAfter,
 	}

@@ -345,14 +345,7 @@ func (c *session) CloseAfterReply() { c.closing = true }
 
 // Unblock implements command.Session.
 func (c *session) Unblock(id int64, answer reply.Reply) bool {
-	c.srv.mu.Lock()
-	var found *session
-	for other := range c.srv.sessions {
-		if other.id == id {
-			found = other
-		}
-	}
-	c.srv.mu.Unlock()
+	found := c.srv.session(id)
 	switch {
 	case found == nil:
 		return false

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -74,7 +75,7 @@ func (s *statistics) rejected(argv [][]byte) {
 // of memory was not carried out.
 func (s *statistics) failed(c *command.Command, answer reply.Reply) {
 	switch row := &s.commands[c.Number()]; {
-	case c.Grows() && strings.HasPrefix(string(answer.Str), "OOM "):
+	case c.Grows() && bytes.HasPrefix(answer.Str, []byte("OOM ")):
 		row.calls--
 		row.rejected++
 	default:
