@@ -94,8 +94,9 @@ type Group struct {
 	opts    GroupOptions
 	release io.Closer // of the directory's lock
 
-	mu     sync.Mutex // guards member's machine
+	mu     sync.Mutex // guards member's machine, leads
 	member *member.Member
+	leads  bool // what the keyspace notes for a leader is by it; leading follows
 
 	queueMu sync.Mutex // guards queue, closed
 	queue   []*request

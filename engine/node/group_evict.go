@@ -123,14 +123,14 @@ func (g *Group) evicted(deletion machine.Item, err error) {
 
 // track has the keyspace note how keys are used, while the member leads: the
 // group's lock is held.
-func (g *Group) track(leads bool) {
+func (g *Group) track() {
 	e := g.evicting.evictor
 	if e == nil {
 		return
 	}
 	e.Forget()
 	usage := e.Usage()
-	if !leads {
+	if !g.leads {
 		usage = 0
 	}
 	g.member.Machine().Databases().Track(usage, g.clock())

@@ -529,9 +529,10 @@ func (g *Group) followLead() {
 	if settled {
 		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
 	}
-	g.track(settled)
-	g.retainWhileLeading(settled)
-	g.listen(settled)
+	g.leads = settled
+	g.track()
+	g.retainWhileLeading()
+	g.listen()
 	g.mu.Unlock()
 	g.lease.end()
 	g.leading.Store(settled)

@@ -15,9 +15,8 @@ type retaining struct {
 	keeper *retention.Keeper // nil without rules
 	given  map[string]int64  // keys that got an expiry since the start, by a rule's pattern
 	total  int64             // of all rules, those that are gone too
-	leads  bool
-	full   bool // there is no room for expiries
-	due    bool // keys are to be looked for
+	full   bool              // there is no room for expiries
+	due    bool              // keys are to be looked for
 }
 
 // expiryBytes is what the expiry of a key takes in memory, about.
@@ -43,28 +42,23 @@ func (g *Group) SetRetention(rules []config.RetentionRule) {
 
 // retainWhileLeading has the keyspace note keys without an expiry while the member
 // leads, and looks at all that it did not note before: the group's lock is held.
-func (g *Group) retainWhileLeading(leads bool) {
-	r := &g.retaining
-	if r.leads = leads; r.keeper != nil {
+func (g *Group) retainWhileLeading() {
+	if r := &g.retaining; r.keeper != nil {
 		r.keeper = retention.New(r.rules)
 	}
 	g.noteLasting()
 }
 
 func (g *Group) noteLasting() {
-	r := &g.retaining
-	g.member.Machine().Databases().NoteLasting(r.leads && r.keeper != nil)
+	g.member.Machine().Databases().NoteLasting(g.leads && g.retaining.keeper != nil)
 }
 
 // retain proposes to give keys an expiry, one entry of them, if there are any.
 func (g *Group) retain() (bool, error) {
 	g.retaining.due = false
 	g.mu.Lock()
-	keeper, rules := g.retaining.keeper, g.retaining.rules
-	if keeper != nil && !g.roomForExpiries() {
-		keeper = nil
-	}
-	items, matches, bytes, err := g.expiries(keeper, rules)
+	keeper := g.retaining.keeper
+	items, matches, bytes, err := g.expiries()
 	g.mu.Unlock()
 	if err != nil || len(items) == 0 {
 		return false, err
@@ -87,9 +81,10 @@ func (g *Group) roomForExpiries() bool {
 }
 
 // expiries are what the next entry gives, with the pattern by which each key gets
-// its own.
-func (g *Group) expiries(keeper *retention.Keeper, rules []config.RetentionRule) (items []machine.Item, matches []string, bytes int64, err error) {
-	if keeper == nil {
+// its own. The group's lock is held.
+func (g *Group) expiries() (items []machine.Item, matches []string, bytes int64, err error) {
+	keeper, rules := g.retaining.keeper, g.retaining.rules
+	if keeper == nil || !g.roomForExpiries() {
 		return nil, nil, 0, nil
 	}
 	m, now := g.member.Machine(), g.clock()

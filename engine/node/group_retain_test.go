@@ -167,7 +167,8 @@ func TestWhoLeadsAgainLooksAtEveryKey(t *testing.T) {
 	leads := func(leads bool) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.retainWhileLeading(leads)
+		g.leads = leads
+		g.retainWhileLeading()
 	}
 	leads(false)
 	do(t, g, call(t, "SET", "user:2", "v"))

@@ -20,7 +20,6 @@ type Listener interface {
 type told struct {
 	listener Listener // nil: nobody
 	events   keyevent.Class
-	leads    bool // as listen has it: the group's own word for it comes later
 }
 
 // Tell has a listener told from now on.
@@ -28,7 +27,7 @@ func (g *Group) Tell(l Listener) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.told.listener = l
-	g.listen(g.told.leads)
+	g.listen()
 }
 
 // TellEvents says of which events it is told.
@@ -37,16 +36,15 @@ func (g *Group) TellEvents(of keyevent.Class) {
 	defer g.mu.Unlock()
 	if g.told.events != of {
 		g.told.events = of
-		g.listen(g.told.leads)
+		g.listen()
 	}
 }
 
 // listen has the keyspace keep what is told, while the member leads: the group's
 // lock is held.
-func (g *Group) listen(leads bool) {
-	g.told.leads = leads
+func (g *Group) listen() {
 	var of keyevent.Class
-	if leads && g.told.listener != nil {
+	if g.leads && g.told.listener != nil {
 		of = g.told.events
 	}
 	g.member.Machine().Databases().TellOf(of)

@@ -78,7 +78,8 @@ func TestEventsComeBeforeTheAnswer(t *testing.T) {
 			t.Errorf("%s: before the answer %q is told", durability, got)
 		}
 		g.mu.Lock()
-		g.listen(false) // as when it leads no more
+		g.leads = false
+		g.listen()
 		g.mu.Unlock()
 		do(t, g, call(t, "SET", "k", "v"))
 		g.TellEvents(0)

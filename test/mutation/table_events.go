@@ -13,7 +13,7 @@ var keyEvents = []safeguard{
 	{name: "that events come before the answer", file: groupLoop, in: nodePkg, test: "TestEventsComeBeforeTheAnswer",
 		old: "\t\thappened.tell()\n\t\tg.land(r)\n", new: "\t\tg.land(r)\n\t\thappened.tell()\n"},
 	{name: "that who does not lead tells nothing", file: groupTold, in: nodePkg, test: "TestEventsComeBeforeTheAnswer",
-		old: "if leads && g.told.listener != nil {", new: "if g.told.listener != nil {"},
+		old: "if g.leads && g.told.listener != nil {", new: "if g.told.listener != nil {"},
 	{name: "that evictions are told as such", file: "engine/machine/evict.go", in: nodePkg, test: "TestEvictionsAreTold",
 		old: `tx.Store.Tell(keyevent.Evicted, "evicted", key)`, new: `tx.Store.Tell(keyevent.Generic, "del", key)`},
 	{name: "how much is kept to be told", file: storeEvents, test: "TestEventsAreBounded",
