@@ -15,14 +15,10 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/coffer-dev/coffer/test/bench/harness"
 )
@@ -52,35 +48,15 @@ func main() {
 	}
 }
 
-func run(o options, only []string, out string) (err error) {
-	for _, program := range []string{"redis-server", "redis-benchmark"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: apt-get install redis-server redis-tools", err)
+func run(o options, only []string, out string) error {
+	needs := map[string]string{"redis-server": "redis-server", "redis-benchmark": "redis-tools"}
+	return harness.WithEngine(o.dir, needs, func(dir string) error {
+		o.dir = dir
+		r := harness.NewReport("Durable writes, space and restart beside redis-server", "durability")
+		r.Add(harness.Machine(o.dir, ", redis-server "+harness.RedisVersion()))
+		section := func(name string, measure func(options, *harness.Report) error) harness.Section {
+			return harness.Section{Name: name, Measure: func(r *harness.Report) error { return measure(o, r) }}
 		}
-	}
-	if o.dir, err = os.MkdirTemp(o.dir, "coffer-bench-"); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	if err := harness.BuildEngine(filepath.Join(o.dir, "coffer-engine")); err != nil {
-		return err
-	}
-	r := harness.NewReport("Durable writes, space and restart beside redis-server", "durability")
-	r.Add(harness.Machine(o.dir, ", redis-server "+harness.RedisVersion()))
-	for _, what := range only {
-		begin := time.Now()
-		measure := map[string]func(options, *harness.Report) error{"speed": measureSpeed, "space": measureSpace, "restart": measureRestart}[what]
-		if measure == nil {
-			return fmt.Errorf("-only %s: speed, space or restart", what)
-		}
-		if err := measure(o, r); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		fmt.Fprintf(os.Stderr, "%s took %s\n", what, time.Since(begin).Round(time.Second))
-	}
-	r.Add(harness.LoadNow("At the end"))
-	if out == "" {
-		return nil
-	}
-	return r.Write(out)
+		return r.Measure([]harness.Section{section("speed", measureSpeed), section("space", measureSpace), section("restart", measureRestart)}, only, out)
+	})
 }

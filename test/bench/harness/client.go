@@ -15,6 +15,9 @@ import (
 	"strings"
 )
 
+// streamBytes of commands are sent at once.
+const streamBytes = 64 << 10
+
 // Client is a connection that sends many commands before it reads the replies.
 type Client struct {
 	conn net.Conn
@@ -70,7 +73,7 @@ func (c *Client) Do(argv ...string) (string, error) {
 	return c.reply()
 }
 
-// Send queues a command. Queued tells how many bytes are.
+// Send queues a command.
 func (c *Client) Send(argv ...[]byte) {
 	c.out = append(strconv.AppendInt(append(c.out, '*'), int64(len(argv)), 10), "\r\n"...)
 	for _, arg := range argv {
@@ -80,8 +83,14 @@ func (c *Client) Send(argv ...[]byte) {
 	c.sent++
 }
 
-// Queued is how many bytes are queued.
-func (c *Client) Queued() int { return len(c.out) }
+// Stream queues a command, and waits for the answers when a good deal has gathered.
+// Confirm waits for the last ones.
+func (c *Client) Stream(argv ...[]byte) error {
+	if c.Send(argv...); len(c.out) <= streamBytes {
+		return nil
+	}
+	return c.Confirm()
+}
 
 func (c *Client) flush() error {
 	_, err := c.conn.Write(c.out)

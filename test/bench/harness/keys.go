@@ -43,11 +43,8 @@ func (s *Server) Load(k Keys) error {
 	var key, set []byte = nil, []byte("SET")
 	for i := range k.Count {
 		key = k.AppendKey(key[:0], i)
-		c.Send(set, key, k.Value(random))
-		if c.Queued() > 64<<10 {
-			if err := c.Confirm(); err != nil {
-				return err
-			}
+		if err := c.Stream(set, key, k.Value(random)); err != nil {
+			return err
 		}
 	}
 	return c.Confirm()

@@ -1,17 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,14 +17,12 @@ const (
 	jobBytes = 200
 	pushers  = 50
 	workers  = 10
-	// packages has BullMQ and the Node that runs it.
-	packages = "test/conformance/ioredis"
 )
 
 // measureJobs has libraries that keep their jobs in Redis push them, one at a
 // time by many, and process what was pushed.
 func measureJobs(o options, r *harness.Report) (err error) {
-	if err := installPackages(); err != nil {
+	if err := harness.InstallBullMQ(); err != nil {
 		return err
 	}
 	count := jobs
@@ -72,15 +62,6 @@ func measureJobs(o options, r *harness.Report) (err error) {
 	return nil
 }
 
-func installPackages() error {
-	if _, err := os.Stat(filepath.Join(packages, "node_modules")); err == nil {
-		return nil
-	}
-	install := exec.Command("npm", "ci", "--prefer-offline", "--ignore-scripts")
-	install.Dir, install.Stderr = packages, os.Stderr
-	return install.Run()
-}
-
 type jobRound struct{ rate, cpu float64 }
 
 func jobsOnce(s *harness.Server, what string, count int, run func(*harness.Server, string, int) (time.Duration, error)) (r jobRound, err error) {
@@ -112,20 +93,7 @@ func jobsRow(name string, rounds map[string][]jobRound) []string {
 }
 
 func bullmq(s *harness.Server, what string, count int) (time.Duration, error) {
-	node, err := filepath.Glob(filepath.Join(packages, "node_modules/node-linux-*/bin/node"))
-	if err != nil || len(node) != 1 {
-		return 0, fmt.Errorf("no Node in %s: %w", packages, err)
-	}
-	concurrency := map[string]int{"push": pushers, "process": workers}[what]
-	cmd := exec.Command(node[0], "test/bench/queue/bullmq.mjs", packages, s.Port, what, strconv.Itoa(count), strconv.Itoa(jobBytes), strconv.Itoa(concurrency), s.Home)
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, &problems)
-	}
-	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	return time.Duration(seconds * float64(time.Second)), err
+	return harness.BullMQ(s.Port, s.Home, what, map[string]int{"push": pushers, "process": workers}[what], count, jobBytes)
 }
 
 func asynqJobs(s *harness.Server, what string, count int) (time.Duration, error) {
@@ -133,45 +101,9 @@ func asynqJobs(s *harness.Server, what string, count int) (time.Duration, error)
 	if err != nil {
 		return 0, err
 	}
-	redis := asynq.RedisClientOpt{Addr: "127.0.0.1:" + s.Port, Password: s.Password, PoolSize: pushers, TLSConfig: trust}
+	redis := asynq.RedisClientOpt{Addr: "127.0.0.1:" + s.Port, Password: s.Password, TLSConfig: trust}
 	if what == "push" {
-		return asynqPush(redis, count)
+		return harness.AsynqPush(redis, pushers, count, jobBytes)
 	}
-	server := asynq.NewServer(redis, asynq.Config{Concurrency: workers, LogLevel: asynq.FatalLevel})
-	var done atomic.Int64
-	ended := make(chan struct{})
-	begin := time.Now()
-	err = server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
-		if done.Add(1) == int64(count) {
-			close(ended)
-		}
-		return nil
-	}))
-	if err != nil {
-		return 0, err
-	}
-	<-ended
-	took := time.Since(begin)
-	server.Shutdown()
-	return took, nil
-}
-
-func asynqPush(redis asynq.RedisClientOpt, count int) (time.Duration, error) {
-	client := asynq.NewClient(redis)
-	data := bytes.Repeat([]byte("x"), jobBytes)
-	var together sync.WaitGroup
-	failed := make([]error, pushers)
-	begin := time.Now()
-	for p := range pushers {
-		together.Go(func() {
-			for range count / pushers {
-				if _, err := client.Enqueue(asynq.NewTask("bench", data)); err != nil {
-					failed[p] = err
-					return
-				}
-			}
-		})
-	}
-	together.Wait()
-	return time.Since(begin), errors.Join(append(failed, client.Close())...)
+	return harness.AsynqProcess(redis, workers, count)
 }

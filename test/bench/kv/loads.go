@@ -69,11 +69,8 @@ func withHundred(c *harness.Client, requests int) error {
 
 func push(c *harness.Client, key string, elements int) error {
 	for range elements {
-		c.Send([]byte("RPUSH"), []byte(key), []byte(value))
-		if c.Queued() > 64<<10 {
-			if err := c.Confirm(); err != nil {
-				return err
-			}
+		if err := c.Stream([]byte("RPUSH"), []byte(key), []byte(value)); err != nil {
+			return err
 		}
 	}
 	return c.Confirm()
@@ -81,18 +78,7 @@ func push(c *harness.Client, key string, elements int) error {
 
 // fill writes every key that GET asks for.
 func fill(s *harness.Server) error {
-	c, err := s.Dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	for i := range filled {
-		c.Send([]byte("SET"), fmt.Appendf(nil, "key:%012d", i), []byte(value))
-		if c.Queued() > 64<<10 {
-			if err := c.Confirm(); err != nil {
-				return err
-			}
-		}
-	}
-	return c.Confirm()
+	return each(s, filled, func(key int) [][]byte {
+		return [][]byte{[]byte("SET"), fmt.Appendf(nil, "key:%012d", key), []byte(value)}
+	})
 }

@@ -17,15 +17,10 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/coffer-dev/coffer/test/bench/harness"
 )
@@ -40,16 +35,6 @@ type options struct {
 
 // contenders take turns in this order.
 var contenders = []string{harness.Coffer, harness.Redis}
-
-// part is something that can be measured.
-type part struct {
-	name    string
-	measure func(options, *harness.Report) error
-}
-
-var parts = []part{
-	{"speed", measureSpeed}, {"always", measureAlways}, {"connections", measureConnections}, {"memory", measureMemory}, {"jobs", measureJobs},
-}
 
 func main() {
 	var o options
@@ -66,39 +51,16 @@ func main() {
 	}
 }
 
-func run(o options, only []string, out string) (err error) {
-	for _, program := range []string{"redis-server", "redis-benchmark", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: apt-get install redis-server redis-tools npm", err)
+func run(o options, only []string, out string) error {
+	needs := map[string]string{"redis-server": "redis-server", "redis-benchmark": "redis-tools", "npm": "npm"}
+	return harness.WithEngine(o.dir, needs, func(dir string) error {
+		o.dir = dir
+		r := harness.NewReport("A KVDatabase beside redis-server", "kv")
+		r.Add(harness.Machine(o.dir, ", redis-server "+harness.RedisVersion()))
+		section := func(name string, measure func(options, *harness.Report) error) harness.Section {
+			return harness.Section{Name: name, Measure: func(r *harness.Report) error { return measure(o, r) }}
 		}
-	}
-	for _, name := range only {
-		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return fmt.Errorf("-only %s: speed, always, connections, memory or jobs", name)
-		}
-	}
-	if o.dir, err = os.MkdirTemp(o.dir, "coffer-bench-"); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	if err := harness.BuildEngine(filepath.Join(o.dir, "coffer-engine")); err != nil {
-		return err
-	}
-	r := harness.NewReport("A KVDatabase beside redis-server", "kv")
-	r.Add(harness.Machine(o.dir, ", redis-server "+harness.RedisVersion()))
-	for _, part := range parts {
-		if !slices.Contains(only, part.name) {
-			continue
-		}
-		begin := time.Now()
-		if err := part.measure(o, r); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
-		fmt.Fprintf(os.Stderr, "%s took %s\n", part.name, time.Since(begin).Round(time.Second))
-	}
-	r.Add(harness.LoadNow("At the end"))
-	if out == "" {
-		return nil
-	}
-	return r.Write(out)
+		return r.Measure([]harness.Section{section("speed", measureSpeed), section("always", measureAlways), section("connections", measureConnections),
+			section("memory", measureMemory), section("jobs", measureJobs)}, only, out)
+	})
 }

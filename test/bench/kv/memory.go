@@ -97,6 +97,7 @@ func zsets(count int) func(*harness.Server) error {
 	}
 }
 
+// each sends so many commands.
 func each(s *harness.Server, count int, command func(int) [][]byte) error {
 	c, err := s.Dial()
 	if err != nil {
@@ -104,11 +105,8 @@ func each(s *harness.Server, count int, command func(int) [][]byte) error {
 	}
 	defer c.Close()
 	for i := range count {
-		c.Send(command(i)...)
-		if c.Queued() > 64<<10 {
-			if err := c.Confirm(); err != nil {
-				return err
-			}
+		if err := c.Stream(command(i)...); err != nil {
+			return err
 		}
 	}
 	return c.Confirm()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 func startBeanstalkd(dir, port string, sync ...string) (*contender, error) {
@@ -32,7 +34,7 @@ func (b beanstalk) each(connections, count int, what func(*bufio.ReadWriter) err
 		defer conn.Close()
 		all <- bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn))
 	}
-	return inParallel(connections, count, func() error {
+	return harness.InParallel(connections, count, func() error {
 		conn := <-all
 		defer func() { all <- conn }()
 		return what(conn)

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coffer-dev/coffer/engine/client/jobs"
 	"github.com/coffer-dev/coffer/engine/config"
 	"github.com/coffer-dev/coffer/engine/node/dev"
+	"github.com/coffer-dev/coffer/test/bench/harness"
 )
 
 const queueName = "bench"
@@ -66,7 +66,7 @@ func payload(bytes int) json.RawMessage {
 
 func (c loads) push(count, bytes int) (time.Duration, error) {
 	data := payload(bytes)
-	return inParallel(pushers, count, func() error {
+	return harness.InParallel(pushers, count, func() error {
 		_, err := c.Push(context.Background(), queueName, data, jobs.PushOptions{})
 		return err
 	})
@@ -78,7 +78,7 @@ func (c loads) batch(count, bytes int) (time.Duration, error) {
 	for i := range all {
 		all[i].Data = data
 	}
-	return inParallel(batchers, (count+batch-1)/batch, func() error {
+	return harness.InParallel(batchers, (count+batch-1)/batch, func() error {
 		_, err := c.PushBatch(context.Background(), queueName, all)
 		return err
 	})
@@ -108,24 +108,3 @@ func (c loads) process(count, _ int) (time.Duration, error) {
 }
 
 const prefetch = 500
-
-// inParallel calls what so often, by so many at a time.
-func inParallel(callers, count int, what func() error) (time.Duration, error) {
-	var next atomic.Int64
-	var group sync.WaitGroup
-	failed := make(chan error, callers)
-	begin := time.Now()
-	for range callers {
-		group.Go(func() {
-			for next.Add(1) <= int64(count) {
-				if err := what(); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	close(failed)
-	return time.Since(begin), <-failed
-}

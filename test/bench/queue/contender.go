@@ -20,8 +20,6 @@ import (
 const (
 	startTimeout = time.Minute
 	stopTimeout  = time.Minute
-	// packages has BullMQ and the Node that runs it.
-	packages = "test/conformance/ioredis"
 )
 
 // The contenders' names.
@@ -110,24 +108,6 @@ func (c *contender) end() error {
 	return nil
 }
 
-// program is a load by a program that prints how many seconds it took.
-func program(command ...string) func(what string, workers int) func(jobs, bytes int) (time.Duration, error) {
-	return func(what string, workers int) func(jobs, bytes int) (time.Duration, error) {
-		return func(jobs, size int) (time.Duration, error) {
-			args := append(command[1:len(command):len(command)], what, strconv.Itoa(jobs), strconv.Itoa(size), strconv.Itoa(workers))
-			var problems bytes.Buffer
-			cmd := exec.Command(command[0], args...)
-			cmd.Stderr = &problems
-			out, err := cmd.Output()
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w\n%s", command[0], err, &problems)
-			}
-			seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-			return time.Duration(seconds * float64(time.Second)), err
-		}
-	}
-}
-
 func startRedis(dir, port string) (*contender, error) {
 	return serve(port, "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 }
@@ -137,11 +117,11 @@ func startBullMQ(dir, port string) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, err := filepath.Glob(filepath.Join(packages, "node_modules/node-linux-*/bin/node"))
-	if err != nil || len(node) != 1 {
-		return nil, fmt.Errorf("no Node in %s: %w", packages, err)
+	run := func(what string, workers int) func(jobs, bytes int) (time.Duration, error) {
+		return func(jobs, bytes int) (time.Duration, error) {
+			return harness.BullMQ(port, "", what, workers, jobs, bytes)
+		}
 	}
-	run := program(node[0], "test/bench/queue/bullmq.mjs", packages, port)
 	c.load = map[string]func(int, int) (time.Duration, error){
 		"push": run("push", pushers), "batch": run("batch", batchers), "fill": run("fill", batchers), "process": run("process", workers)}
 	return c, nil
@@ -153,7 +133,11 @@ func startJetStream(o options, dir, port string) (*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := program(binary, "load", port)
+	run := func(what string, workers int) func(jobs, bytes int) (time.Duration, error) {
+		return func(jobs, bytes int) (time.Duration, error) {
+			return harness.Program(binary, "load", port, what, strconv.Itoa(jobs), strconv.Itoa(bytes), strconv.Itoa(workers))
+		}
+	}
 	c.load = map[string]func(int, int) (time.Duration, error){
 		"push": run("push", pushers), "batch": run("batch", batchers), "fill": run("fill", batchers), "process": run("process", workers)}
 	return c, nil

@@ -116,10 +116,5 @@ func build(dir string) error {
 	if err := jetstream.Run(); err != nil {
 		return fmt.Errorf("build jetstream: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(packages, "node_modules")); err == nil {
-		return nil
-	}
-	install := exec.Command("npm", "ci", "--prefer-offline", "--ignore-scripts")
-	install.Dir, install.Stderr = packages, os.Stderr
-	return install.Run()
+	return harness.InstallBullMQ()
 }
