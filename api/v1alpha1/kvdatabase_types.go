@@ -185,8 +185,8 @@ type KVDatabaseStatus struct {
 // Conditions that KVDatabases alone have.
 const (
 	// ConditionSettingsApplied (True is good) says that members go by what takes
-	// effect without a restart, spec.retention, as it is written, by their own
-	// report.
+	// effect without a restart, spec.retention and spec.notifyKeyspaceEvents, as it
+	// is written, by their own report.
 	ConditionSettingsApplied = "SettingsApplied"
 )
 

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +57,11 @@ func KindOf(o v1alpha1.Instance) *Kind {
 		return &jobQueue
 	}
 	return &kvDatabase
+}
+
+// ApproveRollout is the command by which pods are replaced that wait for it.
+func ApproveRollout(o v1alpha1.Instance) string {
+	return fmt.Sprintf("kubectl annotate %s %s %s=$(date +%%s) --overwrite", KindOf(o).Short, o.GetName(), v1alpha1.AnnotationApproveRollout)
 }
 
 // KindNamed is the kind of that name; nil for one that this operator does not know.

@@ -1,7 +1,6 @@
 package kvdatabase
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
@@ -20,8 +19,7 @@ func (settings) Problem(o v1alpha1.Instance, members []instance.Member) *instanc
 		case m.Status == nil:
 		case m.Status.Settings == nil && want == "":
 		case m.Status.Settings == nil:
-			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
-				"pods run an engine from before there were spec.retention and spec.notifyKeyspaceEvents: run `kubectl annotate %s %s %s=$(date +%%s) --overwrite`", desired.KindOf(o).Short, o.GetName(), v1alpha1.AnnotationApproveRollout)}
+			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: "pods run an engine from before there were spec.retention and spec.notifyKeyspaceEvents: run `" + desired.ApproveRollout(o) + "`"}
 		case m.Status.Settings.Revision == want:
 		case m.Status.Settings.Error != "":
 			return &instance.Problem{Reason: v1alpha1.ReasonSettingsInvalid,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 )
 
@@ -30,8 +31,7 @@ func (s *scope) auditProblem(asked v1alpha1.AuditLevel) *instance.Problem {
 		}
 		switch audit := m.Status.Audit; {
 		case audit == nil || s.tooOld():
-			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: fmt.Sprintf(
-				"pods run an engine from before there was an audit log: run `kubectl annotate %s %s %s=$(date +%%s) --overwrite`", s.r.Kind.Short, s.object.GetName(), v1alpha1.AnnotationApproveRollout)}
+			return &instance.Problem{Reason: v1alpha1.ReasonEngineTooOld, Message: "pods run an engine from before there was an audit log: run `" + desired.ApproveRollout(s.object) + "`"}
 		case audit.Lost > 0:
 			return &instance.Problem{Reason: v1alpha1.ReasonAuditLost, Message: fmt.Sprintf(
 				"member %s could not keep %d records: let spec.storage.size grow, or shorten spec.audit.retention (%s)", m.Name, audit.Lost, audit.Error)}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 	"github.com/coffer-dev/coffer/controllers/credentials"
+	"github.com/coffer-dev/coffer/controllers/desired"
 	"github.com/coffer-dev/coffer/controllers/instance"
 	"github.com/coffer-dev/coffer/controllers/rotation"
 )
@@ -178,6 +179,5 @@ func (s *scope) setRollout(set instance.Setter) {
 		return
 	}
 	set(v1alpha1.ConditionRolloutPending, true, v1alpha1.ReasonOperatorChanged, fmt.Sprintf(
-		"this version of the operator has %s: pods are replaced by the next change of what shapes them, or by `kubectl annotate %s %s %s=$(date +%%s) --overwrite`",
-		s.waiting, s.r.Kind.Short, s.object.GetName(), v1alpha1.AnnotationApproveRollout))
+		"this version of the operator has %s: pods are replaced by the next change of what shapes them, or by `%s`", s.waiting, desired.ApproveRollout(s.object)))
 }

@@ -19,8 +19,8 @@ const (
 )
 
 // timing is how long a call takes that may be slow, or is one of those that are timed
-// for the statistics. The executor tells when it
-// begins and ends with it; what waits for the disk, or for a turn, is not counted.
+// for the statistics. The executor tells when it begins and ends with it; what waits
+// for the disk, or for a turn, is not counted.
 type timing struct {
 	cmd   *command.Command
 	argv  [][]byte
