@@ -266,14 +266,15 @@ func (s *scope) leafState(l leaf) rotation.Leaf {
 }
 
 // bundle is whom those shall trust that judge a certificate of the instance:
-// the next CA is among them once members trust it.
+// the next CA is among them once members trust it, and not when only its secret
+// is left of one that was given up.
 func (s *scope) bundle() []*x509.Certificate {
-	list := instance.Distinct(s.authority.known)
-	n := s.authority.seen.Next
-	if n == nil || s.authority.decision.Publish || s.authority.seen.Current != nil && n.Key == s.authority.seen.Current.Key {
+	a := &s.authority
+	list, next := instance.Distinct(a.known), instance.Leaf(a.next)
+	if next == nil || a.decision.Publish || len(a.seen.Previous) > 0 || a.seen.Current != nil && instance.Key(next) == a.seen.Current.Key {
 		return list
 	}
-	return slices.DeleteFunc(list, func(c *x509.Certificate) bool { return instance.Key(c) == n.Key })
+	return slices.DeleteFunc(list, func(c *x509.Certificate) bool { return instance.Key(c) == instance.Key(next) })
 }
 
 // memberAuthorities is what members are handed beside their own certificate's

@@ -39,7 +39,7 @@ func TestTheNextAuthorityIsHeldBack(t *testing.T) {
 			s := serving()
 			s.authority.known = []*x509.Certificate{current.Leaf, next.Leaf}
 			s.authority.seen.Current = &rotation.CurrentCA{Key: instance.Key(test.signs.Leaf)}
-			s.authority.seen.Next = &rotation.NextCA{Key: instance.Key(next.Leaf)}
+			s.authority.next = &corev1.Secret{Data: map[string][]byte{corev1.TLSCertKey: next.CertPEM}}
 			s.authority.decision.Publish = test.publish
 			if got := string(instance.Bundle(s.bundle())); got != test.bundle {
 				t.Errorf("applications are handed %d authorities", len(s.bundle()))

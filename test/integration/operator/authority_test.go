@@ -206,23 +206,20 @@ func TestCARotationAborted(t *testing.T) {
 		live(t, db.Namespace, 1)
 	}
 	annotate(t, db, v1alpha1.AnnotationRotateAbort, "now")
-	startOperator(t, db.Namespace)
 	eventually(t, "it is given up", func() string {
+		live(t, db.Namespace, 1)
+		if bundle := bundleOf(t, db); len(bundle) != 1 || !bundle[0].Equal(old[0]) {
+			t.Fatalf("the bundle is another one, of %d authorities", len(bundle))
+		}
 		now := current(t, db).Status
 		if now.LastHandled[v1alpha1.AnnotationRotateCA] != "now" || now.TLS.Phase != v1alpha1.PhaseIdle || now.TLS.CAGeneration != 1 {
 			return fmt.Sprintf("%+v %v", now.TLS, now.LastHandled)
 		}
-		return ""
-	})
-	eventually(t, "the next CA's Secret is removed", func() string { // by the pass that follows the status
 		if err := suite.client.Get(t.Context(), next, &corev1.Secret{}); !apierrors.IsNotFound(err) {
-			return fmt.Sprintf("it is there (%v)", err)
+			return fmt.Sprintf("the next CA's Secret is there (%v)", err)
 		}
 		return ""
 	})
-	if bundle := bundleOf(t, db); len(bundle) != 1 || !bundle[0].Equal(old[0]) {
-		t.Error("the bundle is another one")
-	}
 }
 
 // TestCARotationWaitsForTokens: a token's clients trust what its secret says. One

@@ -1,12 +1,14 @@
 package operator
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,14 +17,29 @@ import (
 	"github.com/coffer-dev/coffer/api/v1alpha1"
 )
 
+// keepWriting writes through a member until it is stopped.
+func keepWriting(t *testing.T, db *v1alpha1.KVDatabase, member string) (stop func()) {
+	t.Helper()
+	c, done := dial(t, db, member), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer close(done)
+		for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			_ = c.Incr(ctx, "unsynced").Err() // the member may be gone
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
 // losePower kills members that say to have what is in their hosts' memory alone,
 // and has that be lost.
 func losePower(t *testing.T, db *v1alpha1.KVDatabase, members ...string) {
 	t.Helper()
+	stop := keepWriting(t, db, members[0]) // a member at rest has forgotten nothing
+	defer stop()
 	for _, member := range members {
 		volume := filepath.Join(suite.dir, "data", db.Namespace, member)
 		eventually(t, member+" has unsynced writes", func() string {
-			_ = dial(t, db, members[0]).Set(t.Context(), "unsynced", member, 0).Err()
 			if err := os.WriteFile(filepath.Join(volume, "FORGOT"), nil, 0o600); err != nil {
 				return err.Error()
 			}
