@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GO ?= go
 TOOL := $(GO) tool -modfile=hack/tools/go.mod
+# What failed stands once more at the end, where it is found without scrolling.
+GOTEST := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --
 CLUSTER_CLI := $(GO) -C hack/cluster run .
 export GOFLAGS := -buildvcs=false
 GINKGO_TIMEOUT ?= 30m
@@ -31,23 +33,23 @@ test: assets test-unit test-disk test-integration test-conformance test-e2e ## E
 .PHONY: test-unit
 test-unit: ## Packages on their own, with the race detector; the event loop on both pollers
 	@hack/preflight unit
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance -e /test/disk)
-	$(GO) test -race -tags portable ./engine/server
+	$(GOTEST) -race $$($(GO) list ./... | grep -v -e /test/integration -e /test/e2e -e /test/conformance -e /test/disk)
+	$(GOTEST) -race -tags portable ./engine/server
 	$(GO) -C test/policy test ./...
 
 .PHONY: test-disk
 test-disk: ## Real small file systems that fill up: refused, read on, healed, nothing lost (root)
 	@hack/preflight disk
-	$(GO) test -count=1 -timeout 5m ./test/disk
+	$(GOTEST) -count=1 -timeout 5m ./test/disk
 
 .PHONY: test-integration
 test-integration: assets ## API rules and controllers against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GO) test -race -parallel 6 -timeout 15m ./test/integration/...
+	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GOTEST) -race -parallel 6 -timeout 15m ./test/integration/...
 
 .PHONY: test-conformance
 test-conformance: ## The engine beside redis-server, under redis-cli, redis-benchmark and ioredis
 	@hack/preflight conformance
-	$(GO) test -race -timeout 25m ./test/conformance/...
+	$(GOTEST) -race -timeout 25m ./test/conformance/...
 
 .PHONY: test-e2e
 test-e2e: assets ## The product on a real local cluster, installed by its chart (root)

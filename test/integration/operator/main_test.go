@@ -54,8 +54,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func run(m *testing.M) (int, error) {
-	ctrl.SetLogger(zap.New(zap.UseDevMode(true)))
+// run keeps what the operators log apart, where it does not bury which test
+// failed, and leaves it when one did.
+func run(m *testing.M) (code int, err error) {
+	log, err := os.CreateTemp("", "coffer-operator-*.log")
+	if err != nil {
+		return 1, err
+	}
+	ctrl.SetLogger(zap.New(zap.UseDevMode(true), zap.WriteTo(log)))
+	defer func() {
+		if code == 0 && err == nil {
+			os.Remove(log.Name())
+		} else {
+			fmt.Fprintln(os.Stderr, "what the operators logged:", log.Name())
+		}
+	}()
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if assets == "" {
 		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run `make test-integration`, which builds kube-apiserver and sets it")
@@ -104,7 +117,7 @@ func run(m *testing.M) (int, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	played := play(ctx, dir)
-	code := m.Run()
+	code = m.Run()
 	cancel()
 	played.Wait()
 	return code, panicked()
@@ -120,7 +133,7 @@ func panicked() error {
 	for _, family := range families {
 		for _, m := range family.Metric {
 			if n := m.GetCounter().GetValue(); family.GetName() == "controller_runtime_reconcile_panics_total" && n > 0 {
-				return fmt.Errorf("%v panics of the %s reconciler: look for \"Observed a panic\" above", n, m.Label[0].GetValue())
+				return fmt.Errorf("%v panics of the %s reconciler: look for \"Observed a panic\" in the log", n, m.Label[0].GetValue())
 			}
 		}
 	}
