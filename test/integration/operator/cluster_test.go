@@ -424,7 +424,7 @@ func (p *player) start(ctx context.Context, pod *corev1.Pod) (*engine, error) {
 			return err
 		}
 		go func(cmd *exec.Cmd, ended chan struct{}) { defer close(ended); _ = cmd.Wait() }(e.cmd, e.ended)
-		return nil
+		return os.WriteFile(filepath.Join(e.dir, "pid"), []byte(strconv.Itoa(e.cmd.Process.Pid)), 0o600)
 	}
 	return e, e.again()
 }

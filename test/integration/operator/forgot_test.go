@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,29 +34,55 @@ func keepWriting(t *testing.T, db *v1alpha1.KVDatabase, member string) (stop fun
 }
 
 // losePower kills members that say to have what is in their hosts' memory alone,
-// and has that be lost.
+// has that be lost, and takes their pods.
 func losePower(t *testing.T, db *v1alpha1.KVDatabase, members ...string) {
 	t.Helper()
-	stop := keepWriting(t, db, members[0]) // a member at rest has forgotten nothing
-	defer stop()
+	stop := keepWriting(t, db, members[0]) // a member at rest forgets nothing
+	unsynced := func(member string) error {
+		identity, err := os.ReadFile(filepath.Join(suite.dir, "data", db.Namespace, member, "identity.json"))
+		if err == nil && !strings.Contains(string(identity), `"unsynced"`) {
+			err = fmt.Errorf("%s has what it has on its volume: %s", member, identity)
+		}
+		return err
+	}
+	var processes []int
 	for _, member := range members {
-		volume := filepath.Join(suite.dir, "data", db.Namespace, member)
 		eventually(t, member+" has unsynced writes", func() string {
-			if err := os.WriteFile(filepath.Join(volume, "FORGOT"), nil, 0o600); err != nil {
+			if err := unsynced(member); err != nil {
 				return err.Error()
-			}
-			identity, err := os.ReadFile(filepath.Join(volume, "identity.json"))
-			if !strings.Contains(string(identity), `"unsynced"`) {
-				return fmt.Sprintf("%s, %v", identity, err)
 			}
 			return ""
 		})
+		processes = append(processes, processOf(t, db, member))
+		if err := os.WriteFile(filepath.Join(suite.dir, "data", db.Namespace, member, "FORGOT"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	for _, pid := range processes {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
 	for _, member := range members {
 		if err := suite.client.Delete(t.Context(), get(t, db.Namespace, member, &corev1.Pod{})); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// processOf is the process of a member's engine.
+func processOf(t *testing.T, db *v1alpha1.KVDatabase, member string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(suite.dir, string(get(t, db.Namespace, member, &corev1.Pod{}).UID), "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }
 
 // TestMembersForget: one joins anew by itself, with the volume that it has; when
