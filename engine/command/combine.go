@@ -109,14 +109,14 @@ func combineOne(tx *machine.Tx, o operation, s *store.Set, others []*store.Set, 
 // combined serves SUNION, SINTER and SDIFF.
 func combined(o operation) func(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return func(tx *machine.Tx, argv [][]byte) reply.Reply {
-		members, seen := gather(tx), &store.Set{}
+		members, seen := gatherTexts(tx, 0), &store.Set{}
 		err := combine(tx, o, argv[1:], func(member []byte) bool {
-			return o == union && !seen.Add(member) || members.addCopy(member)
+			return o == union && !seen.Add(member) || members.add(member)
 		})
 		if err != nil {
 			return fail(err)
 		}
-		return reply.Set(members.items...)
+		return members.reply(reply.KindSet)
 	}
 }
 

@@ -37,6 +37,38 @@ func (g *gathering) addCopy(b []byte) bool {
 	return g.add(reply.Bulk(g.arena[from:len(g.arena):len(g.arena)]))
 }
 
+// texts is a gathering of bulk strings alone, each of which it copies.
+type texts struct {
+	body  []byte
+	n     int
+	most  int64 // bytes of body
+	bound bool
+}
+
+// gatherTexts makes a gathering that is likely to hold so many bytes.
+func gatherTexts(tx *machine.Tx, size int64) *texts {
+	return &texts{body: reply.Body(size), most: tx.MaxReply, bound: tx.MaxReply > 0}
+}
+
+// add takes a string up and reports whether there is room for another.
+func (g *texts) add(text []byte) bool {
+	g.body = reply.AppendBulk(g.body, text)
+	return g.added()
+}
+
+// addString is add.
+func (g *texts) addString(text string) bool {
+	g.body = reply.AppendBulk(g.body, text)
+	return g.added()
+}
+
+func (g *texts) added() bool {
+	g.n++
+	return !g.bound || int64(len(g.body)) <= g.most
+}
+
+func (g *texts) reply(kind reply.Kind) reply.Reply { return reply.Strings(kind, g.n, g.body) }
+
 // answers is a gathering of what a write answers, which must not look at what
 // anybody gets.
 func answers() *gathering { return &gathering{items: []reply.Reply{}} }

@@ -138,43 +138,29 @@ func hmget(tx *machine.Tx, argv [][]byte) reply.Reply {
 }
 
 // fieldsAndValues lists what a hash holds.
-func fieldsAndValues(tx *machine.Tx, key []byte, fields, values bool) ([]reply.Reply, error) {
+func fieldsAndValues(tx *machine.Tx, key []byte, fields, values bool, kind reply.Kind) reply.Reply {
 	h, _, err := readHash(tx, key)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
-	all := gather(tx)
+	all := gatherTexts(tx, h.Size())
 	h.Range(0, h.Len(), func(field, value []byte) bool {
-		return (!fields || all.addCopy(field)) && (!values || all.addCopy(value))
+		more := !fields || all.add(field)
+		return (!values || all.add(value)) && more
 	})
-	if fields && values && len(all.items)%2 == 1 {
-		all.add(reply.Null) // nobody gets a reply that was cut off
-	}
-	return all.items, nil
+	return all.reply(kind)
 }
 
 func hgetall(tx *machine.Tx, argv [][]byte) reply.Reply {
-	items, err := fieldsAndValues(tx, argv[1], true, true)
-	if err != nil {
-		return fail(err)
-	}
-	return reply.Map(items...)
+	return fieldsAndValues(tx, argv[1], true, true, reply.KindMap)
 }
 
 func hkeys(tx *machine.Tx, argv [][]byte) reply.Reply {
-	items, err := fieldsAndValues(tx, argv[1], true, false)
-	if err != nil {
-		return fail(err)
-	}
-	return reply.Array(items...)
+	return fieldsAndValues(tx, argv[1], true, false, reply.KindArray)
 }
 
 func hvals(tx *machine.Tx, argv [][]byte) reply.Reply {
-	items, err := fieldsAndValues(tx, argv[1], false, true)
-	if err != nil {
-		return fail(err)
-	}
-	return reply.Array(items...)
+	return fieldsAndValues(tx, argv[1], false, true, reply.KindArray)
 }
 
 func hlen(tx *machine.Tx, argv [][]byte) reply.Reply {

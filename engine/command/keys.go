@@ -193,12 +193,12 @@ func persist(tx *machine.Tx, argv [][]byte) reply.Reply {
 const slotsByStep = 16
 
 func keys(tx *machine.Tx, argv [][]byte) reply.Reply {
-	found := gather(tx)
+	found := gatherTexts(tx, 0)
 	tx.Visited(store.Slots / slotsByStep)
 	tx.Store.Each(tx.Now, func(key string, _ store.Kind) bool {
-		return !matches(tx, argv[1], []byte(key)) || found.add(reply.BulkString(key))
+		return !matches(tx, argv[1], []byte(key)) || found.addString(key)
 	})
-	return reply.Array(found.items...)
+	return found.reply(reply.KindArray)
 }
 
 type scan struct {
@@ -217,18 +217,18 @@ func parseScan(argv [][]byte) (machine.Op, error) {
 
 // Apply implements machine.Op.
 func (op *scan) Apply(tx *machine.Tx) reply.Reply {
-	found := gather(tx)
+	found := gatherTexts(tx, 0)
 	count := int(min(op.count, math.MaxInt32))
 	next := tx.Store.Scan(op.cursor, count, tx.Now, func(key string, kind store.Kind) bool {
 		wanted := matches(tx, op.pattern, []byte(key)) && (op.kind == "" || op.kind == kind.String())
-		return !wanted || found.add(reply.BulkString(key))
+		return !wanted || found.addString(key)
 	})
 	end := next
 	if end == 0 {
 		end = store.Slots
 	}
 	tx.Visited(int(end-min(op.cursor, end)) / slotsByStep)
-	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), reply.Array(found.items...))
+	return reply.Array(reply.BulkString(strconv.FormatUint(next, 10)), found.reply(reply.KindArray))
 }
 
 func dbsize(tx *machine.Tx, _ [][]byte) reply.Reply {

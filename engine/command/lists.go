@@ -196,11 +196,11 @@ func (op lrange) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	elements := gather(tx)
 	i, j := op.of(l.Len())
 	tx.Visited(sought(l, i))
-	l.Range(i, j, false, elements.addCopy)
-	return reply.Array(elements.items...)
+	elements := gatherTexts(tx, l.Size()/int64(max(l.Len(), 1))*int64(max(j-i, 0)))
+	l.Range(i, j, false, elements.add)
+	return elements.reply(reply.KindArray)
 }
 
 // elementAt is the element that an index means; ok is false when there is none.

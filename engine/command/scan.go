@@ -106,7 +106,7 @@ func (op *collectionScan) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	elements, next := gather(tx), 0
+	elements, next := gatherTexts(tx, 0), 0
 	if found {
 		var o scanOptions
 		if err := o.parse(op.argv[3:], false); err != nil {
@@ -123,8 +123,8 @@ func (op *collectionScan) Apply(tx *machine.Tx) reply.Reply {
 			if !matches(tx, o.pattern, name) {
 				return true
 			}
-			return elements.addCopy(name) && (value == nil || elements.addCopy(value))
+			return elements.add(name) && (value == nil || elements.add(value))
 		})
 	}
-	return reply.Array(reply.BulkString(strconv.Itoa(next)), reply.Array(elements.items...))
+	return reply.Array(reply.BulkString(strconv.Itoa(next)), elements.reply(reply.KindArray))
 }

@@ -79,10 +79,10 @@ func smembers(tx *machine.Tx, argv [][]byte) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	members := gather(tx)
-	for i := 0; i < s.Len() && members.add(reply.BulkString(s.At(i))); i++ {
+	members := gatherTexts(tx, s.Size())
+	for i := 0; i < s.Len() && members.addString(s.At(i)); i++ {
 	}
-	return reply.Set(members.items...)
+	return members.reply(reply.KindSet)
 }
 
 func truth(b bool) reply.Reply {

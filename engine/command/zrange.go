@@ -246,15 +246,17 @@ func (op *zrange) Apply(tx *machine.Tx) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	members := gather(tx)
 	i, j := op.ranks(z)
-	z.Range(i, j, op.reverse, func(member []byte, score float64) bool {
-		return members.addCopy(member) && (!op.withScores || members.add(reply.Double(score)))
-	})
-	if op.withScores {
-		return reply.Pairs(members.items...)
+	if !op.withScores {
+		members := gatherTexts(tx, 0)
+		z.Range(i, j, op.reverse, func(member []byte, _ float64) bool { return members.add(member) })
+		return members.reply(reply.KindArray)
 	}
-	return reply.Array(members.items...)
+	members := gather(tx)
+	z.Range(i, j, op.reverse, func(member []byte, score float64) bool {
+		return members.addCopy(member) && members.add(reply.Double(score))
+	})
+	return reply.Pairs(members.items...)
 }
 
 type zrangestore struct{ zrange }

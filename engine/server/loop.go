@@ -421,6 +421,7 @@ func (c *session) write(r reply.Reply) bool {
 		c.out = c.loop.buffer()
 	}
 	c.out = resp.AppendReply(c.out, c.proto, r)
+	r.Sent()
 	if len(c.out) >= flushSize {
 		c.flush()
 	}

@@ -42,17 +42,17 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 	case reply.KindInteger, reply.KindBool:
 		return appendNumber(dst, ':', r.Int)
 	case reply.KindBulk, reply.KindVerbatim, reply.KindBigNumber:
-		return appendBulk(dst, r.Str)
+		return reply.AppendBulk(dst, r.Str)
 	case reply.KindDouble:
-		return appendBulk(dst, r.DoubleText())
+		return reply.AppendBulk(dst, r.DoubleText())
 	case reply.KindNullArray:
 		return append(dst, "*-1\r\n"...)
 	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPush, reply.KindPairs:
-		dst = appendNumber(dst, '*', int64(len(r.Items)))
+		dst = appendNumber(dst, '*', int64(r.Len()))
 		for i := range r.Items {
 			dst = appendReply2(dst, r.Items[i])
 		}
-		return dst
+		return append(dst, r.Str...)
 	case reply.KindPairedMap:
 		dst = appendNumber(dst, '*', int64(len(r.Items)/2))
 		for i := range r.Items {
@@ -81,7 +81,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 	case reply.KindInteger:
 		return appendNumber(dst, ':', r.Int)
 	case reply.KindBulk:
-		return appendBulk(dst, r.Str)
+		return reply.AppendBulk(dst, r.Str)
 	case reply.KindVerbatim:
 		dst = appendNumber(dst, '=', int64(len(r.Str))+4)
 		dst = append(dst, "txt:"...)
@@ -101,7 +101,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 		for i := range r.Items {
 			dst = appendReply3(dst, r.Items[i])
 		}
-		return dst
+		return append(dst, r.Str...)
 	case reply.KindPairs:
 		dst = appendNumber(dst, '*', int64(len(r.Items)/2))
 		for i := range r.Items {
@@ -117,7 +117,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 }
 
 func appendHeader3(dst []byte, r reply.Reply) []byte {
-	n := int64(len(r.Items))
+	n := int64(r.Len())
 	switch r.Kind {
 	case reply.KindSet:
 		return appendNumber(dst, '~', n)
@@ -146,11 +146,5 @@ func appendLine(dst []byte, prefix byte, text []byte) []byte {
 func appendNumber(dst []byte, prefix byte, n int64) []byte {
 	dst = append(dst, prefix)
 	dst = strconv.AppendInt(dst, n, 10)
-	return append(dst, '\r', '\n')
-}
-
-func appendBulk(dst, b []byte) []byte {
-	dst = appendNumber(dst, '$', int64(len(b)))
-	dst = append(dst, b...)
 	return append(dst, '\r', '\n')
 }
