@@ -14,6 +14,9 @@ const (
 	// although there is more input.
 	maxBatchItems = 4096
 	maxBatchBytes = 1 << 20
+	// longestGathering is how long writes wait for others to share their fsync
+	// with, while there is always something else to do.
+	longestGathering = 500 * time.Microsecond
 	// keptBuffers is how many buffers for output are kept, of keptBuffer bytes
 	// at most each.
 	keptBuffers = 64
@@ -24,9 +27,10 @@ const (
 // loop serves all connections from one goroutine, so that none of what it owns
 // needs a lock. A turn of it lets every session with input take up its
 // commands; the writes among them become one batch, which is handed to the
-// executor when there is no more input for now and the batch before it has been
-// answered: what comes until then shares its fsync. The sessions in it answer
-// when the batch is done, and take nothing more up before.
+// executor when the batch before it has been answered, and there is no more
+// input for now or has been some for a while: what comes until then shares its
+// fsync. The sessions in it answer when the batch is done, and take nothing more
+// up before.
 //
 // Whatever happens elsewhere, in the executor, in timers, in other goroutines,
 // reaches the loop by post.
@@ -61,7 +65,14 @@ type loop struct {
 type batch struct {
 	items []machine.Item
 	parts []part
-	bytes int // of arguments
+	bytes int       // of arguments
+	since time.Time // of the turn in which the first part came
+}
+
+// late tells that a batch gathers no more: the loop is never quiet while others
+// read.
+func (b *batch) late(now time.Time) bool {
+	return len(b.parts) > 0 && now.Sub(b.since) >= longestGathering
 }
 
 // part is a session's share of a batch.
@@ -111,7 +122,7 @@ func (l *loop) run() {
 			c.serve()
 		}
 		quiet := len(ready) == 0 && len(posted) == 0 && len(again) == 0
-		if quiet && l.writing == 0 || len(l.batch.items) >= maxBatchItems || l.batch.bytes >= maxBatchBytes {
+		if l.writing == 0 && (quiet || l.batch.late(l.now)) || len(l.batch.items) >= maxBatchItems || l.batch.bytes >= maxBatchBytes {
 			l.submit()
 		}
 	}

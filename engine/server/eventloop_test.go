@@ -371,3 +371,23 @@ func TestHalfClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestWritesAreHandedOverWhileTheLoopIsBusy: where others always have something
+// to read, writes wait for the end of a batch alone.
+func TestWritesAreHandedOverWhileTheLoopIsBusy(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	var busy func()
+	over := false // the loop's
+	busy = func() {
+		if !over {
+			f.loop.post(busy)
+		}
+	}
+	f.loop.post(busy)
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, c, r, "SET k v\r\n", "+OK\r\n")
+	f.inLoop(func() { over = true })
+}

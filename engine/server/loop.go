@@ -178,6 +178,9 @@ func (c *session) execute(from, bytes int, writes bool) {
 	items := b.items[from:]
 	c.tracking.taking = false
 	if writes {
+		if len(b.parts) == 0 {
+			b.since = c.loop.now
+		}
 		b.parts = append(b.parts, part{c, from, len(b.items)})
 		b.bytes += bytes
 		c.executing, c.sent = true, bytes
