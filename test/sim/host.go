@@ -174,8 +174,8 @@ func (h *host) turn() {
 
 // sync is when the disk is done.
 func (h *host) sync() {
-	if h.paused > h.w.now {
-		h.later(h.paused-h.w.now, h.sync)
+	if h.paused > h.w.now { // until heal may end it
+		h.later(min(h.paused-h.w.now, 10*millisecond), h.sync)
 		return
 	}
 	if h.failed(h.member.Sync()) {
