@@ -63,6 +63,19 @@ test-determinism: ## Machines that are fed one log agree, jobs do as their model
 	COFFER_DETERMINISM_COMMANDS=$(or $(COMMANDS),1000000) COFFER_DETERMINISM_SEED=$(SEED) \
 		$(GO) test -v -count=1 -timeout 60m -run Agree ./test/determinism
 
+.PHONY: test-long
+test-long: test-determinism ## COMMANDS=1000000 random ones beside redis-server too, from SEED on, which make test has 150000 of
+	@hack/preflight conformance
+	$(GO) test -v -count=1 -timeout 4h -run TestRandomCommands ./test/conformance/differential \
+		-args -random-commands $(or $(COMMANDS),1000000) -random-seed $(or $(SEED),1)
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME=10m, one after the other: ONLY=regexp by package and name
+	@grep -rno --include='*_test.go' 'func Fuzz[A-Za-z]*' engine | sed -E 's|/[^/]*:[0-9]+:func | |' | sort -u | grep -E '$(or $(ONLY),.)' | while read -r package target; do \
+		echo "$$package $$target"; \
+		$(GO) test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),10m) $(if $(PARALLEL),-parallel $(PARALLEL)) || exit 1; \
+	done
+
 .PHONY: mutation
 mutation: ## Take out each safeguard and see the test that goes red: ONLY=regexp PARALLEL=2 REPORT=file
 	@$(GO) run ./test/mutation --only '$(ONLY)' --parallel $(or $(PARALLEL),2) --report '$(REPORT)'

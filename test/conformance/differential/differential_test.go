@@ -2,6 +2,7 @@ package differential
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -218,11 +219,16 @@ func (p *pair) scanAll(do func([][]byte) []byte, options ...string) []string {
 	return nil
 }
 
+var (
+	randomCommands = flag.Int("random-commands", 150_000, "how many commands TestRandomCommands sends, in both protocols together")
+	randomSeed     = flag.Uint64("random-seed", 1, "the first seed of TestRandomCommands, which takes the next one after every 25000 commands")
+)
+
 func TestRandomCommands(t *testing.T) {
 	const commands = 25_000
 	both(t, func(t *testing.T, p *pair) {
-		for seed := uint64(1); seed <= 3; seed++ {
-			p.random(seed, commands)
+		for i := range *randomCommands / 2 / commands {
+			p.random(*randomSeed+uint64(i), commands) //nolint:gosec // not negative
 			p.do(args("FLUSHALL"))
 		}
 		p.ours.checkReplay()
