@@ -44,7 +44,7 @@ test-disk: ## Real small file systems that fill up: refused, read on, healed, no
 
 .PHONY: test-integration
 test-integration: assets ## API rules and controllers against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GOTEST) -race -parallel 6 -timeout 15m ./test/integration/...
+	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GOTEST) -race -parallel 6 -timeout 25m ./test/integration/...
 
 .PHONY: test-conformance
 test-conformance: ## The engine beside redis-server, under redis-cli, redis-benchmark and ioredis
