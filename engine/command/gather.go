@@ -40,34 +40,37 @@ func (g *gathering) addCopy(b []byte) bool {
 // texts is a gathering of bulk strings alone, each of which it copies.
 type texts struct {
 	body  []byte
-	n     int
-	most  int64 // bytes of body
-	bound bool
+	n     uint32
+	bytes int64 // of the texts
+	most  int64 // as MaxReply
 }
 
 // gatherTexts makes a gathering that is likely to hold so many bytes.
 func gatherTexts(tx *machine.Tx, size int64) *texts {
-	return &texts{body: reply.Body(size), most: tx.MaxReply, bound: tx.MaxReply > 0}
+	return &texts{body: reply.Body(size), most: tx.MaxReply}
 }
 
 // add takes a string up and reports whether there is room for another.
 func (g *texts) add(text []byte) bool {
 	g.body = reply.AppendBulk(g.body, text)
-	return g.added()
+	return g.added(len(text))
 }
 
 // addString is add.
 func (g *texts) addString(text string) bool {
 	g.body = reply.AppendBulk(g.body, text)
-	return g.added()
+	return g.added(len(text))
 }
 
-func (g *texts) added() bool {
+func (g *texts) added(size int) bool {
 	g.n++
-	return !g.bound || int64(len(g.body)) <= g.most
+	g.bytes += int64(size)
+	return g.most <= 0 || reply.StringsSize(g.n, g.bytes) <= g.most
 }
 
-func (g *texts) reply(kind reply.Kind) reply.Reply { return reply.Strings(kind, g.n, g.body) }
+func (g *texts) reply(kind reply.Kind) reply.Reply {
+	return reply.Strings(kind, g.n, g.bytes, g.body)
+}
 
 // answers is a gathering of what a write answers, which must not look at what
 // anybody gets.

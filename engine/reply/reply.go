@@ -4,6 +4,7 @@ package reply
 
 import (
 	"bytes"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -43,13 +44,14 @@ const (
 // value of Integer and Bool (0 or 1); Float that of Double, whose text Str may
 // give; Items the elements
 // of Array, Set, Push, and of Map, Pairs and PairedMap as key, value, key, value.
-// An Array, Set or Map of Strings has no Items; Elements has those of both.
+// An Array, Set or Map of Strings has no Items; All has the elements of both.
 type Reply struct {
-	Kind  Kind
-	Int   int64
-	Float float64
-	Str   []byte
-	Items []Reply
+	Kind    Kind
+	strings uint32 // how many Strings; Int has the bytes of their texts
+	Int     int64
+	Float   float64
+	Str     []byte
+	Items   []Reply
 }
 
 var (
@@ -134,8 +136,9 @@ func Several(items ...Reply) Reply { return Reply{Kind: KindSeveral, Items: item
 
 // Strings is an Array, Set or Map of n bulk strings, one behind the other as
 // AppendBulk writes them: a long list of short elements costs no Reply for each.
-func Strings(kind Kind, n int, body []byte) Reply {
-	return Reply{Kind: kind, Int: int64(n), Str: body}
+// Their texts have so many bytes.
+func Strings(kind Kind, n uint32, texts int64, body []byte) Reply {
+	return Reply{Kind: kind, strings: n, Int: texts, Str: body}
 }
 
 // Bodies of so many bytes are used again: making each anew was a fifth of the time
@@ -171,26 +174,26 @@ func (r *Reply) Sent() {
 
 // Len is the number of elements, those of a map counted with their keys.
 func (r *Reply) Len() int {
-	if r.Str != nil {
-		return int(r.Int)
-	}
-	return len(r.Items)
+	return len(r.Items) + int(r.strings)
 }
 
-// Elements is Items, or what Strings holds as such.
-func (r *Reply) Elements() []Reply {
+// All are the elements, of Items or of Strings.
+func (r *Reply) All() iter.Seq[Reply] {
 	if r.Str == nil {
-		return r.Items
+		return slices.Values(r.Items)
 	}
-	items, left := make([]Reply, 0, r.Int), r.Str
-	for range r.Int {
-		end := bytes.IndexByte(left, '\r')
-		n, _ := strconv.Atoi(string(left[1:end]))
-		from := end + len("\r\n")
-		items = append(items, Bulk(left[from:from+n:from+n]))
-		left = left[from+n+len("\r\n"):]
+	return func(yield func(Reply) bool) {
+		left := r.Str
+		for range r.strings {
+			end := bytes.IndexByte(left, '\r')
+			n, _ := strconv.Atoi(string(left[1:end]))
+			from := end + len("\r\n")
+			if !yield(Bulk(left[from : from+n : from+n])) {
+				return
+			}
+			left = left[from+n+len("\r\n"):]
+		}
 	}
-	return items
 }
 
 // AppendBulk writes a bulk string, which is the same in RESP2 and RESP3.
@@ -204,15 +207,24 @@ func AppendBulk[S string | []byte](dst []byte, b S) []byte {
 // IsError reports whether the reply is an error.
 func (r Reply) IsError() bool { return r.Kind == KindError }
 
-// Size is at least as many bytes as a codec writes for the reply.
+// Size is at least as many bytes as a codec writes for the reply, and the same
+// for Strings as for such Items: members must agree on what a script may get.
 func (r Reply) Size() int64 {
-	const header = 32 // type, length or number, line ends; a double has 24 digits
+	if r.strings > 0 {
+		return StringsSize(r.strings, r.Int)
+	}
 	size := int64(header + len(r.Str))
 	for i := range r.Items {
 		size += r.Items[i].Size()
 	}
 	return size
 }
+
+// header is of a value: type, length or number, line ends; a double has 24 digits.
+const header = 32
+
+// StringsSize is the size of so many Strings whose texts have so many bytes.
+func StringsSize(n uint32, texts int64) int64 { return header + header*int64(n) + texts }
 
 // AppendDouble formats as C's %.17g does, which is what redis-server 7.0 sends.
 func AppendDouble(dst []byte, f float64) []byte {

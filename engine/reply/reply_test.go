@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -8,27 +9,27 @@ import (
 // TestStringsAreElements: what is kept as one text is the same elements.
 func TestStringsAreElements(t *testing.T) {
 	want := []string{"", "a", "\r\n$1\r\n", strings.Repeat("x", 1000)}
-	body := Body(0)
+	body, texts, items := Body(0), 0, []Reply{}
 	for _, s := range want {
-		body = AppendBulk(body, s)
+		body, texts, items = AppendBulk(body, s), texts+len(s), append(items, BulkString(s))
 	}
-	r := Strings(KindArray, len(want), body)
-	if r.Len() != len(want) || r.Size() < int64(len(body)) {
-		t.Errorf("%d elements of %d bytes", r.Len(), r.Size())
+	r := Strings(KindArray, uint32(len(want)), int64(texts), body)
+	if r.Len() != len(want) || r.Size() != Array(items...).Size() {
+		t.Errorf("%d elements of %d bytes, want %d of %d", r.Len(), r.Size(), len(want), Array(items...).Size())
 	}
-	elements := r.Elements()
+	elements := slices.Collect(r.All())
 	for i, s := range want {
 		if string(elements[i].Str) != s || elements[i].Kind != KindBulk {
 			t.Errorf("element %d is %+v, want %q", i, elements[i], s)
 		}
 	}
-	none := Strings(KindSet, 0, Body(0))
-	if none.Len() != 0 || len(none.Elements()) != 0 {
+	none := Strings(KindSet, 0, 0, Body(0))
+	if none.Len() != 0 || len(slices.Collect(none.All())) != 0 {
 		t.Errorf("%+v is not empty", none)
 	}
-	items := Array(Integer(1), Null)
-	if items.Len() != 2 || len(items.Elements()) != 2 {
-		t.Errorf("%+v has not two elements", items)
+	two := Array(Integer(1), Null)
+	if two.Len() != 2 || len(slices.Collect(two.All())) != 2 {
+		t.Errorf("%+v has not two elements", two)
 	}
 }
 
@@ -36,7 +37,7 @@ func TestStringsAreElements(t *testing.T) {
 func TestSentBodiesAreUsedAgain(t *testing.T) {
 	reused := false
 	for range 100 { // the runtime may take what is kept
-		r := Strings(KindArray, 1, AppendBulk(Body(2000), strings.Repeat("a", 1500)))
+		r := Strings(KindArray, 1, 1500, AppendBulk(Body(2000), strings.Repeat("a", 1500)))
 		first := &r.Str[0]
 		r.Sent()
 		again := AppendBulk(Body(2000), "b")

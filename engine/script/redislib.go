@@ -252,28 +252,34 @@ func (r *run) tagged(key string, v value) *table {
 }
 
 func (r *run) fromItems(a *reply.Reply) value {
-	resp3, t, items := r.proto == 3, r.newTable(), a.Elements()
+	resp3, t, n := r.proto == 3, r.newTable(), 0
 	switch {
 	case a.Kind == reply.KindSet && resp3:
-		for i := range items {
-			r.store(t, r.fromReply(&items[i]), true)
+		for element := range a.All() {
+			r.store(t, r.fromReply(&element), true)
 		}
 		return r.tagged("set", t)
 	case (a.Kind == reply.KindMap || a.Kind == reply.KindPairedMap) && resp3:
-		for i := 0; i+1 < len(items); i += 2 {
-			k := r.fromReply(&items[i])
-			r.store(t, k, r.fromReply(&items[i+1]))
+		var key value
+		for element := range a.All() {
+			if v := r.fromReply(&element); n%2 == 0 {
+				key = v
+			} else {
+				r.store(t, key, v)
+			}
+			n++
 		}
 		return r.tagged("map", t)
 	case a.Kind == reply.KindPairs && resp3, a.Kind == reply.KindPairedMap:
-		for i := 0; i+1 < len(items); i += 2 {
-			pair := reply.Array(items[i], items[i+1])
+		for i := 0; i+1 < len(a.Items); i += 2 {
+			pair := reply.Array(a.Items[i], a.Items[i+1])
 			t.set(r, float64(i/2+1), r.fromItems(&pair))
 		}
 		return t
 	}
-	for i := range items {
-		t.set(r, float64(i+1), r.fromReply(&items[i]))
+	for element := range a.All() {
+		n++
+		t.set(r, float64(n), r.fromReply(&element))
 	}
 	return t
 }

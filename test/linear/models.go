@@ -280,7 +280,7 @@ func Render(argv []string, r reply.Reply) string {
 	case reply.KindInteger:
 		return integer(int(r.Int))
 	case reply.KindArray, reply.KindSet, reply.KindMap:
-		return renderItems(argv[0], r.Elements())
+		return renderItems(argv[0], slices.Collect(r.All()))
 	}
 	if argv[0] == "XADD" && r.Kind == reply.KindBulk {
 		return "added"
