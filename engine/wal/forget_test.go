@@ -35,6 +35,9 @@ func TestForgottenIsInNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	release(100)
+	if l.HasSpare() {
+		t.Error("what was given up is kept as a spare file")
+	}
 	after, err := fs.CrashClone(vfs.CrashCloneCfg{}).List("wal")
 	if err != nil || len(after) == 0 {
 		t.Fatalf("%v, %v", after, err)
