@@ -86,6 +86,7 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 	var dialled dials
 	db.AddHook(&dialled)
 
+	reach(ctx, db)
 	if err := runPatterns(context.WithoutCancel(ctx), db, out); err != nil {
 		return err
 	}
@@ -118,6 +119,15 @@ func run(ctx context.Context, f flags, out, warn io.Writer) error {
 		case <-ended:
 			return errors.Join(tell(true), verdict(work))
 		}
+	}
+}
+
+// reach waits a while for whom nobody listens yet: a node may learn of the pod
+// behind a Service a moment after the database is Ready. What else is wrong the
+// first command says.
+func reach(ctx context.Context, db *redis.Client) {
+	for tries := 0; tries < 100 && errors.Is(db.Ping(ctx).Err(), syscall.ECONNREFUSED); tries++ {
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,5 +209,36 @@ func TestClientRefusesASecretThatCannotBe(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s = %q: got %v, want %q and no secret", c.file, c.text, err, c.want)
 		}
+	}
+}
+
+// TestReachWaitsForAListener: and not for what one says.
+func TestReachWaitsForAListener(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var accepted atomic.Bool
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return
+		}
+		defer l.Close()
+		if c, err := l.Accept(); err == nil {
+			accepted.Store(true)
+			_ = c.Close()
+		}
+	}()
+	db := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1})
+	defer db.Close()
+	reach(t.Context(), db)
+	if !accepted.Load() {
+		t.Error("it did not wait")
 	}
 }
