@@ -64,13 +64,13 @@ test-determinism: ## Machines that are fed one log agree, jobs do as their model
 		$(GO) test -v -count=1 -timeout 60m -run Agree ./test/determinism
 
 .PHONY: test-long
-test-long: test-determinism ## COMMANDS=1000000 random ones beside redis-server too, from SEED on, which make test has 150000 of
+test-long: test-determinism ## COMMANDS=1000000 (50000 at least) random ones beside redis-server too, from SEED on; make test has 150000
 	@hack/preflight conformance
 	$(GO) test -v -count=1 -timeout 4h -run TestRandomCommands ./test/conformance/differential \
 		-args -random-commands $(or $(COMMANDS),1000000) -random-seed $(or $(SEED),1)
 
 .PHONY: fuzz
-fuzz: ## Each fuzz target for FUZZTIME=10m, one after the other: ONLY=regexp by package and name
+fuzz: ## Each fuzz target for FUZZTIME=10m, one after the other: ONLY=regexp by package and name, PARALLEL=workers
 	@grep -rno --include='*_test.go' 'func Fuzz[A-Za-z]*' engine | sed -E 's|/[^/]*:[0-9]+:func | |' | sort -u | grep -E '$(or $(ONLY),.)' | while read -r package target; do \
 		echo "$$package $$target"; \
 		$(GO) test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),10m) $(if $(PARALLEL),-parallel $(PARALLEL)) || exit 1; \

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -42,12 +43,8 @@ func TestForgottenIsInNoFile(t *testing.T) {
 	if err != nil || len(after) == 0 {
 		t.Fatalf("%v, %v", after, err)
 	}
-	there := map[string]bool{}
-	for _, name := range after {
-		there[name] = true
-	}
 	for _, name := range before {
-		if there[name] {
+		if slices.Contains(after, name) {
 			t.Errorf("%s is still there", name)
 		}
 	}

@@ -228,6 +228,9 @@ var (
 
 func TestRandomCommands(t *testing.T) {
 	const commands = 25_000
+	if *randomCommands < 2*commands {
+		t.Fatalf("-random-commands %d sends none: %d are the least", *randomCommands, 2*commands)
+	}
 	both(t, func(t *testing.T, p *pair) {
 		for i := range *randomCommands / 2 / commands {
 			p.random(*randomSeed+uint64(i), commands) //nolint:gosec // not negative
