@@ -25,6 +25,9 @@ type Key struct {
 	Access Access
 	// Unnamed stands for keys that the data name: those may be any.
 	Unnamed bool
+	// Flags are of package command, which tells them of the key. What is permitted
+	// is Access's business alone.
+	Flags uint8
 }
 
 // Action is what a command asks for.

@@ -11,14 +11,14 @@ import (
 
 func init() {
 	register(
-		row("bitfield", -2, Write|DenyOOM, oneKey.to(update), "write bitmap slow", parseBitfield(false)).finding(bitfieldKeys),
-		row("bitfield_ro", -2, ReadOnly|Fast, oneKey.to(read), "read bitmap fast", parseBitfield(true)),
+		row("bitfield", -2, Write|DenyOOM, oneKey.to(rw|accesses|updates), "write bitmap slow", parseBitfield(false)).finding(bitfieldKeys),
+		row("bitfield_ro", -2, ReadOnly|Fast, oneKey.to(ro|accesses), "read bitmap fast", parseBitfield(true)),
 	)
 }
 
 // bitfieldKeys lists BITFIELD's key, which is read only if nothing is changed.
 func bitfieldKeys(dst []acl.Key, argv [][]byte) []acl.Key {
-	key := acl.Key{Name: argv[1], Access: read}
+	use := ro | accesses
 	for args := argv[2:]; len(args) > 0; {
 		switch {
 		case is(args[0], "GET") && len(args) > 2:
@@ -26,10 +26,10 @@ func bitfieldKeys(dst []acl.Key, argv [][]byte) []acl.Key {
 		case is(args[0], "OVERFLOW") && len(args) > 1:
 			args = args[2:]
 		default:
-			key.Access, args = update, nil
+			use, args = rw|accesses|updates, nil
 		}
 	}
-	return append(dst, key)
+	return append(dst, use.of(argv[1]))
 }
 
 // overflow is what becomes of a number that does not fit.

@@ -11,11 +11,11 @@ import (
 
 func init() {
 	register(
-		row("setbit", 4, Write|DenyOOM, oneKey.to(update), "write bitmap slow", parseSetbit),
-		row("getbit", 3, ReadOnly|Fast, oneKey.to(read), "read bitmap fast", parseGetbit),
-		row("bitcount", -2, ReadOnly, oneKey.to(read), "read bitmap slow", plain(bitcount)),
-		row("bitpos", -3, ReadOnly, oneKey.to(read), "read bitmap slow", parseBitpos),
-		row("bitop", -4, Write|DenyOOM, place{2, -1, 1}.to(write, read), "write bitmap slow", parseBitop),
+		row("setbit", 4, Write|DenyOOM, oneKey.to(rw|accesses|updates), "write bitmap slow", parseSetbit),
+		row("getbit", 3, ReadOnly|Fast, oneKey.to(ro|accesses), "read bitmap fast", parseGetbit),
+		row("bitcount", -2, ReadOnly, oneKey.to(ro|accesses), "read bitmap slow", plain(bitcount)),
+		row("bitpos", -3, ReadOnly, oneKey.to(ro|accesses), "read bitmap slow", parseBitpos),
+		row("bitop", -4, Write|DenyOOM, place{2, -1, 1}.to(ow|updates, ro|accesses), "write bitmap slow", parseBitop),
 	)
 }
 

@@ -11,13 +11,13 @@ import (
 
 func init() {
 	register(
-		row("sunion", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(union))),
-		row("sinter", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(intersection))),
-		row("sdiff", -2, ReadOnly, allKeys.to(read), "read set slow", plain(combined(difference))),
-		row("sunionstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(union)),
-		row("sinterstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(intersection)),
-		row("sdiffstore", -3, Write|DenyOOM, allKeys.to(write, read), "write set slow", parseCombineStore(difference)),
-		row("sintercard", -3, ReadOnly|MovableKeys, noKey, "read set slow", parseSintercard).finding(numberedKeys(1, read)),
+		row("sunion", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(union))),
+		row("sinter", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(intersection))),
+		row("sdiff", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(difference))),
+		row("sunionstore", -3, Write|DenyOOM, allKeys.to(ow|updates, ro|accesses), "write set slow", parseCombineStore(union)),
+		row("sinterstore", -3, Write|DenyOOM, allKeys.to(rw|updates, ro|accesses), "write set slow", parseCombineStore(intersection)),
+		row("sdiffstore", -3, Write|DenyOOM, allKeys.to(ow|updates, ro|accesses), "write set slow", parseCombineStore(difference)),
+		row("sintercard", -3, ReadOnly|MovableKeys, noKey, "read set slow", parseSintercard).finding(numberedKeys(1, ro|accesses)),
 	)
 }
 

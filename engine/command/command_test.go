@@ -31,7 +31,7 @@ func TestEveryRowIsWhole(t *testing.T) {
 		if c.Arity == 0 || len(c.Categories) == 0 || c.Name != strings.ToLower(c.Name) {
 			t.Errorf("%s: arity, categories or name", c.Name)
 		}
-		if (c.FirstKey != 0) != (len(c.access) > 0) {
+		if (c.FirstKey != 0) != (len(c.uses) > 0) {
 			t.Errorf("%s: what it does with its keys", c.Name)
 		}
 		if c.Flags&Write != 0 && (c.Flags&ReadOnly != 0 || c.Parse == nil) {

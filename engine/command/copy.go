@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(
-		row("copy", -3, Write|DenyOOM, twoKeys.to(read, write), "keyspace write slow", parseCopy(store.Count)).sinceDatabases(parseCopy(1)),
+		row("copy", -3, Write|DenyOOM, twoKeys.to(ro|accesses, ow|updates), "keyspace write slow", parseCopy(store.Count)).sinceDatabases(parseCopy(1)),
 		row("randomkey", 1, ReadOnly, noKey, "keyspace read slow", plain(randomkey)),
 	)
 }

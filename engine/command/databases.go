@@ -15,7 +15,7 @@ const (
 func init() {
 	register(
 		connection("select", 2, Loading|Stale|Fast, "fast connection", selectDB).within(selectInScript).sinceDatabases(nil),
-		row("move", 3, Write|Fast, oneKey.to(update), "keyspace write fast", parseMove).from(machine.SinceDatabases),
+		row("move", 3, Write|Fast, oneKey.to(rw|accesses|updates), "keyspace write fast", parseMove).from(machine.SinceDatabases),
 		row("swapdb", 3, Write|Fast, noKey, "keyspace write fast dangerous", parseSwap).from(machine.SinceDatabases),
 	)
 }

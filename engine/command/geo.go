@@ -12,10 +12,10 @@ import (
 
 func init() {
 	register(
-		row("geoadd", -5, Write|DenyOOM, oneKey.to(write), "write geo slow", parseGeoadd).since7(),
-		row("geodist", -4, ReadOnly, oneKey.to(read), "read geo slow", plain(geodist)).since7(),
-		row("geohash", -2, ReadOnly, oneKey.to(read), "read geo slow", plain(geohashes)).since7(),
-		row("geopos", -2, ReadOnly, oneKey.to(read), "read geo slow", plain(geopos)).since7(),
+		row("geoadd", -5, Write|DenyOOM, oneKey.to(rw|updates), "write geo slow", parseGeoadd).since7(),
+		row("geodist", -4, ReadOnly, oneKey.to(ro|accesses), "read geo slow", plain(geodist)).since7(),
+		row("geohash", -2, ReadOnly, oneKey.to(ro|accesses), "read geo slow", plain(geohashes)).since7(),
+		row("geopos", -2, ReadOnly, oneKey.to(ro|accesses), "read geo slow", plain(geopos)).since7(),
 	)
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/coffer-dev/coffer/engine/acl"
 )
 
 // TestGeoradiusNamesAllItMayWrite: the last option counts, and nobody may write
@@ -13,7 +15,7 @@ func TestGeoradiusNamesAllItMayWrite(t *testing.T) {
 	c := argv(strings.Fields("GEORADIUS g 0 0 1 m STORE mine STOREDIST yours")...)
 	var written []string
 	for _, key := range Lookup(c[0]).AppendKeys(nil, c)[1:] {
-		if key.Access != write {
+		if key.Access != acl.Write {
 			t.Errorf("%s is not written", key.Name)
 		}
 		written = append(written, string(key.Name))

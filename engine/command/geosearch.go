@@ -14,12 +14,12 @@ import (
 func init() {
 	stores := Write | DenyOOM | MovableKeys
 	register(
-		row("geosearch", -7, ReadOnly, oneKey.to(read), "read geo slow", parseGeosearch(geosearch{at: 1})).since7(),
-		row("geosearchstore", -8, Write|DenyOOM, twoKeys.to(write, read), "write geo slow", parseGeosearch(geosearch{at: 2, stores: true})).since7(),
-		row("georadius", -6, stores, oneKey.to(read), "write geo slow", parseGeosearch(geosearch{at: 1, radius: byPlace, stores: true})).finding(georadiusKeys(6)).since7(),
-		row("georadius_ro", -6, ReadOnly, oneKey.to(read), "read geo slow", parseGeosearch(geosearch{at: 1, radius: byPlace})).since7(),
-		row("georadiusbymember", -5, stores, oneKey.to(read), "write geo slow", parseGeosearch(geosearch{at: 1, radius: byGeoMember, stores: true})).finding(georadiusKeys(5)).since7(),
-		row("georadiusbymember_ro", -5, ReadOnly, oneKey.to(read), "read geo slow", parseGeosearch(geosearch{at: 1, radius: byGeoMember})).since7(),
+		row("geosearch", -7, ReadOnly, oneKey.to(ro|accesses), "read geo slow", parseGeosearch(geosearch{at: 1})).since7(),
+		row("geosearchstore", -8, Write|DenyOOM, twoKeys.to(ow|updates, ro|accesses), "write geo slow", parseGeosearch(geosearch{at: 2, stores: true})).since7(),
+		row("georadius", -6, stores, oneKey.to(ro|accesses), "write geo slow", parseGeosearch(geosearch{at: 1, radius: byPlace, stores: true})).finding(georadiusKeys(6)).since7(),
+		row("georadius_ro", -6, ReadOnly, oneKey.to(ro|accesses), "read geo slow", parseGeosearch(geosearch{at: 1, radius: byPlace})).since7(),
+		row("georadiusbymember", -5, stores, oneKey.to(ro|accesses), "write geo slow", parseGeosearch(geosearch{at: 1, radius: byGeoMember, stores: true})).finding(georadiusKeys(5)).since7(),
+		row("georadiusbymember_ro", -5, ReadOnly, oneKey.to(ro|accesses), "read geo slow", parseGeosearch(geosearch{at: 1, radius: byGeoMember})).since7(),
 	)
 }
 
@@ -28,11 +28,11 @@ func init() {
 // writes the last.
 func georadiusKeys(options int) func(dst []acl.Key, argv [][]byte) []acl.Key {
 	return func(dst []acl.Key, argv [][]byte) []acl.Key {
-		dst = append(dst, acl.Key{Name: argv[1], Access: read})
+		dst = append(dst, (ro | accesses).of(argv[1]))
 		for i := options; i+1 < len(argv); i++ {
 			if is(argv[i], "STORE") || is(argv[i], "STOREDIST") {
 				i++
-				dst = append(dst, acl.Key{Name: argv[i], Access: write})
+				dst = append(dst, (ow | updates).of(argv[i]))
 			}
 		}
 		return dst

@@ -8,14 +8,14 @@ import (
 )
 
 func init() {
-	second := place{2, 2, 1}.to(write)
+	second := place{2, 2, 1}
 	register(
 		container("xgroup", -2, 0, "slow",
-			row("xgroup|create", -5, Write|DenyOOM, second, "write stream slow", parseXgroupCreate),
-			row("xgroup|setid", -5, Write, second, "write stream slow", parseXgroupSetid),
-			row("xgroup|destroy", 4, Write, second, "write stream slow", plain(xgroupDestroy)),
-			row("xgroup|createconsumer", 5, Write|DenyOOM, second, "write stream slow", plain(xgroupCreateConsumer)),
-			row("xgroup|delconsumer", 5, Write, second, "write stream slow", plain(xgroupDelConsumer)),
+			row("xgroup|create", -5, Write|DenyOOM, second.to(rw|inserts), "write stream slow", parseXgroupCreate),
+			row("xgroup|setid", -5, Write, second.to(rw|updates), "write stream slow", parseXgroupSetid),
+			row("xgroup|destroy", 4, Write, second.to(rw|deletes), "write stream slow", plain(xgroupDestroy)),
+			row("xgroup|createconsumer", 5, Write|DenyOOM, second.to(rw|inserts), "write stream slow", plain(xgroupCreateConsumer)),
+			row("xgroup|delconsumer", 5, Write, second.to(rw|deletes), "write stream slow", plain(xgroupDelConsumer)),
 			connection("xgroup|help", 2, Loading|Stale, "stream slow", help(
 				"XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 				"CREATE <key> <groupname> <id|$> [option]",
@@ -34,7 +34,7 @@ func init() {
 				"    Set the current group ID and entries_read counter.",
 			)),
 		).since7(),
-		row("xack", -4, Write|Fast, oneKey.to(write), "write stream fast", plain(xack)).since7(),
+		row("xack", -4, Write|Fast, oneKey.to(rw|updates), "write stream fast", plain(xack)).since7(),
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/glob"
 	"github.com/coffer-dev/coffer/engine/reply"
 )
@@ -18,6 +19,7 @@ func init() {
 		connection("command|info", -2, flags, "slow connection", commandInfo),
 		connection("command|docs", -2, flags, "slow connection", commandDocs),
 		connection("command|getkeys", -4, flags, "slow connection", commandGetKeys),
+		connection("command|getkeysandflags", -4, flags, "slow connection", commandGetKeysAndFlags).since7(),
 		connection("command|help", 2, flags, "slow connection", help(
 			"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"(no subcommand)",
@@ -35,6 +37,8 @@ func init() {
 			"    commands are returned.",
 			"GETKEYS <full-command>",
 			"    Return the keys from a full command.",
+			"GETKEYSANDFLAGS <full-command>",
+			"    Return the keys and the access flags from a full command.",
 		)),
 	))
 	bare := table["command"].Run
@@ -241,7 +245,17 @@ func (c *Command) group() string {
 
 // commandGetKeys lists the keys of a whole command.
 func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
-	called := argv[2:]
+	return keysOf(argv[2:], func(key *acl.Key) reply.Reply { return reply.Bulk(key.Name) })
+}
+
+// commandGetKeysAndFlags lists them with what is done with each.
+func commandGetKeysAndFlags(_ Session, argv [][]byte) reply.Reply {
+	return keysOf(argv[2:], func(key *acl.Key) reply.Reply {
+		return reply.Array(reply.Bulk(key.Name), keyFlags(key.Flags).names())
+	})
+}
+
+func keysOf(called [][]byte, tell func(*acl.Key) reply.Reply) reply.Reply {
 	c := Lookup(called[0])
 	if c != nil && c.Subcommands != nil && len(called) > 1 {
 		c = c.subcommand(called[1])
@@ -249,7 +263,7 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 	switch {
 	case c == nil:
 		return fail(textError("ERR Invalid command specified"))
-	case c.FirstKey == 0 && c.find == nil:
+	case c.FirstKey == 0 && c.find == nil || slices.Contains(c.uses, notKey):
 		return fail(textError("ERR The command has no key arguments"))
 	case c.Arity > 0 && len(called) != c.Arity || len(called) < -c.Arity:
 		return fail(textError("ERR Invalid number of arguments specified for command"))
@@ -259,12 +273,12 @@ func commandGetKeys(_ Session, argv [][]byte) reply.Reply {
 		if key.Unnamed {
 			continue
 		}
-		keys = append(keys, reply.Bulk(key.Name))
+		keys = append(keys, tell(&key))
 	}
 	if len(keys) == 0 && c.Flags&NoMandatoryKeys != 0 {
 		return reply.Array()
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 || len(keys) < len(c.uses) { // redis-server finds none where one of its specifications does not
 		return fail(textError("ERR Invalid arguments specified for command"))
 	}
 	return reply.Array(keys...)

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register(row("lcs", -3, ReadOnly, place{1, 2, 1}.to(read), "read string slow", plain(lcs)).since7())
+	register(row("lcs", -3, ReadOnly, place{1, 2, 1}.to(ro|accesses), "read string slow", plain(lcs)).since7())
 }
 
 // maxLCS bounds the product of the lengths of two strings that are compared: so

@@ -16,7 +16,7 @@ type Memory struct {
 
 func init() {
 	register(container("memory", -2, 0, "slow",
-		row("memory|usage", -3, ReadOnly, place{2, 2, 1}.to(look), "read slow", parseMemoryUsage),
+		row("memory|usage", -3, ReadOnly, place{2, 2, 1}.to(ro), "read slow", parseMemoryUsage),
 		connection("memory|stats", 2, 0, "slow", memoryStats),
 		connection("memory|purge", 2, 0, "slow", func(Session, [][]byte) reply.Reply { return reply.OK }), // what is not used goes back by itself
 		connection("memory|doctor", 2, 0, "slow", memoryDoctor),

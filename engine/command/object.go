@@ -8,7 +8,7 @@ import (
 
 func init() {
 	categories := "keyspace read slow"
-	second := place{2, 2, 1}.to(look)
+	second := place{2, 2, 1}.to(ro)
 	register(container("object", -2, 0, "slow",
 		row("object|encoding", 3, ReadOnly, second, categories, plain(objectEncoding)),
 		row("object|freq", 3, ReadOnly, second, categories, plain(objectFreq)),

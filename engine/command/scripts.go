@@ -37,10 +37,10 @@ const beforeCall = 4
 
 func init() {
 	flags := NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys
-	update, read := numberedKeys(2, update), numberedKeys(2, read)
+	changed, read := numberedKeys(2, rw|accesses|updates), numberedKeys(2, ro|accesses)
 	register(
-		row("eval", -3, flags, noKey, "slow scripting", parseEval).finding(update).inLog(),
-		row("evalsha", -3, flags, noKey, "slow scripting", parseEval).finding(update).inLog(),
+		row("eval", -3, flags, noKey, "slow scripting", parseEval).finding(changed).inLog(),
+		row("evalsha", -3, flags, noKey, "slow scripting", parseEval).finding(changed).inLog(),
 		row("eval_ro", -3, flags|ReadOnly, noKey, "slow scripting", parseEval).finding(read),
 		row("evalsha_ro", -3, flags|ReadOnly, noKey, "slow scripting", parseEval).finding(read),
 		container("script", -2, 0, "slow",

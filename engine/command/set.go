@@ -203,11 +203,11 @@ func persistKey(tx *machine.Tx, key []byte) {
 
 // setKeys lists SET's key, which is read too if its old value is answered.
 func setKeys(dst []acl.Key, argv [][]byte) []acl.Key {
-	key := acl.Key{Name: argv[1], Access: write}
+	use := ow | updates
 	for _, arg := range argv[3:] {
 		if is(arg, "GET") {
-			key.Access = update
+			use = rw | accesses | updates
 		}
 	}
-	return append(dst, key)
+	return append(dst, use.of(argv[1]))
 }

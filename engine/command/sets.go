@@ -11,16 +11,16 @@ import (
 
 func init() {
 	register(
-		row("sadd", -3, Write|DenyOOM|Fast, oneKey.to(write), "write set fast", plain(sadd)),
-		row("srem", -3, Write|Fast, oneKey.to(write), "write set fast", plain(srem)),
-		row("smembers", 2, ReadOnly, oneKey.to(read), "read set slow", plain(smembers)),
-		row("sismember", 3, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(sismember)),
-		row("smismember", -3, ReadOnly|Fast, oneKey.to(read), "read set fast", plain(smismember)),
-		row("scard", 2, ReadOnly|Fast, oneKey.to(look), "read set fast", plain(scard)),
-		row("smove", 4, Write|Fast, twoKeys.to(update, write), "write set fast", plain(smove)),
-		row("spop", -2, Write|Fast, oneKey.to(update), "write set fast", parseSpop),
-		row("srandmember", -2, ReadOnly, oneKey.to(read), "read set slow", parseRandom("", openSet)),
-		row("sscan", -3, ReadOnly, oneKey.to(read), "read set slow", parseCollectionScan(openSet)),
+		row("sadd", -3, Write|DenyOOM|Fast, oneKey.to(rw|inserts), "write set fast", plain(sadd)),
+		row("srem", -3, Write|Fast, oneKey.to(rw|deletes), "write set fast", plain(srem)),
+		row("smembers", 2, ReadOnly, oneKey.to(ro|accesses), "read set slow", plain(smembers)),
+		row("sismember", 3, ReadOnly|Fast, oneKey.to(ro), "read set fast", plain(sismember)),
+		row("smismember", -3, ReadOnly|Fast, oneKey.to(ro|accesses), "read set fast", plain(smismember)),
+		row("scard", 2, ReadOnly|Fast, oneKey.to(ro), "read set fast", plain(scard)),
+		row("smove", 4, Write|Fast, twoKeys.to(rw|accesses|deletes, rw|inserts), "write set fast", plain(smove)),
+		row("spop", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write set fast", parseSpop),
+		row("srandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseRandom("", openSet)),
+		row("sscan", -3, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseCollectionScan(openSet)),
 	)
 }
 

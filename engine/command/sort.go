@@ -16,8 +16,8 @@ import (
 
 func init() {
 	register(
-		row("sort", -2, Write|DenyOOM|MovableKeys, oneKey.to(read), "write set sortedset list slow dangerous", parseSort(true)).finding(sortKeys(true)).since7(),
-		row("sort_ro", -2, ReadOnly|MovableKeys, oneKey.to(read), "read set sortedset list slow dangerous", parseSort(false)).finding(sortKeys(false)).since7(),
+		row("sort", -2, Write|DenyOOM|MovableKeys, oneKey.to(ro|accesses), "write set sortedset list slow dangerous", parseSort(true)).finding(sortKeys(true)).since7(),
+		row("sort_ro", -2, ReadOnly|MovableKeys, oneKey.to(ro|accesses), "read set sortedset list slow dangerous", parseSort(false)).finding(sortKeys(false)).since7(),
 	)
 }
 
@@ -44,12 +44,12 @@ func sortKeys(stores bool) func(dst []acl.Key, argv [][]byte) []acl.Key {
 	return func(dst []acl.Key, argv [][]byte) []acl.Key {
 		op := sorting{key: argv[1]}
 		_ = op.options(argv[2:], stores) // the parser refuses what is wrong
-		dst = append(dst, acl.Key{Name: op.key, Access: read})
+		dst = append(dst, (ro | accesses).of(op.key))
 		if op.store != nil {
-			dst = append(dst, acl.Key{Name: op.store, Access: write})
+			dst = append(dst, (ow | updates).of(op.store))
 		}
 		if op.looks {
-			dst = append(dst, acl.Key{Unnamed: true, Access: read})
+			dst = append(dst, acl.Key{Unnamed: true, Access: acl.Read})
 		}
 		return dst
 	}

@@ -53,8 +53,8 @@ type Command struct {
 	// FirstKey, LastKey and KeyStep say where the keys stand in argv, as
 	// COMMAND reports it: 0 for none; a negative last one counts from the end.
 	FirstKey, LastKey, KeyStep int
-	// access of each key in turn, the last one also of those that follow.
-	access []acl.Access
+	// uses of each key in turn, the last one also of those that follow.
+	uses []keyFlags
 	// find lists the keys where they, or what is done with them, depend on the
 	// arguments; nil where they do not.
 	find func(dst []acl.Key, argv [][]byte) []acl.Key
@@ -131,44 +131,13 @@ func register(cmds ...*Command) {
 	}
 }
 
-// place is where a command's keys stand: first, last, step.
-type place [3]int
-
-var (
-	noKey    = keySpec{}
-	oneKey   = place{1, 1, 1}
-	twoKeys  = place{1, 2, 1}
-	allKeys  = place{1, -1, 1}
-	keyPairs = place{1, -1, 2}
-)
-
-// What a command does with a key, by the flags of redis-server's key
-// specifications: ACCESS reads; INSERT, UPDATE and DELETE write; a key with
-// none of them is only looked at.
-const (
-	look   = acl.Access(0)
-	read   = acl.Read
-	write  = acl.Write
-	update = acl.Read | acl.Write // the value read is answered or built upon
-)
-
-// keySpec is where a command's keys stand and what it does with them.
-type keySpec struct {
-	place
-	access []acl.Access
-}
-
-// to says what is done with each key in turn; the last word holds for those
-// that follow.
-func (p place) to(access ...acl.Access) keySpec { return keySpec{p, access} }
-
 type parser = func(argv [][]byte) (machine.Op, error)
 
 // row makes the row of a command of the keyspace.
 func row(name string, arity int, flags Flag, k keySpec, categories string, parse parser) *Command {
 	c := &Command{
 		Name: name, Arity: arity, Flags: flags,
-		FirstKey: k.place[0], LastKey: k.place[1], KeyStep: k.place[2], access: k.access,
+		FirstKey: k.place[0], LastKey: k.place[1], KeyStep: k.place[2], uses: k.uses,
 		Categories: strings.Fields(categories), Parse: parse,
 	}
 	c.set = acl.CategoriesOf(c.Categories...)
@@ -283,7 +252,7 @@ func (c *Command) AppendKeys(dst []acl.Key, argv [][]byte) []acl.Key {
 		last += len(argv)
 	}
 	for i, n := c.FirstKey, 0; i <= last && i < len(argv); i, n = i+c.KeyStep, n+1 {
-		dst = append(dst, acl.Key{Name: argv[i], Access: c.access[min(n, len(c.access)-1)]})
+		dst = append(dst, c.uses[min(n, len(c.uses)-1)].of(argv[i]))
 	}
 	return dst
 }

@@ -23,13 +23,13 @@ func init() {
 		connection("multi", 1, flags, "fast transaction", multi),
 		connection("discard", 1, flags, "fast transaction", discard),
 		connection("unwatch", 1, flags, "fast transaction", unwatch),
-		connection("watch", -2, flags, "fast transaction", watch).onKeys(allKeys.to(look)),
+		connection("watch", -2, flags, "fast transaction", watch).onKeys(allKeys.to(ro)),
 	)
 }
 
 // onKeys says that the arguments of a command of the connection are keys.
 func (c *Command) onKeys(k keySpec) *Command {
-	c.FirstKey, c.LastKey, c.KeyStep, c.access = k.place[0], k.place[1], k.place[2], k.access
+	c.FirstKey, c.LastKey, c.KeyStep, c.uses = k.place[0], k.place[1], k.place[2], k.uses
 	return c
 }
 

@@ -40,14 +40,14 @@ type Ended interface {
 func init() {
 	flags := Write | NoScript | Blocking
 	register(
-		row("blpop", -3, flags, keysBeforeTimeout.to(update), "write list slow blocking", parseBpop(true)),
-		row("brpop", -3, flags, keysBeforeTimeout.to(update), "write list slow blocking", parseBpop(false)),
-		row("blmove", 6, flags|DenyOOM, twoKeys.to(update, write), "write list slow blocking", parseBlmove),
-		row("brpoplpush", 4, flags|DenyOOM, twoKeys.to(update, write), "write list slow blocking", parseBrpoplpush),
-		row("blmpop", -5, Write|Blocking|MovableKeys, noKey, "write list slow blocking", parseBlmpop).finding(numberedKeys(2, update)),
-		row("bzpopmin", -3, flags|Fast, keysBeforeTimeout.to(update), "write sortedset fast blocking", parseBzpop(false)),
-		row("bzpopmax", -3, flags|Fast, keysBeforeTimeout.to(update), "write sortedset fast blocking", parseBzpop(true)),
-		row("bzmpop", -5, Write|Blocking|MovableKeys, noKey, "write sortedset slow blocking", parseBzmpop).finding(numberedKeys(2, update)),
+		row("blpop", -3, flags, keysBeforeTimeout.to(rw|accesses|deletes), "write list slow blocking", parseBpop(true)),
+		row("brpop", -3, flags, keysBeforeTimeout.to(rw|accesses|deletes), "write list slow blocking", parseBpop(false)),
+		row("blmove", 6, flags|DenyOOM, twoKeys.to(rw|accesses|deletes, rw|inserts), "write list slow blocking", parseBlmove),
+		row("brpoplpush", 4, flags|DenyOOM, twoKeys.to(rw|accesses|deletes, rw|inserts), "write list slow blocking", parseBrpoplpush),
+		row("blmpop", -5, Write|Blocking|MovableKeys, noKey, "write list slow blocking", parseBlmpop).finding(numberedKeys(2, rw|accesses|deletes)),
+		row("bzpopmin", -3, flags|Fast, keysBeforeTimeout.to(rw|accesses|deletes), "write sortedset fast blocking", parseBzpop(false)),
+		row("bzpopmax", -3, flags|Fast, keysBeforeTimeout.to(rw|accesses|deletes), "write sortedset fast blocking", parseBzpop(true)),
+		row("bzmpop", -5, Write|Blocking|MovableKeys, noKey, "write sortedset slow blocking", parseBzmpop).finding(numberedKeys(2, rw|accesses|deletes)),
 	)
 }
 

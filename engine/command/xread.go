@@ -13,7 +13,7 @@ import (
 func init() {
 	register(
 		row("xread", -4, ReadOnly|Blocking|MovableKeys, noKey, "read stream slow blocking", parseXread).finding(streamsKeys(1)),
-		row("xsetid", -3, Write|DenyOOM|Fast, oneKey.to(write), "write stream fast", parseXsetid),
+		row("xsetid", -3, Write|DenyOOM|Fast, oneKey.to(rw|updates), "write stream fast", parseXsetid),
 	)
 }
 
@@ -26,7 +26,7 @@ func streamsKeys(i int) func(dst []acl.Key, argv [][]byte) []acl.Key {
 				continue
 			}
 			for _, key := range argv[at+1:][:(len(argv)-at-1)/2] {
-				dst = append(dst, acl.Key{Name: key, Access: read})
+				dst = append(dst, (ro | accesses).of(key))
 			}
 			break
 		}

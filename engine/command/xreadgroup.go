@@ -28,7 +28,7 @@ func xreadgroupKeys(dst []acl.Key, argv [][]byte) []acl.Key {
 		case is(argv[i], "NOACK"):
 		case is(argv[i], "STREAMS"):
 			for _, key := range argv[i+1:][:(len(argv)-i-1)/2] {
-				dst = append(dst, acl.Key{Name: key, Access: read})
+				dst = append(dst, (ro | accesses).of(key))
 			}
 			return dst
 		default:

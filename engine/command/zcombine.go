@@ -12,20 +12,20 @@ import (
 
 func init() {
 	register(
-		row("zunion", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zunion", union)).finding(numberedKeys(1, read)),
-		row("zinter", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zinter", intersection)).finding(numberedKeys(1, read)),
-		row("zdiff", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zdiff", difference)).finding(numberedKeys(1, read)),
-		row("zintercard", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZintercard).finding(numberedKeys(1, read)),
-		row("zunionstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zunionstore", union)).finding(storeAndKeys),
-		row("zinterstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zinterstore", intersection)).finding(storeAndKeys),
-		row("zdiffstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(write), "write sortedset slow", parseZcombineStore("zdiffstore", difference)).finding(storeAndKeys),
+		row("zunion", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zunion", union)).finding(numberedKeys(1, ro|accesses)),
+		row("zinter", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zinter", intersection)).finding(numberedKeys(1, ro|accesses)),
+		row("zdiff", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zdiff", difference)).finding(numberedKeys(1, ro|accesses)),
+		row("zintercard", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZintercard).finding(numberedKeys(1, ro|accesses)),
+		row("zunionstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zunionstore", union)).finding(storeAndKeys),
+		row("zinterstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zinterstore", intersection)).finding(storeAndKeys),
+		row("zdiffstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zdiffstore", difference)).finding(storeAndKeys),
 	)
 }
 
 // storeAndKeys lists the key that is written and those that are read; none when
 // their number is wrong, which the parser refuses.
 func storeAndKeys(dst []acl.Key, argv [][]byte) []acl.Key {
-	all := numberedKeys(2, read)(append(dst, acl.Key{Name: argv[1], Access: write}), argv)
+	all := numberedKeys(2, ro|accesses)(append(dst, (ow|updates).of(argv[1])), argv)
 	if len(all) == len(dst)+1 {
 		return dst
 	}

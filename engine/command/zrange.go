@@ -11,18 +11,18 @@ import (
 
 func init() {
 	register(
-		row("zrange", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{})),
-		row("zrevrange", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{interval: interval{by: byRank}, reverse: true, legacy: true})),
-		row("zrangebyscore", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{interval: interval{by: byScore}, legacy: true})),
-		row("zrevrangebyscore", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{interval: interval{by: byScore}, reverse: true, legacy: true})),
-		row("zrangebylex", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{interval: interval{by: byMember}, legacy: true})),
-		row("zrevrangebylex", -4, ReadOnly, oneKey.to(read), "read sortedset slow", parseZrange(zrange{interval: interval{by: byMember}, reverse: true, legacy: true})),
-		row("zrangestore", -5, Write|DenyOOM, twoKeys.to(write, read), "write sortedset slow", parseZrangestore),
-		row("zcount", 4, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", parseZcount(byScore)),
-		row("zlexcount", 4, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", parseZcount(byMember)),
-		row("zremrangebyrank", 4, Write, oneKey.to(write), "write sortedset slow", parseZremrange(byRank)),
-		row("zremrangebyscore", 4, Write, oneKey.to(write), "write sortedset slow", parseZremrange(byScore)),
-		row("zremrangebylex", 4, Write, oneKey.to(write), "write sortedset slow", parseZremrange(byMember)),
+		row("zrange", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{})),
+		row("zrevrange", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{interval: interval{by: byRank}, reverse: true, legacy: true})),
+		row("zrangebyscore", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{interval: interval{by: byScore}, legacy: true})),
+		row("zrevrangebyscore", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{interval: interval{by: byScore}, reverse: true, legacy: true})),
+		row("zrangebylex", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{interval: interval{by: byMember}, legacy: true})),
+		row("zrevrangebylex", -4, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseZrange(zrange{interval: interval{by: byMember}, reverse: true, legacy: true})),
+		row("zrangestore", -5, Write|DenyOOM, twoKeys.to(ow|updates, ro|accesses), "write sortedset slow", parseZrangestore),
+		row("zcount", 4, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", parseZcount(byScore)),
+		row("zlexcount", 4, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", parseZcount(byMember)),
+		row("zremrangebyrank", 4, Write, oneKey.to(rw|deletes), "write sortedset slow", parseZremrange(byRank)),
+		row("zremrangebyscore", 4, Write, oneKey.to(rw|deletes), "write sortedset slow", parseZremrange(byScore)),
+		row("zremrangebylex", 4, Write, oneKey.to(rw|deletes), "write sortedset slow", parseZremrange(byMember)),
 	)
 }
 

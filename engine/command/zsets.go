@@ -12,19 +12,19 @@ import (
 
 func init() {
 	register(
-		row("zadd", -4, Write|DenyOOM|Fast, oneKey.to(write), "write sortedset fast", parseZadd(false)),
-		row("zincrby", 4, Write|DenyOOM|Fast, oneKey.to(update), "write sortedset fast", parseZadd(true)),
-		row("zrem", -3, Write|Fast, oneKey.to(write), "write sortedset fast", plain(zrem)),
-		row("zscore", 3, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", plain(zscore)),
-		row("zmscore", -3, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", plain(zmscore)),
-		row("zcard", 2, ReadOnly|Fast, oneKey.to(look), "read sortedset fast", plain(zcard)),
-		row("zrank", 3, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", plain(zrank(false))),
-		row("zrevrank", 3, ReadOnly|Fast, oneKey.to(read), "read sortedset fast", plain(zrank(true))),
-		row("zpopmin", -2, Write|Fast, oneKey.to(update), "write sortedset fast", parseZpop(false)),
-		row("zpopmax", -2, Write|Fast, oneKey.to(update), "write sortedset fast", parseZpop(true)),
-		row("zmpop", -4, Write|MovableKeys, noKey, "write sortedset slow", parseZmpop).finding(numberedKeys(1, update)),
-		row("zrandmember", -2, ReadOnly, oneKey.to(read), "read sortedset slow", parseRandom("WITHSCORES", openZSet)),
-		row("zscan", -3, ReadOnly, oneKey.to(read), "read sortedset slow", parseCollectionScan(openZSet)),
+		row("zadd", -4, Write|DenyOOM|Fast, oneKey.to(rw|updates), "write sortedset fast", parseZadd(false)),
+		row("zincrby", 4, Write|DenyOOM|Fast, oneKey.to(rw|accesses|updates), "write sortedset fast", parseZadd(true)),
+		row("zrem", -3, Write|Fast, oneKey.to(rw|deletes), "write sortedset fast", plain(zrem)),
+		row("zscore", 3, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", plain(zscore)),
+		row("zmscore", -3, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", plain(zmscore)),
+		row("zcard", 2, ReadOnly|Fast, oneKey.to(ro), "read sortedset fast", plain(zcard)),
+		row("zrank", 3, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", plain(zrank(false))),
+		row("zrevrank", 3, ReadOnly|Fast, oneKey.to(ro|accesses), "read sortedset fast", plain(zrank(true))),
+		row("zpopmin", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write sortedset fast", parseZpop(false)),
+		row("zpopmax", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write sortedset fast", parseZpop(true)),
+		row("zmpop", -4, Write|MovableKeys, noKey, "write sortedset slow", parseZmpop).finding(numberedKeys(1, rw|accesses|deletes)),
+		row("zrandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseRandom("WITHSCORES", openZSet)),
+		row("zscan", -3, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseCollectionScan(openZSet)),
 	)
 }
 
