@@ -129,6 +129,12 @@ func (r *Reader) Next() (argv [][]byte, ok bool, err error) {
 		if len(argv) > 0 {
 			return argv, true, nil
 		}
+		if argv, ok = r.whole(); ok {
+			return argv, true, nil
+		}
+	}
+	if r.argv == nil && r.want > 0 {
+		r.argv = make([][]byte, 0, min(r.want, 64))
 	}
 	for r.want > 0 {
 		ok, err = r.bulkString()
@@ -157,11 +163,62 @@ func (r *Reader) header() (ok bool, err error) {
 		}
 		return false, ProtocolError("invalid multibulk length")
 	}
-	if n > 0 {
-		r.want = int(n)
-		r.argv = make([][]byte, 0, min(n, 64))
-	}
+	r.want = int(max(n, 0))
 	return true, nil
+}
+
+// whole takes the bulk strings of a request all of which are in the buffer, which
+// is usual, and puts them into one piece of memory. It leaves all others, and what
+// is wrong, to bulkString.
+func (r *Reader) whole() (argv [][]byte, ok bool) {
+	const least = len("$0\r\n\r\n")
+	in := r.buf[r.start:r.end]
+	if r.want == 0 || r.want > len(in)/least {
+		return nil, false
+	}
+	argv, total, at := make([][]byte, r.want), int64(0), 0
+	for i := range argv {
+		n, size := bulkLength(in[at:])
+		from := at + size
+		if total += n; size == 0 || n > r.limits.Bulk || total > r.limits.Request || int64(len(in)-from) < n+2 {
+			return nil, false
+		}
+		at = from + int(n)
+		if in[at] != '\r' || in[at+1] != '\n' {
+			return nil, false
+		}
+		argv[i] = in[from:at]
+		at += 2
+	}
+	bulks := make([]byte, 0, total)
+	for i, bulk := range argv {
+		from := len(bulks)
+		bulks = append(bulks, bulk...)
+		argv[i] = bulks[from:len(bulks):len(bulks)]
+	}
+	r.start += at
+	r.want = 0
+	return argv, true
+}
+
+// bulkLength reads `$<length>`, of size bytes; 0 when that is not there, or larger
+// than any buffer.
+func bulkLength(in []byte) (n int64, size int) {
+	const most = len("$65536\r\n")
+	if len(in) == 0 || in[0] != '$' {
+		return 0, 0
+	}
+	for i := 1; i < min(len(in), most)-1; i++ {
+		c := in[i]
+		switch {
+		case c == '\r' && in[i+1] == '\n' && i > 1:
+			return n, i + 2
+		case c < '0' || c > '9' || i > 1 && n == 0:
+			return 0, 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return 0, 0
 }
 
 // bulkString reads `$<length>`, then as many of its bytes as have arrived.

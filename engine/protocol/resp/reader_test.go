@@ -153,3 +153,29 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkNext reads a request that has arrived whole.
+func BenchmarkNext(b *testing.B) {
+	for name, argv := range map[string][]string{
+		"GET": {"GET", "key:000000012345"}, "SET": {"SET", "key:000000012345", strings.Repeat("x", 100)},
+		"MSET 10": append([]string{"MSET"}, strings.Fields(strings.Repeat("key:000000012345 "+strings.Repeat("x", 100)+" ", 10))...),
+	} {
+		b.Run(name, func(b *testing.B) {
+			in := fmt.Sprintf("*%d\r\n", len(argv))
+			for _, arg := range argv {
+				in += fmt.Sprintf("$%d\r\n%s\r\n", len(arg), arg)
+			}
+			r, src := NewReader(authenticated), strings.NewReader("")
+			b.ReportAllocs()
+			for b.Loop() {
+				src.Reset(in)
+				if err := r.Fill(src); err != nil {
+					b.Fatal(err)
+				}
+				if _, ok, err := r.Next(); !ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+		})
+	}
+}
