@@ -74,11 +74,18 @@ func shebang(text string) (flags Flags, body string, err error) {
 
 // Run executes the script. What it did through the host stays done, whatever it
 // answers. The seed is that of math.random.
-func (p *Program) Run(host Host, keys, args [][]byte, seed uint64, limits Limits) (answer reply.Reply) {
-	r := &run{
+func (p *Program) Run(host Host, keys, args [][]byte, seed uint64, limits Limits) reply.Reply {
+	return newRun(host, seed, limits).execute(p, keys, args)
+}
+
+func newRun(host Host, seed uint64, limits Limits) *run {
+	return &run{
 		host: host, shared: theShared(), steps: limits.Steps, memory: limits.Memory,
 		random: newRandom(seed), proto: 2, json: defaultJSON(),
 	}
+}
+
+func (r *run) execute(p *Program, keys, args [][]byte) (answer reply.Reply) {
 	defer func() {
 		r.stopThreads()
 		switch e := recover().(type) {
