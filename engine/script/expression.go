@@ -346,7 +346,7 @@ func constructor(fields []tableField, line int) *expression {
 // setList stores a constructor's list, which goes before fields of the same
 // keys.
 func (r *run) setList(t *table, list []value) {
-	if len(t.array) == 0 && len(t.index) == 0 {
+	if len(t.array) == 0 && len(t.entries) == 0 {
 		r.alloc(slotBytes * len(list))
 		t.array = list
 		t.trim()

@@ -15,13 +15,39 @@ const (
 type table struct {
 	array    []value
 	entries  []entry
-	index    map[value]int // of entries
+	index    map[value]int // of entries, when they are more than few
 	dead     int           // entries without a value
 	meta     *table
 	readonly bool
 }
 
 type entry struct{ key, value value }
+
+// fewEntries are as many entries as are found soonest one after the other: most tables
+// have no more, and making a map took most of their time.
+const fewEntries = 8
+
+// find is where an entry of that key is, if there ever was one.
+func (t *table) find(key value) (i int, ok bool) {
+	if t.index != nil {
+		i, ok = t.index[key]
+		return i, ok
+	}
+	if text, isText := key.(string); isText {
+		for i := range t.entries {
+			if other, ok := t.entries[i].key.(string); ok && other == text {
+				return i, true
+			}
+		}
+		return 0, false
+	}
+	for i := range t.entries {
+		if t.entries[i].key == key {
+			return i, true
+		}
+	}
+	return 0, false
+}
 
 func (r *run) newTable() *table {
 	r.alloc(tableBytes)
@@ -46,7 +72,7 @@ func (t *table) get(key value) value {
 	case nil:
 		return nil
 	}
-	if i, ok := t.index[key]; ok {
+	if i, ok := t.find(key); ok {
 		return t.entries[i].value
 	}
 	return nil
@@ -77,7 +103,7 @@ func (t *table) set(r *run, key, v value) {
 			return
 		}
 	}
-	if i, ok := t.index[key]; ok {
+	if i, ok := t.find(key); ok {
 		e := &t.entries[i]
 		if e.value == nil && v != nil {
 			t.dead--
@@ -105,28 +131,29 @@ func (t *table) setArray(r *run, i int, v value) bool {
 	if v == nil {
 		return false
 	}
-	if _, elsewhere := t.index[float64(i)]; elsewhere {
-		t.drop(float64(i))
+	if len(t.entries) > 0 {
+		if at, elsewhere := t.find(float64(i)); elsewhere {
+			t.drop(at)
+		}
 	}
 	r.alloc(slotBytes)
 	t.array = append(t.array, v)
-	for len(t.index) > 0 { // what was beyond a gap that is now closed
-		next := float64(len(t.array) + 1)
-		at, ok := t.index[next]
+	for len(t.entries) > 0 { // what was beyond a gap that is now closed
+		at, ok := t.find(float64(len(t.array) + 1))
 		if !ok || t.entries[at].value == nil {
 			break
 		}
 		moved := t.entries[at].value
-		t.drop(next)
+		t.drop(at)
 		r.alloc(slotBytes)
 		t.array = append(t.array, moved)
 	}
 	return true
 }
 
-// drop takes the value of an entry that is there.
-func (t *table) drop(key value) {
-	e := &t.entries[t.index[key]]
+// drop takes the value of an entry.
+func (t *table) drop(at int) {
+	e := &t.entries[at]
 	if e.value != nil {
 		t.dead++
 	}
@@ -138,11 +165,19 @@ func (t *table) insert(r *run, key, v value) {
 	if t.dead > 8 && t.dead > len(t.entries)/2 {
 		t.compact(r)
 	}
-	if t.index == nil {
-		t.index = map[value]int{}
+	if t.entries = append(t.entries, entry{key, v}); t.index != nil {
+		t.index[key] = len(t.entries) - 1
+	} else if len(t.entries) > fewEntries {
+		t.reindex()
 	}
-	t.index[key] = len(t.entries)
-	t.entries = append(t.entries, entry{key, v})
+}
+
+// reindex makes the index of the entries.
+func (t *table) reindex() {
+	t.index = make(map[value]int, 2*len(t.entries))
+	for i, e := range t.entries {
+		t.index[e.key] = i
+	}
 }
 
 // compact drops entries without a value. Keys are only added while nobody
@@ -150,14 +185,13 @@ func (t *table) insert(r *run, key, v value) {
 func (t *table) compact(r *run) {
 	r.spend(len(t.entries))
 	kept := make([]entry, 0, len(t.entries)-t.dead)
-	t.index = make(map[value]int, 2*(len(t.entries)-t.dead))
 	for _, e := range t.entries {
 		if e.value != nil {
-			t.index[e.key] = len(kept)
 			kept = append(kept, e)
 		}
 	}
 	t.entries, t.dead = kept, 0
+	t.reindex()
 }
 
 // trim drops the nils at the end of the array.
@@ -180,7 +214,7 @@ func (t *table) next(key value) (k, v value, ok bool) {
 	if key != nil {
 		f, _ := key.(float64)
 		i, isIndex := arrayIndex(f)
-		at, found := t.index[key]
+		at, found := t.find(key)
 		switch {
 		case isIndex && i <= len(t.array):
 			from = i
