@@ -11,7 +11,7 @@ func init() {
 		"assert":         baseAssert,
 		"collectgarbage": collectGarbage,
 		"error":          baseError,
-		"gcinfo":         func(r *run, _ []value) []value { return one(r.used()) },
+		"gcinfo":         func(r *run, _ []value) []value { return r.one(r.used()) },
 		"getmetatable":   getMetatable,
 		"ipairs":         ipairs,
 		"load":           load,
@@ -21,14 +21,14 @@ func init() {
 			return []value{r.shared.globals.get("next"), r.tableArg(args), nil}
 		},
 		"pcall":        pcall,
-		"rawequal":     func(r *run, args []value) []value { return one(r.anyArg(args, 0) == r.anyArg(args, 1)) },
-		"rawget":       func(r *run, args []value) []value { return one(r.tableArg(args).get(r.anyArg(args, 1))) },
+		"rawequal":     func(r *run, args []value) []value { return r.one(r.anyArg(args, 0) == r.anyArg(args, 1)) },
+		"rawget":       func(r *run, args []value) []value { return r.one(r.tableArg(args).get(r.anyArg(args, 1))) },
 		"rawset":       rawSet,
 		"select":       selectArgs,
 		"setmetatable": setMetatable,
 		"tonumber":     tonumber,
-		"tostring":     func(r *run, args []value) []value { return one(r.tostring(r.anyArg(args, 0))) },
-		"type":         func(r *run, args []value) []value { return one(typeName(r.anyArg(args, 0))) },
+		"tostring":     func(r *run, args []value) []value { return r.one(r.tostring(r.anyArg(args, 0))) },
+		"type":         func(r *run, args []value) []value { return r.one(typeName(r.anyArg(args, 0))) },
 		"unpack":       unpack,
 		"xpcall":       xpcall,
 	})
@@ -41,9 +41,9 @@ func (r *run) used() float64 { return float64((DefaultMemory-r.memory)>>10) + 1 
 func collectGarbage(r *run, args []value) []value {
 	switch option := r.optionalString(args, 0, "collect"); option {
 	case "count":
-		return one(r.used())
+		return r.one(r.used())
 	case "collect", "stop", "restart", "step", "setpause", "setstepmul":
-		return one(0.0)
+		return r.one(0.0)
 	default:
 		r.badArgument(0, "invalid option '%s'", option)
 		return nil
@@ -69,12 +69,12 @@ func baseError(r *run, args []value) []value {
 func getMetatable(r *run, args []value) []value {
 	m := r.metatable(r.anyArg(args, 0))
 	if m == nil {
-		return one(nil)
+		return r.one(nil)
 	}
 	if hidden := m.get("__metatable"); hidden != nil {
-		return one(hidden)
+		return r.one(hidden)
 	}
-	return one(m)
+	return r.one(m)
 }
 
 func setMetatable(r *run, args []value) []value {
@@ -90,23 +90,23 @@ func setMetatable(r *run, args []value) []value {
 		r.fault(readonlyTable)
 	}
 	t.meta = m
-	return one(t)
+	return r.one(t)
 }
 
 func rawSet(r *run, args []value) []value {
 	t := r.ownTable(args)
 	k, v := r.anyArg(args, 1), r.anyArg(args, 2)
 	r.store(t, k, v)
-	return one(t)
+	return r.one(t)
 }
 
 var ipairsNext = &function{name: "ipairs", builtin: func(r *run, args []value) []value {
 	i := r.intArg(args, 1) + 1
 	v := r.tableArg(args).at(i)
 	if v == nil {
-		return one(nil)
+		return r.one(nil)
 	}
-	return []value{float64(i), v}
+	return r.two(float64(i), v)
 }}
 
 func ipairs(r *run, args []value) []value {
@@ -120,9 +120,9 @@ func next(r *run, args []value) []value {
 		r.fault("invalid key to 'next'")
 	}
 	if k == nil {
-		return one(nil)
+		return r.one(nil)
 	}
-	return []value{k, v}
+	return r.two(k, v)
 }
 
 // pcall answers of an error of redis.call the text alone, as redis-server does.
@@ -156,7 +156,7 @@ func xpcall(r *run, args []value) []value {
 
 func selectArgs(r *run, args []value) []value {
 	if s, ok := arg(args, 0).(string); ok && strings.HasPrefix(s, "#") {
-		return one(float64(len(args) - 1))
+		return r.one(float64(len(args) - 1))
 	}
 	n := r.intArg(args, 0)
 	if n < 0 {
@@ -193,9 +193,9 @@ func tonumber(r *run, args []value) []value {
 	base := r.optionalInt(args, 1, 10)
 	if base == 10 {
 		if f, ok := toNumber(r.anyArg(args, 0)); ok {
-			return one(f)
+			return r.one(f)
 		}
-		return one(nil)
+		return r.one(nil)
 	}
 	s := r.stringArg(args, 0)
 	if base < 2 || base > 36 {
@@ -207,16 +207,16 @@ func tonumber(r *run, args []value) []value {
 		unsigned = strings.TrimPrefix(unsigned, "0x")
 	}
 	if strings.Trim(unsigned, "0123456789abcdefghijklmnopqrstuvwxyz") != "" {
-		return one(nil)
+		return r.one(nil)
 	}
 	n, err := strconv.ParseUint(unsigned, base, 64)
 	if err != nil && n == 0 {
-		return one(nil)
+		return r.one(nil)
 	}
 	if negative {
 		n = -n
 	}
-	return one(float64(n))
+	return r.one(float64(n))
 }
 
 // tostring is a value as a text, by its metatable if that says.
@@ -242,7 +242,7 @@ func (r *run) compile(text, name string) []value {
 	if err != nil {
 		return []value{nil, r.newString(err.text)}
 	}
-	return one(&function{proto: p})
+	return r.one(&function{proto: p})
 }
 
 func loadString(r *run, args []value) []value {

@@ -29,10 +29,10 @@ func (r *run) bitArg(args []value, i int) uint32 {
 	return uint32(uint64(truncate(modulo(n, 1<<32))))
 }
 
-func signedBits(n uint32) []value { return one(float64(int32(n))) }
+func (r *run) signedBits(n uint32) []value { return r.one(float64(int32(n))) }
 
 func folding1(op func(uint32) uint32) func(r *run, args []value) []value {
-	return func(r *run, args []value) []value { return signedBits(op(r.bitArg(args, 0))) }
+	return func(r *run, args []value) []value { return r.signedBits(op(r.bitArg(args, 0))) }
 }
 
 func folding(op func(a, b uint32) uint32) func(r *run, args []value) []value {
@@ -41,13 +41,13 @@ func folding(op func(a, b uint32) uint32) func(r *run, args []value) []value {
 		for i := 1; i < len(args); i++ {
 			n = op(n, r.bitArg(args, i))
 		}
-		return signedBits(n)
+		return r.signedBits(n)
 	}
 }
 
 func shifting(op func(n uint32, by uint) uint32) func(r *run, args []value) []value {
 	return func(r *run, args []value) []value {
-		return signedBits(op(r.bitArg(args, 0), uint(r.bitArg(args, 1)&31)))
+		return r.signedBits(op(r.bitArg(args, 0), uint(r.bitArg(args, 1)&31)))
 	}
 }
 
@@ -68,5 +68,5 @@ func toHex(r *run, args []value) []value {
 		b[i] = set[n&15]
 		n >>= 4
 	}
-	return one(r.newString(string(b)))
+	return r.one(r.newString(string(b)))
 }

@@ -35,7 +35,7 @@ func init() {
 				t.set(r, k, v)
 				return true
 			})
-			return one(t)
+			return r.one(t)
 		},
 		"encode_sparse_array": func(r *run, args []value) []value {
 			o := &r.json
@@ -62,7 +62,7 @@ func (r *run) jsonInt(args []value, i, low, high int, option *int) []value {
 		}
 		*option = n
 	}
-	return one(float64(*option))
+	return r.one(float64(*option))
 }
 
 func (r *run) jsonBool(args []value, i int, option *bool) []value {
@@ -80,7 +80,7 @@ func (r *run) jsonBool(args []value, i int, option *bool) []value {
 	default:
 		r.wrongType(args, i, "string")
 	}
-	return one(*option)
+	return r.one(*option)
 }
 
 func jsonEncodeInvalid(r *run, args []value) []value {
@@ -98,9 +98,9 @@ func jsonEncodeInvalid(r *run, args []value) []value {
 		r.wrongType(args, 0, "string")
 	}
 	if *option == "null" {
-		return one("null")
+		return r.one("null")
 	}
-	return one(*option == "on")
+	return r.one(*option == "on")
 }
 
 // onlyArg is the argument of a function that takes one.
@@ -114,7 +114,7 @@ func (r *run) onlyArg(args []value) value {
 func jsonEncode(r *run, args []value) []value {
 	e := &jsonEncoder{run: r}
 	e.value(r.onlyArg(args), 0)
-	return one(e.buf.String())
+	return r.one(e.buf.String())
 }
 
 type jsonEncoder struct {
@@ -261,7 +261,7 @@ func jsonDecode(r *run, args []value) []value {
 	if d.next(); d.kind != "T_END" {
 		d.expected("the end")
 	}
-	return one(result)
+	return r.one(result)
 }
 
 // jsonDecoder reads JSON as lua-cjson does, whose names of tokens are in its

@@ -64,7 +64,7 @@ func pack(r *run, args []value) []value {
 	for _, v := range args {
 		p.value(v, 0)
 	}
-	return one(out.String())
+	return r.one(out.String())
 }
 
 func (p packer) value(v value, depth int) {

@@ -112,7 +112,7 @@ func (r *run) stopThreads() {
 func init() {
 	library("coroutine", builtins{
 		"create": func(r *run, args []value) []value {
-			return one(r.newCoroutine(r.luaFunction(args)))
+			return r.one(r.newCoroutine(r.luaFunction(args)))
 		},
 		"resume": func(r *run, args []value) []value {
 			c, ok := arg(args, 0).(*coroutine)
@@ -134,17 +134,17 @@ func init() {
 			if !ok {
 				r.fail("bad argument #1 to 'status' (coroutine expected)")
 			}
-			return one(c.status)
+			return r.one(c.status)
 		},
 		"running": func(r *run, _ []value) []value {
 			if r.thread == nil {
-				return one(nil)
+				return r.one(nil)
 			}
-			return one(r.thread)
+			return r.one(r.thread)
 		},
 		"wrap": func(r *run, args []value) []value {
 			c := r.newCoroutine(r.luaFunction(args))
-			return one(&function{name: "wrap", builtin: func(r *run, args []value) []value { return r.wrapped(c, args) }})
+			return r.one(&function{name: "wrap", keeps: true, builtin: func(r *run, args []value) []value { return r.wrapped(c, args) }})
 		},
 	})
 }

@@ -4,8 +4,8 @@ package script
 // error depends on where it comes from.
 type expression struct {
 	get func(f *frame) value
-	// all gives every value of a call or of "..."; nil for what has one.
-	all  func(f *frame) []value
+	// all appends every value of a call or of "..."; nil for what has one.
+	all  func(f *frame, to []value) []value
 	kind string // "local", "upvalue", "global", "field", "method", "constant" or ""
 	name string
 	line int
@@ -17,13 +17,6 @@ type expression struct {
 	parts       []*expression // of a concatenation that is not in parentheses
 	fixed       bool          // is in parentheses
 	depth       int
-}
-
-// callParts are what a call is made of.
-type callParts struct {
-	fn     *expression
-	method string
-	args   []*expression
 }
 
 // describe says what a value is, and whose; of nil, what it is.
@@ -54,22 +47,21 @@ func deepest(parts ...*expression) int {
 	return depth + 1
 }
 
-// values evaluates a list, of whose last all values count.
-func values(f *frame, list []*expression) []value {
-	if len(list) == 0 {
-		return nil
+// values appends what a list evaluates to, of whose last all values count.
+func values(f *frame, list []*expression, to []value) []value {
+	for i, e := range list {
+		if e.all != nil && i == len(list)-1 {
+			return e.all(f, to)
+		}
+		to = append(to, e.get(f))
 	}
-	last := list[len(list)-1]
-	out := make([]value, 0, len(list))
-	for _, e := range list[:len(list)-1] {
-		out = append(out, e.get(f))
-	}
-	if last.all == nil {
-		return append(out, last.get(f))
-	}
-	more := last.all(f)
-	f.run.copies(len(more))
-	return append(out, more...)
+	return to
+}
+
+// copied appends values that are handed on.
+func (r *run) copied(values, to []value) []value {
+	r.copies(len(values))
+	return append(to, values...)
 }
 
 // copies counts values that are handed on; a few cost nothing.
@@ -158,35 +150,11 @@ func (e *expression) setField(f *frame, o, k, v value) {
 
 // calling makes a call of its parts.
 func calling(c *callParts, line int) *expression {
+	c.spreads = len(c.args) > 0 && c.args[len(c.args)-1].all != nil
 	e := &expression{call: c, line: line, depth: deepest(append([]*expression{c.fn}, c.args...)...)}
-	e.all = func(f *frame) []value {
-		fn, args := c.prepare(f, line)
-		f.line = line
-		return f.run.invoke(fn, args)
-	}
-	e.get = func(f *frame) value { return first(e.all(f)) }
+	e.get = func(f *frame) value { return first(c.call(f, line)) }
+	e.all = func(f *frame, to []value) []value { return f.run.copied(c.call(f, line), to) }
 	return e
-}
-
-// prepare evaluates a call's parts.
-func (c *callParts) prepare(f *frame, line int) (*function, []value) {
-	v := c.fn.get(f)
-	target, args := v, []value(nil)
-	who := c.fn
-	if c.method != "" {
-		f.line = line
-		target = f.run.index(v, c.method, c.fn)
-		who = &expression{kind: "method", name: c.method}
-		args = append(make([]value, 0, len(c.args)+1), v)
-		args = append(args, values(f, c.args)...)
-	} else {
-		args = values(f, c.args)
-	}
-	fn, args := f.run.callable(target, args)
-	if fn == nil {
-		f.faultAt(line, "attempt to call %s", who.describe(target))
-	}
-	return fn, args
 }
 
 // infix makes an operation of two values.
@@ -254,12 +222,14 @@ func computing(op string, a, b *expression, line int) func(f *frame) value {
 // concatenation joins two or more.
 func concatenation(parts []*expression, line int) *expression {
 	return &expression{line: line, parts: parts, depth: deepest(parts...), get: func(f *frame) value {
-		values := make([]value, len(parts))
-		for i, e := range parts {
-			values[i] = e.get(f)
+		operands := f.run.room()
+		for _, e := range parts {
+			operands = append(operands, e.get(f))
 		}
 		f.line = line
-		return f.run.concat(values, parts)
+		joined := f.run.concat(operands, parts)
+		f.run.leave(operands)
+		return joined
 	}}
 }
 
@@ -287,7 +257,7 @@ func unary(op string, a *expression, line int) *expression {
 func varargs() *expression {
 	return &expression{
 		get: func(f *frame) value { return first(f.varargs) },
-		all: func(f *frame) []value { return f.varargs },
+		all: func(f *frame, to []value) []value { return f.run.copied(f.varargs, to) },
 	}
 }
 
@@ -330,9 +300,7 @@ func constructor(fields []tableField, line int) *expression {
 				f.line = line
 				f.run.store(t, k, v)
 			case i == len(fields)-1 && field.value.all != nil:
-				more := field.value.all(f)
-				f.run.copies(len(more))
-				list = append(list, more...)
+				list = field.value.all(f, list)
 			default:
 				list = append(list, field.value.get(f))
 			}

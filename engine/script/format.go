@@ -38,7 +38,7 @@ func stringFormat(r *run, args []value) []value {
 		r.alloc(len(piece))
 		b.WriteString(piece)
 	}
-	return one(b.String())
+	return r.one(b.String())
 }
 
 // directive reads one behind its percent sign; end is where its verb stands.

@@ -21,7 +21,8 @@ func library(name string, functions builtins) {
 	}
 	slices.Sort(names)
 	for _, fn := range names {
-		constants(name, fn, &function{name: fn, builtin: functions[fn]})
+		keeps := name == "coroutine" || name == "" && (fn == "assert" || fn == "select")
+		constants(name, fn, &function{name: fn, builtin: functions[fn], keeps: keeps})
 	}
 }
 
@@ -111,7 +112,17 @@ func (r *run) env() *table {
 	return r.environment
 }
 
-func one(v value) []value { return []value{v} }
+// one is a builtin's only result.
+func (r *run) one(v value) []value {
+	r.answer[0] = v
+	return r.answer[:1]
+}
+
+// two are a builtin's only results.
+func (r *run) two(v, w value) []value {
+	r.answer[0], r.answer[1] = v, w
+	return r.answer[:]
+}
 
 // arg is an argument, nil where there is none.
 func arg(args []value, i int) value { return nth(args, i) }

@@ -26,7 +26,7 @@ func init() {
 		"min":        extreme(func(a, b float64) bool { return a < b }),
 		"mod":        fmod,
 		"modf":       modf,
-		"pow":        func(r *run, args []value) []value { return one(r.power(r.numberArg(args, 0), r.numberArg(args, 1))) },
+		"pow":        func(r *run, args []value) []value { return r.one(r.power(r.numberArg(args, 0), r.numberArg(args, 1))) },
 		"rad":        simple(func(f float64) float64 { return float64(f * (math.Pi / 180)) }),
 		"random":     random,
 		"randomseed": randomSeed,
@@ -39,7 +39,7 @@ func init() {
 }
 
 func simple(fn func(float64) float64) func(r *run, args []value) []value {
-	return func(r *run, args []value) []value { return one(fn(r.numberArg(args, 0))) }
+	return func(r *run, args []value) []value { return r.one(fn(r.numberArg(args, 0))) }
 }
 
 // preciseSteps is what a function takes that is computed with package big.
@@ -51,7 +51,7 @@ func precise(fn func(float64) float64) func(r *run, args []value) []value {
 
 func (r *run) slowly(f float64) []value {
 	r.spend(preciseSteps)
-	return one(f)
+	return r.one(f)
 }
 
 // floor and ceil drop the fraction; numbers beyond 1<<53 have none.
@@ -69,7 +69,7 @@ func floor(f float64) float64 {
 func ceil(f float64) float64 { return -floor(-f) }
 
 func fmod(r *run, args []value) []value {
-	return one(math.Mod(r.numberArg(args, 0), r.numberArg(args, 1)))
+	return r.one(math.Mod(r.numberArg(args, 0), r.numberArg(args, 1)))
 }
 
 func modf(r *run, args []value) []value {
@@ -91,7 +91,7 @@ func frexp(r *run, args []value) []value {
 
 func ldexp(r *run, args []value) []value {
 	exponent := min(max(r.intArg(args, 1), -10_000), 10_000)
-	return one(math.Ldexp(r.numberArg(args, 0), exponent))
+	return r.one(math.Ldexp(r.numberArg(args, 0), exponent))
 }
 
 func extreme(better func(a, b float64) bool) func(r *run, args []value) []value {
@@ -102,7 +102,7 @@ func extreme(better func(a, b float64) bool) func(r *run, args []value) []value 
 				best = f
 			}
 		}
-		return one(best)
+		return r.one(best)
 	}
 }
 
@@ -122,7 +122,7 @@ func random(r *run, args []value) []value {
 	low, high := 1, 0
 	switch len(args) {
 	case 0:
-		return one(f)
+		return r.one(f)
 	case 1:
 		if high = r.intArg(args, 0); high < 1 {
 			r.badArgument(0, "interval is empty")
@@ -135,7 +135,7 @@ func random(r *run, args []value) []value {
 	default:
 		r.fail("wrong number of arguments")
 	}
-	return one(floor(float64(f*float64(high-low+1))) + float64(low))
+	return r.one(floor(float64(f*float64(high-low+1))) + float64(low))
 }
 
 func randomSeed(r *run, args []value) []value {

@@ -39,13 +39,13 @@ func init() {
 	constants("redis", "REDIS_VERSION_NUM", float64(redisVersionNumber))
 	library("redis", builtins{
 		"acl_check_cmd":      aclCheck,
-		"breakpoint":         func(*run, []value) []value { return one(false) },
+		"breakpoint":         func(r *run, _ []value) []value { return r.one(false) },
 		"call":               func(r *run, args []value) []value { return r.command(args, true) },
 		"debug":              func(*run, []value) []value { return nil },
 		"error_reply":        errorReply,
 		"log":                redisLog,
 		"pcall":              func(r *run, args []value) []value { return r.command(args, false) },
-		"replicate_commands": func(*run, []value) []value { return one(true) },
+		"replicate_commands": func(r *run, _ []value) []value { return r.one(true) },
 		"set_repl":           setRepl,
 		"setresp":            setResp,
 		"sha1hex": func(r *run, args []value) []value {
@@ -54,16 +54,16 @@ func init() {
 			}
 			text, _ := asText(args[0])
 			r.spend(len(text))
-			return one(r.newString(SHA(text)))
+			return r.one(r.newString(SHA(text)))
 		},
 		"status_reply": func(r *run, args []value) []value {
 			text, ok := arg(args, 0).(string)
 			if len(args) != 1 || !ok {
-				return one(r.errorTable("wrong number or type of arguments"))
+				return r.one(r.errorTable("wrong number or type of arguments"))
 			}
 			t := r.newTable()
 			t.set(r, "ok", text)
-			return one(t)
+			return r.one(t)
 		},
 	})
 }
@@ -95,12 +95,12 @@ func (r *run) raise(text string) { r.throw(r.errorTable(text)) }
 func errorReply(r *run, args []value) []value {
 	text, ok := arg(args, 0).(string)
 	if len(args) != 1 || !ok {
-		return one(r.errorTable("wrong number or type of arguments"))
+		return r.one(r.errorTable("wrong number or type of arguments"))
 	}
 	if !strings.HasPrefix(text, "-") {
 		text = "-" + text
 	}
-	return one(r.errorTable(text))
+	return r.one(r.errorTable(text))
 }
 
 // arguments makes a command's of a call's.
@@ -133,7 +133,7 @@ const callSteps = 20
 func (r *run) command(args []value, raise bool) []value {
 	argv, problem := r.arguments(args, raise)
 	if problem != nil {
-		return one(problem)
+		return r.one(problem)
 	}
 	r.spend(callSteps)
 	r.outside = true
@@ -142,7 +142,7 @@ func (r *run) command(args []value, raise bool) []value {
 	r.spend(int(steps))
 	r.alloc(int(min(answer.Size(), int64(2*DefaultMemory))))
 	if !answer.IsError() {
-		return one(r.fromReply(&answer))
+		return r.one(r.fromReply(&answer))
 	}
 	t := r.newTable()
 	t.set(r, "ignore_error_stats_update", true)
@@ -150,7 +150,7 @@ func (r *run) command(args []value, raise bool) []value {
 	if raise {
 		r.throw(t)
 	}
-	return one(t)
+	return r.one(t)
 }
 
 func aclCheck(r *run, args []value) []value {
@@ -160,7 +160,7 @@ func aclCheck(r *run, args []value) []value {
 	if !known {
 		r.raise("Invalid command passed to redis.acl_check_cmd()")
 	}
-	return one(allowed)
+	return r.one(allowed)
 }
 
 // redisLog checks its arguments, and writes nothing: what a script says can be

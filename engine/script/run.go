@@ -38,27 +38,12 @@ type run struct {
 	thread                  *coroutine   // that runs; nil for the script itself
 	threads                 []*coroutine // that may be suspended
 	numbered                map[value]int
+	frames                  []*frame  // of calls that are through, for others
+	rooms                   [][]value // for arguments, empty
+	answer                  [2]value  // see one and two
 	random                  lrand48
 	proto                   int // of replies: 2 or 3
 	json                    jsonOptions
-}
-
-// frame is one call of a Lua function.
-type frame struct {
-	run     *run
-	fn      *function
-	slots   []value
-	varargs []value
-	caller  *frame
-	line    int // of the call that it makes
-	results []value
-	tail    *tailCall
-}
-
-// tailCall is a call in the place of the function that makes it.
-type tailCall struct {
-	fn   *function
-	args []value
 }
 
 // thrown is the panic of a Lua error.
@@ -136,87 +121,6 @@ func (r *run) fault(format string, args ...any) {
 func (f *frame) faultAt(line int, format string, args ...any) {
 	f.line = line
 	f.run.fault(format, args...)
-}
-
-// call calls any value, for a builtin.
-func (r *run) call(v value, args ...value) []value {
-	fn, args := r.callable(v, args)
-	if fn == nil {
-		r.fault("attempt to call a %s value", typeName(v))
-	}
-	return r.invoke(fn, args)
-}
-
-// callable is the function that a call of v calls, nil for none, and with what:
-// a metatable's gets v too.
-func (r *run) callable(v value, args []value) (*function, []value) {
-	if fn, ok := v.(*function); ok {
-		return fn, args
-	}
-	if fn, ok := r.metamethod(v, "__call").(*function); ok {
-		return fn, append([]value{v}, args...)
-	}
-	return nil, nil
-}
-
-func (r *run) invoke(fn *function, args []value) []value {
-	r.spend(1)
-	if fn.builtin == nil {
-		return r.enter(fn, args)
-	}
-	native, running, nested := r.native, r.running, r.nested
-	r.native, r.running, r.nested = true, fn, native
-	results := fn.builtin(r, args)
-	r.native, r.running, r.nested = native, running, nested
-	return results
-}
-
-// enter runs a Lua function, and those that it calls in its own place.
-func (r *run) enter(fn *function, args []value) []value {
-	native, caller, depth := r.native, r.frame, r.depth
-	r.native = false
-	for {
-		p := fn.proto
-		r.depth = depth + 1 + p.nesting/nestingPerCall
-		if r.depth > maxDepth {
-			r.fault("stack overflow")
-		}
-		f := &frame{run: r, fn: fn, slots: make([]value, p.slots), caller: caller}
-		r.frame = f
-		f.take(args)
-		p.body.run(f)
-		r.frame = caller
-		if f.tail == nil {
-			r.native, r.depth = native, depth
-			return f.results
-		}
-		fn, args = f.tail.fn, f.tail.args
-		r.spend(1)
-	}
-}
-
-// take puts the arguments into their places.
-func (f *frame) take(args []value) {
-	p := f.fn.proto
-	for i, l := range p.params {
-		var v value
-		if i < len(args) {
-			v = args[i]
-		}
-		f.declare(l, v)
-	}
-	if p.vararg && len(args) > len(p.params) {
-		f.varargs = args[len(p.params):]
-	}
-}
-
-// declare gives a variable a new place with a value.
-func (f *frame) declare(l *local, v value) {
-	if l.captured {
-		f.run.alloc(cellBytes)
-		v = &cell{v}
-	}
-	f.slots[l.slot] = v
 }
 
 // protect calls a function and catches what it throws.

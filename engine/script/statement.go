@@ -226,18 +226,23 @@ func (p *parser) genericFor(name string, line int) statement {
 	body := p.loop(1)
 	p.match("end", "for", line)
 	return func(f *frame) control {
-		v := append(values(f, list), nil, nil, nil)
+		v := append(values(f, list, nil), nil, nil, nil)
 		iterator, state, at := v[0], v[1], v[2]
+		pair := []value{state, at}
 		for {
-			fn, args := f.run.callable(iterator, []value{state, at})
+			fn, args := f.run.callable(iterator, pair)
 			if fn == nil {
 				f.faultAt(line, "attempt to call a %s value", typeName(iterator))
 			}
 			f.line = line
 			results := f.run.invoke(fn, args)
+			if fn.holds() {
+				pair = []value{state, nil}
+			}
 			if at = first(results); at == nil {
 				return goOn
 			}
+			pair[0], pair[1] = state, at
 			for i, l := range variables {
 				f.declare(l, nth(results, i))
 			}
@@ -310,10 +315,11 @@ func (p *parser) localStatement() statement {
 		}
 	}
 	return func(f *frame) control {
-		v := values(f, list)
+		v := values(f, list, f.run.room())
 		for i, l := range variables {
 			f.declare(l, nth(v, i))
 		}
+		f.run.leave(v)
 		return goOn
 	}
 }
@@ -326,18 +332,13 @@ func (p *parser) returnStatement() statement {
 	if len(list) == 1 && list[0].call != nil {
 		c, line := list[0].call, list[0].line
 		return func(f *frame) control {
-			fn, args := c.prepare(f, line)
-			f.line = line
-			if fn.builtin != nil {
-				f.results = f.run.invoke(fn, args)
-			} else {
-				f.tail = &tailCall{fn, args}
-			}
+			f.results, f.tail = c.begin(f, line)
 			return returns
 		}
 	}
 	return func(f *frame) control {
-		f.results = values(f, list)
+		f.kept = values(f, list, f.kept[:0])
+		f.results = f.kept
 		return returns
 	}
 }
@@ -347,7 +348,7 @@ func (p *parser) expressionStatement() statement {
 	e := p.primary()
 	if e.call != nil && p.now.kind != "=" && p.now.kind != "," {
 		return func(f *frame) control {
-			e.all(f)
+			e.get(f)
 			return goOn
 		}
 	}
@@ -401,7 +402,7 @@ func assignMany(targets, list []*expression) statement {
 		for i, assign := range assigns {
 			stores[i] = assign(f)
 		}
-		v := values(f, list)
+		v := values(f, list, nil)
 		for i := len(stores) - 1; i >= 0; i-- {
 			stores[i](nth(v, i))
 		}

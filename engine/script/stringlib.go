@@ -17,7 +17,7 @@ func init() {
 			r.fail("unable to dump given function")
 			return nil
 		},
-		"len":   func(r *run, args []value) []value { return one(float64(len(r.stringArg(args, 0)))) },
+		"len":   func(r *run, args []value) []value { return r.one(float64(len(r.stringArg(args, 0)))) },
 		"lower": mapping('A', 'Z'),
 		"upper": mapping('a', 'z'),
 	})
@@ -35,7 +35,7 @@ func mapping(low, high byte) func(r *run, args []value) []value {
 				b[i] ^= 0x20
 			}
 		}
-		return one(string(b))
+		return r.one(string(b))
 	}
 }
 
@@ -53,9 +53,9 @@ func stringSub(r *run, args []value) []value {
 	from := max(position(r.intArg(args, 1), len(s)), 1)
 	to := min(position(r.optionalInt(args, 2, -1), len(s)), len(s))
 	if from > to {
-		return one("")
+		return r.one("")
 	}
-	return one(r.newString(strings.Clone(s[from-1 : to])))
+	return r.one(r.newString(strings.Clone(s[from-1 : to])))
 }
 
 func stringByte(r *run, args []value) []value {
@@ -83,19 +83,19 @@ func stringChar(r *run, args []value) []value {
 		}
 		b[i] = byte(n)
 	}
-	return one(string(b))
+	return r.one(string(b))
 }
 
 func stringRep(r *run, args []value) []value {
 	s, n := r.stringArg(args, 0), r.intArg(args, 1)
 	if n <= 0 || s == "" {
-		return one("")
+		return r.one("")
 	}
 	if n > DefaultMemory/len(s)+1 {
 		n = DefaultMemory/len(s) + 1 // which does not fit either
 	}
 	r.fits(n * len(s))
-	return one(strings.Repeat(s, n))
+	return r.one(strings.Repeat(s, n))
 }
 
 func stringReverse(r *run, args []value) []value {
@@ -106,7 +106,7 @@ func stringReverse(r *run, args []value) []value {
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
 		b[i], b[j] = b[j], b[i]
 	}
-	return one(string(b))
+	return r.one(string(b))
 }
 
 func stringFind(r *run, args []value) []value {
@@ -116,14 +116,14 @@ func stringFind(r *run, args []value) []value {
 		r.spend((len(s) - from) / bytesPerStep)
 		at := strings.Index(s[from:], pattern)
 		if at < 0 {
-			return one(nil)
+			return r.one(nil)
 		}
 		return []value{float64(from + at + 1), float64(from + at + len(pattern))}
 	}
 	m := &matcher{run: r, src: s, pat: pattern}
 	at, to := m.search(from)
 	if to < 0 {
-		return one(nil)
+		return r.one(nil)
 	}
 	return append([]value{float64(at + 1), float64(to)}, m.all(at, to, false)...)
 }
@@ -136,7 +136,7 @@ func stringMatch(r *run, args []value) []value {
 	m := &matcher{run: r, src: s, pat: r.stringArg(args, 1)}
 	at, to := m.search(startOf(r.optionalInt(args, 2, 1), len(s)))
 	if to < 0 {
-		return one(nil)
+		return r.one(nil)
 	}
 	return m.all(at, to, true)
 }
@@ -145,7 +145,7 @@ func stringGmatch(r *run, args []value) []value {
 	m := &matcher{run: r, src: r.stringArg(args, 0), pat: r.stringArg(args, 1)}
 	from := 0
 	r.alloc(cellBytes + 32*maxCapturesOfPattern)
-	return one(&function{name: "gmatch_aux", builtin: func(*run, []value) []value {
+	return r.one(&function{name: "gmatch_aux", builtin: func(r *run, _ []value) []value {
 		for ; from <= len(m.src); from++ {
 			m.reset()
 			if to := m.match(from, 0); to >= 0 {
@@ -157,7 +157,7 @@ func stringGmatch(r *run, args []value) []value {
 				return m.all(at, to, true)
 			}
 		}
-		return one(nil)
+		return r.one(nil)
 	}})
 }
 

@@ -105,7 +105,7 @@ func structPack(r *run, args []value) []value {
 	for {
 		option, size, ok := l.next()
 		if !ok {
-			return one(string(b))
+			return r.one(string(b))
 		}
 		add(make([]byte, l.padding(len(b), option, size)))
 		switch option {
@@ -256,7 +256,7 @@ func structSize(r *run, args []value) []value {
 	for {
 		option, size, ok := l.next()
 		if !ok {
-			return one(float64(total))
+			return r.one(float64(total))
 		}
 		total += l.padding(total, option, size)
 		switch option {

@@ -7,7 +7,7 @@ func init() {
 		"concat":   tableConcat,
 		"foreach":  tableForeach,
 		"foreachi": tableForeachI,
-		"getn":     func(r *run, args []value) []value { return one(float64(r.tableArg(args).length())) },
+		"getn":     func(r *run, args []value) []value { return r.one(float64(r.tableArg(args).length())) },
 		"insert":   tableInsert,
 		"maxn":     tableMaxN,
 		"remove":   tableRemove,
@@ -34,14 +34,14 @@ func tableConcat(r *run, args []value) []value {
 			b.WriteString(separator)
 		}
 	}
-	return one(b.String())
+	return r.one(b.String())
 }
 
 func tableForeach(r *run, args []value) []value {
 	t, fn := r.tableArg(args), r.functionArg(args, 1)
 	for k, v, _ := t.next(nil); k != nil; {
 		if result := first(r.call(fn, k, v)); result != nil {
-			return one(result)
+			return r.one(result)
 		}
 		var ok bool
 		if k, v, ok = t.next(k); !ok {
@@ -55,7 +55,7 @@ func tableForeachI(r *run, args []value) []value {
 	t, fn := r.tableArg(args), r.functionArg(args, 1)
 	for i, n := 1, t.length(); i <= n; i++ {
 		if result := first(r.call(fn, float64(i), t.at(i))); result != nil {
-			return one(result)
+			return r.one(result)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func tableMaxN(r *run, args []value) []value {
 		}
 		return true
 	})
-	return one(largest)
+	return r.one(largest)
 }
 
 func tableRemove(r *run, args []value) []value {
@@ -116,7 +116,7 @@ func tableRemove(r *run, args []value) []value {
 		t.set(r, float64(i), t.at(i+1))
 	}
 	t.set(r, float64(end), nil)
-	return one(removed)
+	return r.one(removed)
 }
 
 // tableSort is the quicksort of Lua 5.1, so that an order that is none leads to

@@ -16,6 +16,7 @@ type function struct {
 
 	name    string // of a builtin
 	builtin func(r *run, args []value) []value
+	keeps   bool // it answers with its arguments, or has them after it has answered
 }
 
 // cell is a variable that a closure has captured.
