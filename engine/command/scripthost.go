@@ -1,6 +1,9 @@
 package command
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
 	"github.com/coffer-dev/coffer/engine/reply"
@@ -206,6 +209,15 @@ func (h *scriptHost) note(c *Command, keys []acl.Key, denied *acl.Denied) {
 		t.MoreCalls++
 		return
 	}
+	keys = slices.Clone(keys) // the names of which, too, are the call's alone
+	for i := range keys {
+		keys[i].Name = bytes.Clone(keys[i].Name)
+	}
+	if denied != nil {
+		told := *denied
+		told.Key, told.Channel = bytes.Clone(told.Key), bytes.Clone(told.Channel)
+		denied = &told
+	}
 	t.Calls = append(t.Calls, TracedCall{c, h.tx.Store.Number(), keys, denied})
 }
 
@@ -217,7 +229,7 @@ func publishInScript(k ChannelKind) func(h *scriptHost, argv [][]byte) reply.Rep
 			return fail(errorf("ERR a script can publish %d bytes", maxPublished))
 		}
 		if t := h.eval.trace; t != nil {
-			t.Published = append(t.Published, Published{k, argv[1], argv[2]})
+			t.Published = append(t.Published, Published{k, bytes.Clone(argv[1]), bytes.Clone(argv[2])})
 		}
 		return reply.Integer(0)
 	}

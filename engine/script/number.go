@@ -25,24 +25,28 @@ func truncate(f float64) int64 {
 }
 
 // formatNumber writes a number as Lua does: C's "%.14g".
-func formatNumber(f float64) string {
-	if i, ok := toInteger(f); ok && i > -1e14 && i < 1e14 && (i != 0 || !math.Signbit(f)) {
-		return strconv.FormatInt(i, 10)
-	}
-	return formatG(f, 14)
-}
+func formatNumber(f float64) string { return formatG(f, 14) }
 
 // formatG is C's "%.<precision>g".
 func formatG(f float64, precision int) string {
+	var buf [32]byte
+	return string(appendG(buf[:0], f, precision))
+}
+
+func appendG(dst []byte, f float64, precision int) []byte {
+	const digits = 14 // of the integers that are written soonest
+	i, isInteger := toInteger(f)
 	switch {
+	case isInteger && precision >= digits && i > -1e14 && i < 1e14 && (i != 0 || !math.Signbit(f)):
+		return strconv.AppendInt(dst, i, 10)
 	case math.IsNaN(f):
-		return "-nan" // what x86-64 makes of 0/0
+		return append(dst, "-nan"...) // what x86-64 makes of 0/0
 	case math.IsInf(f, 1):
-		return "inf"
+		return append(dst, "inf"...)
 	case math.IsInf(f, -1):
-		return "-inf"
+		return append(dst, "-inf"...)
 	}
-	return strconv.FormatFloat(f, 'g', max(precision, 1), 64)
+	return strconv.AppendFloat(dst, f, 'g', max(precision, 1), 64)
 }
 
 const blanks = " \t\n\v\f\r"

@@ -1,6 +1,9 @@
 package script
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // maxChain is how many metatables an access may lead through.
 const maxChain = 100
@@ -152,6 +155,28 @@ func asText(v value) (string, bool) {
 	return "", false
 }
 
+// textLength is how long a string or a number is as a string.
+func textLength(v value) (n int, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return len(v), true
+	case float64:
+		var buf [32]byte
+		return len(appendG(buf[:0], v, 14)), true
+	}
+	return 0, false
+}
+
+func writeText(b *strings.Builder, v value) {
+	switch v := v.(type) {
+	case string:
+		b.WriteString(v)
+	case float64:
+		var buf [32]byte
+		b.Write(appendG(buf[:0], v, 14))
+	}
+}
+
 // concat joins values, from the right as Lua does.
 func (r *run) concat(values []value, parts []*expression) value {
 	right := values[len(values)-1]
@@ -159,21 +184,22 @@ func (r *run) concat(values []value, parts []*expression) value {
 		text, ok := asText(right)
 		from, size := i, len(text)
 		for ok && from >= 0 {
-			left, isText := asText(values[from])
+			length, isText := textLength(values[from])
 			if !isText {
 				break
 			}
-			size += len(left)
+			size += length
 			from--
 		}
 		if ok && from < i {
 			r.fits(size)
-			joined := make([]byte, 0, size)
+			var joined strings.Builder
+			joined.Grow(size)
 			for _, v := range values[from+1 : i+1] {
-				left, _ := asText(v)
-				joined = append(joined, left...)
+				writeText(&joined, v)
 			}
-			right, i = string(append(joined, text...)), from
+			joined.WriteString(text)
+			right, i = joined.String(), from
 			continue
 		}
 		handler := r.binaryHandler(values[i], right, "__concat")

@@ -116,8 +116,17 @@ func (r *run) execute(p *Program, keys, args [][]byte) (answer reply.Reply) {
 // texts makes a table of arguments.
 func (r *run) texts(args [][]byte) *table {
 	values := make([]value, len(args))
+	size := 0
+	for _, arg := range args {
+		r.fits(len(arg))
+		size += len(arg)
+	}
+	var all strings.Builder
+	all.Grow(size)
 	for i, arg := range args {
-		values[i] = r.newString(string(arg))
+		from := all.Len()
+		all.Write(arg)
+		values[i] = all.String()[from:]
 	}
 	return r.list(values)
 }

@@ -19,7 +19,9 @@ const (
 // Host carries out what a script asks of the database.
 type Host interface {
 	// Call runs a command. The reply of what is refused is an error's; steps are what
-	// the command took, beside what its arguments and its reply cost.
+	// the command took, beside what its arguments and its reply cost. The arguments
+	// are the host's until the next call of the script: of what it keeps it makes a
+	// copy.
 	Call(argv [][]byte) (answer reply.Reply, steps int64)
 	// Allows tells whether the caller may run a command; known is false if there
 	// is no such command.
@@ -103,24 +105,28 @@ func errorReply(r *run, args []value) []value {
 	return r.one(r.errorTable(text))
 }
 
-// arguments makes a command's of a call's.
-func (r *run) arguments(args []value, raise bool) (argv [][]byte, problem *table) {
+// arguments makes a command's of a call's. They are there until the next ones.
+func (r *run) arguments(args []value, raise bool) (_ [][]byte, problem *table) {
 	if len(args) == 0 {
 		problem = r.errorTable("Please specify at least one argument for this redis lib call")
 	}
+	texts, argv := r.commandText[:0], r.commandArgs[:0]
 	for _, v := range args {
+		from := len(texts)
 		switch v := v.(type) {
 		case string:
 			r.fits(len(v))
-			argv = append(argv, []byte(v))
+			texts = append(texts, v...)
 		case float64:
-			text := formatG(v, 17)
-			r.fits(len(text))
-			argv = append(argv, []byte(text))
+			texts = appendG(texts, v, 17)
+			r.fits(len(texts) - from)
 		default:
 			problem = r.errorTable("Lua redis lib command arguments must be strings or integers")
+			continue
 		}
+		argv = append(argv, texts[from:len(texts):len(texts)])
 	}
+	r.commandText, r.commandArgs = texts, argv
 	if problem != nil && raise {
 		r.throw(problem)
 	}

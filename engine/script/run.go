@@ -41,6 +41,8 @@ type run struct {
 	frames                  []*frame  // of calls that are through, for others
 	rooms                   [][]value // for arguments, empty
 	answer                  [2]value  // see one and two
+	commandArgs             [][]byte
+	commandText             []byte // of which they are slices
 	random                  lrand48
 	proto                   int // of replies: 2 or 3
 	json                    jsonOptions

@@ -210,6 +210,32 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// TestCallsShareNothing: what a call was given and what it answered with is not
+// changed by the next one.
+func TestCallsShareNothing(t *testing.T) {
+	for text, want := range map[string]string{
+		`local c = coroutine.wrap(function(...) coroutine.yield() return ... end) c(1, 2, 3) math.max(7, 8, 9) return table.concat({c()}, " ")`:                                             "1 2 3",
+		`local c = coroutine.create(function(...) coroutine.yield() return ... end) coroutine.resume(c, 1, 2) math.max(7, 8, 9) return table.concat({select(2, coroutine.resume(c))}, " ")`: "1 2",
+		`local c = coroutine.wrap(function() return math.max(1, coroutine.yield(), 3) end) c() math.max(9, 9, 9) return c(2)`:                                                               "3",
+		`local c = coroutine.wrap(function() local function f(a, b, d) return a .. b .. d end return f(1, coroutine.yield(), 3) end) c() ;(function(a, b, c) end)(9, 9, 9) return c(2)`:     "123",
+		`local function f(...) math.max(7, 8, 9) return ... end return table.concat({f(1, f(2, 3))}, " ")`:                                                                                  "1 2 3",
+		`local function two() return 1, 2 end local function f(a, b, c) two() return c, b, a end return table.concat({two(), f(0, two())}, " ")`:                                            "1 2 1 0",
+		`local function f(a, b) return b, a end local x, y = f(f(1, 2)) return x .. y .. table.concat({f(3, 4), f(5, f(6, 7))}, " ")`:                                                       "124 7 5",
+		`local function f(...) return select(2, ...) end local function g() math.max(7, 8, 9) return 4 end return table.concat({g(), f(1, 2, 3)}, " ")`:                                     "4 2 3",
+		`local function f(...) return assert(...) end return table.concat({f(1, 2, f(3, 4))}, " ")`:                                                                                         "1 2 3 4",
+		`local function f(n) if n == 0 then return "end" end local x = n return f(n - 1), x end return table.concat({f(4)}, " ")`:                                                           "end 4",
+		`local t = {} for i, v in (function(s, i) if i < 3 then return i + 1, s .. i end end), "s", 0 do t[#t + 1] = v end return table.concat(t)`:                                          "s0s1s2",
+		`local t = {} for v in coroutine.wrap(function(...) for i = 1, 3 do coroutine.yield(i) end end) do t[#t + 1] = v math.max(7, 8) end return table.concat(t)`:                         "123",
+		`local a = {} for i = 1, 3 do local ok, e = pcall(function(x) local y = x if x == 2 then error({}) end a[#a + 1] = y end, i) end return table.concat(a)`:                            "13",
+	} {
+		if r := execute(t, text, plenty); string(r.Str) != want {
+			if r.Kind != reply.KindInteger || fmt.Sprint(r.Int) != want {
+				t.Errorf("%s is %s, want %s", text, r.Str, want)
+			}
+		}
+	}
+}
+
 // TestWhatACommandTakesIsSpent, beside what each call takes.
 func TestWhatACommandTakesIsSpent(t *testing.T) {
 	const text = "for i = 1, tonumber(ARGV[1]) do redis.call('toil') end return 'done'"

@@ -2,11 +2,13 @@ package determinism
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"testing"
 
 	"github.com/coffer-dev/coffer/engine/acl"
 	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/test/fixture/commands"
 )
 
 // scripted are scripts that write down what could differ between members. Each
@@ -63,4 +65,29 @@ func (l *leader) script() [][]byte {
 		return append(words("EVALSHA", machine.ScriptSHA([]byte(text)), "0"), argv...)
 	}
 	return append(words("EVAL", text, "0"), argv...)
+}
+
+// TestCommandsKeepNothingOfAScript: the arguments that a script gives a command are
+// those of the next one then.
+func TestCommandsKeepNothingOfAScript(t *testing.T) {
+	const (
+		call      = "redis.pcall('echo', ('x'):rep(70000)) redis.pcall(unpack(ARGV))" // the first makes room for all
+		overwrite = call + " redis.pcall('echo', ('\\255'):rep(70000))"
+	)
+	seed := setting(t, envSeed, rand.Uint64())
+	t.Logf("%s=%d", envSeed, seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	l := &leader{t: t, r: r, g: &commands.Generator{Rand: r, Now: 1e12, Keys: 4}, now: 1e12, caller: caller(t)}
+	machines := [2]*machine.Machine{machine.New(parse), machine.New(parse)}
+	for index := range uint64(3000) {
+		argv := l.g.Command()
+		for i, text := range []string{call, overwrite} {
+			items := l.item(append([][]byte{[]byte("EVAL"), []byte(text), []byte("0")}, argv...))
+			items[0].Database = 0
+			machines[i].Apply(index+1, items, l.now+int64(index), index)
+		}
+		if machines[0].Databases().Hash() != machines[1].Databases().Hash() {
+			t.Fatalf("what %q did is changed by the next command", argv)
+		}
+	}
 }

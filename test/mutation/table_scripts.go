@@ -2,6 +2,7 @@ package main
 
 const (
 	scriptRun   = "engine/script/run.go"
+	scriptCall  = "engine/script/call.go"
 	scriptHost  = "engine/command/scripthost.go"
 	commandEval = "engine/command/scripts.go"
 )
@@ -22,10 +23,24 @@ var scripts = []safeguard{
 		old: "if r.steps -= int64(steps); r.steps < 0 {", new: "if r.steps -= int64(steps); r.steps < -1<<40 {"},
 	{name: "the bound of a script's memory", file: scriptRun, in: "engine/script", test: "TestSame",
 		old: "if r.memory -= int64(bytes); r.memory < 0 {", new: "if r.memory -= int64(bytes); r.memory < -1<<40 {"},
-	{name: "the bound of nested calls", file: scriptRun, test: "TestDeepNesting",
+	{name: "the bound of nested calls", file: scriptCall, test: "TestDeepNesting",
 		old: "r.depth = depth + 1 + p.nesting/nestingPerCall", new: "r.depth = depth + 1"},
 	{name: "that no script catches the end of its budget", file: scriptRun, test: "TestBudgets",
 		old: "\t\tdefault:\n\t\t\tpanic(e)\n\t\t}\n\t}()\n\tfn()", new: "\t\tdefault:\n\t\t\tcaught = &thrown{}\n\t\t\tr.native, r.running, r.nested = native, running, nested\n\t\t\tr.frame, r.depth = frame, depth\n\t\t}\n\t}()\n\tfn()"},
+	{name: "that what a script is charged stays as it is", file: "engine/script/table.go", test: "TestCharges",
+		old: "\tr.alloc(entryBytes)\n", new: ""},
+	{name: "that arguments which outlive their call are its own", file: scriptCall, test: "TestCallsShareNothing",
+		old: "return fn.keeps || fn.builtin == nil && fn.proto.vararg }", new: "return fn.keeps }"},
+	{name: "that builtins keep no arguments of others", file: scriptCall, test: "TestCallsShareNothing",
+		old: "return fn.keeps || fn.builtin == nil && fn.proto.vararg }", new: "return fn.builtin == nil && fn.proto.vararg }"},
+	{name: "that messages of a script outlive its next command", file: scriptHost, test: "TestScriptsTrace",
+		old: "bytes.Clone(argv[2])}", new: "argv[2]}"},
+	{name: "that keys of a script's records outlive its next command", file: scriptHost, test: "TestScriptsTrace",
+		old: "keys[i].Name = bytes.Clone(keys[i].Name)", new: "_ = i"},
+	{name: "that what a script was refused outlives its next command", file: scriptHost, test: "TestScriptsTrace",
+		old: "denied = &told", new: "_ = told"},
+	{name: "that fields of a script's hash are the state's own", file: "engine/store/hash.go", in: "test/determinism", test: "TestCommandsKeepNothingOfAScript",
+		old: "h.fields.entries[i].value = bytes.Clone(value)", new: "h.fields.entries[i].value = value"},
 	{name: "read-only tables", file: "engine/script/ops.go", test: "TestNothingStays",
 		old: "if t.readonly {", new: "if false {"},
 	{name: "the room of the keyspace for a script", file: scriptHost, test: "TestScriptsWithoutRoom",
