@@ -100,14 +100,14 @@ func rawSet(r *run, args []value) []value {
 	return r.one(t)
 }
 
-var ipairsNext = &function{name: "ipairs", builtin: func(r *run, args []value) []value {
+var ipairsNext = &function{builtin: &builtin{name: "ipairs", run: func(r *run, args []value) []value {
 	i := r.intArg(args, 1) + 1
 	v := r.tableArg(args).at(i)
 	if v == nil {
 		return r.one(nil)
 	}
-	return r.two(float64(i), v)
-}}
+	return r.two(numeric(float64(i)), v)
+}}}
 
 func ipairs(r *run, args []value) []value {
 	return []value{ipairsNext, r.tableArg(args), 0.0}
@@ -193,7 +193,7 @@ func tonumber(r *run, args []value) []value {
 	base := r.optionalInt(args, 1, 10)
 	if base == 10 {
 		if f, ok := toNumber(r.anyArg(args, 0)); ok {
-			return r.one(f)
+			return r.one(numeric(f))
 		}
 		return r.one(nil)
 	}

@@ -50,7 +50,9 @@ func (f *frame) take(args []value) {
 // declare gives a variable a new place with a value.
 func (f *frame) declare(l *local, v value) {
 	if l.captured {
-		f.run.alloc(cellBytes)
+		f.run.alloc(cellBytes) // whether it is boxed or not
+	}
+	if l.boxed {
 		v = &cell{v}
 	}
 	f.slots[l.slot] = v
@@ -78,7 +80,12 @@ func (r *run) leave(room []value) {
 }
 
 // holds says that the function has its arguments after the call.
-func (fn *function) holds() bool { return fn.keeps || fn.builtin == nil && fn.proto.vararg }
+func (fn *function) holds() bool {
+	if fn.builtin != nil {
+		return fn.builtin.keeps
+	}
+	return fn.proto.vararg
+}
 
 // callParts are what a call is made of.
 type callParts struct {
@@ -200,7 +207,7 @@ func (r *run) invoke(fn *function, args []value) []value {
 	}
 	native, running, nested := r.native, r.running, r.nested
 	r.native, r.running, r.nested = true, fn, native
-	results := fn.builtin(r, args)
+	results := fn.builtin.run(r, args)
 	r.native, r.running, r.nested = native, running, nested
 	return results
 }

@@ -214,7 +214,7 @@ func (u unpacker) value(depth int) value {
 	case msgpcode.IsFixedNum(code), msgpcode.Uint8 <= code && code <= msgpcode.Int64:
 		n, err := u.DecodeInt64()
 		u.check(err)
-		return float64(n)
+		return numeric(float64(n))
 	}
 	u.run.fail("Bad data format in input.")
 	return nil

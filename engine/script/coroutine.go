@@ -144,7 +144,7 @@ func init() {
 		},
 		"wrap": func(r *run, args []value) []value {
 			c := r.newCoroutine(r.luaFunction(args))
-			return r.one(&function{name: "wrap", keeps: true, builtin: func(r *run, args []value) []value { return r.wrapped(c, args) }})
+			return r.one(&function{builtin: &builtin{"wrap", func(r *run, args []value) []value { return r.wrapped(c, args) }, true}})
 		},
 	})
 }

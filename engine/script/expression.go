@@ -76,22 +76,42 @@ func (r *run) copies(n int) {
 func localVariable(l *local) *expression {
 	return &expression{kind: "local", name: l.name, local: l, get: func(f *frame) value {
 		v := f.slots[l.slot]
-		if l.captured {
+		if l.boxed {
 			return v.(*cell).value
 		}
 		return v
 	}}
 }
 
-func upvalue(name string, i int) *expression {
-	return &expression{kind: "upvalue", name: name, outer: i, get: func(f *frame) value { return f.fn.captured[i].value }}
+func upvalue(l *local, i int) *expression {
+	return &expression{kind: "upvalue", name: l.name, local: l, outer: i, get: func(f *frame) value {
+		v := f.fn.captured[i]
+		if l.boxed {
+			return v.(*cell).value
+		}
+		return v
+	}}
 }
 
 func global(name string, line int) *expression {
-	return &expression{kind: "global", name: name, line: line, get: func(f *frame) value {
-		f.line = line
-		return f.run.global(name)
-	}}
+	e := &expression{kind: "global", name: name, line: line}
+	switch v := theShared().globals.get(name); {
+	case v != nil: // of which nobody can change what they are
+		e.get = func(*frame) value { return v }
+	case name == "KEYS":
+		e.get = func(f *frame) value { return f.run.keys }
+	case name == "ARGV":
+		e.get = func(f *frame) value { return f.run.argv }
+	case name == "_G":
+		e.get = func(f *frame) value { return f.run.env() }
+	default:
+		e.get = func(f *frame) value {
+			f.line = line
+			f.run.missing(name)
+			return nil
+		}
+	}
+	return e
 }
 
 func fieldOf(object, key *expression, line int) *expression {
@@ -120,9 +140,11 @@ func fieldOf(object, key *expression, line int) *expression {
 func (e *expression) assign() func(f *frame) func(v value) {
 	switch e.kind {
 	case "local":
+		e.local.assign()
 		return func(f *frame) func(v value) { return func(v value) { setLocal(f, e.local, v) } }
 	case "upvalue":
-		return func(f *frame) func(v value) { return func(v value) { f.fn.captured[e.outer].value = v } }
+		e.local.assign()
+		return func(f *frame) func(v value) { return func(v value) { f.fn.captured[e.outer].(*cell).value = v } }
 	case "global":
 		return func(f *frame) func(v value) {
 			return func(value) { f.faultAt(e.line, readonlyTable) }
@@ -136,7 +158,7 @@ func (e *expression) assign() func(f *frame) func(v value) {
 }
 
 func setLocal(f *frame, l *local, v value) {
-	if l.captured {
+	if l.boxed {
 		f.slots[l.slot].(*cell).value = v
 	} else {
 		f.slots[l.slot] = v
@@ -211,7 +233,7 @@ func computing(op string, a, b *expression, line int) func(f *frame) value {
 		x, y := a.get(f), b.get(f)
 		if n, ok := x.(float64); ok {
 			if m, ok := y.(float64); ok {
-				return arithmetic.compute(f.run, n, m)
+				return numeric(arithmetic.compute(f.run, n, m))
 			}
 		}
 		f.line = line
@@ -265,10 +287,13 @@ func varargs() *expression {
 func closure(p *proto) *expression {
 	return &expression{get: func(f *frame) value {
 		f.run.alloc(cellBytes + 8*len(p.captures))
-		fn := &function{proto: p, captured: make([]*cell, len(p.captures))}
+		fn := &function{proto: p}
+		if len(p.captures) > 0 {
+			fn.captured = make([]value, len(p.captures))
+		}
 		for i, c := range p.captures {
 			if c.slot >= 0 {
-				fn.captured[i] = f.slots[c.slot].(*cell)
+				fn.captured[i] = f.slots[c.slot]
 			} else {
 				fn.captured[i] = f.fn.captured[c.outer]
 			}

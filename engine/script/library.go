@@ -22,7 +22,7 @@ func library(name string, functions builtins) {
 	slices.Sort(names)
 	for _, fn := range names {
 		keeps := name == "coroutine" || name == "" && (fn == "assert" || fn == "select")
-		constants(name, fn, &function{name: fn, builtin: functions[fn], keeps: keeps})
+		constants(name, fn, &function{builtin: &builtin{fn, functions[fn], keeps}})
 	}
 }
 
@@ -56,10 +56,10 @@ var theShared = sync.OnceValue(func() *shared {
 		into.readonly = true
 	}
 	s.stringMeta.set(r, "__index", s.globals.get("string"))
-	s.envMeta.set(r, "__index", &function{name: "__index", builtin: func(r *run, args []value) []value {
+	s.envMeta.set(r, "__index", &function{builtin: &builtin{name: "__index", run: func(r *run, args []value) []value {
 		r.missing(arg(args, 1))
 		return nil
-	}})
+	}}})
 	s.stringMeta.readonly, s.envMeta.readonly = true, true
 	return s
 })
@@ -71,23 +71,6 @@ func sorted[V any](m map[string]V) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// global is the value of a global variable.
-func (r *run) global(name string) value {
-	switch name {
-	case "KEYS":
-		return r.keys
-	case "ARGV":
-		return r.argv
-	case "_G":
-		return r.env()
-	}
-	if v := r.shared.globals.get(name); v != nil {
-		return v
-	}
-	r.missing(name)
-	return nil
 }
 
 func (r *run) missing(name value) {
@@ -132,7 +115,7 @@ func (r *run) builtinName() string {
 	if r.nested {
 		return "?"
 	}
-	return r.running.name
+	return r.running.builtin.name
 }
 
 // badArgument raises the error of a wrong argument; i counts from 0.

@@ -125,7 +125,7 @@ func (r *run) slowArithmetic(op *arithmetic, a, b value, whoA, whoB *expression)
 	x, okX := toNumber(a)
 	y, okY := toNumber(b)
 	if okX && okY {
-		return op.compute(r, x, y)
+		return numeric(op.compute(r, x, y))
 	}
 	if handler := r.binaryHandler(a, b, op.event); handler != nil {
 		return first(r.call(handler, a, b))
@@ -295,7 +295,7 @@ func (r *run) incomparable(a, b value) {
 // negate is the unary minus.
 func (r *run) negate(v value, who *expression) value {
 	if f, ok := toNumber(v); ok {
-		return -f
+		return numeric(-f)
 	}
 	handler := r.metamethod(v, "__unm")
 	if handler == nil {
@@ -308,9 +308,9 @@ func (r *run) negate(v value, who *expression) value {
 func (r *run) length(v value, who *expression) value {
 	switch v := v.(type) {
 	case string:
-		return float64(len(v))
+		return numeric(float64(len(v)))
 	case *table:
-		return float64(v.length())
+		return numeric(float64(v.length()))
 	}
 	r.fault("attempt to get length of %s", who.describe(v))
 	return nil

@@ -27,7 +27,7 @@ type scope struct {
 	proto   *proto
 	outer   *scope
 	active  []*local
-	names   []string // of captures
+	outside []*local // the variables of captures
 	cost    int      // of what was parsed of the block at hand
 	loops   int
 	nesting int // where the function begins
@@ -176,7 +176,7 @@ func (p *parser) variable(name string, line int) *expression {
 		return localVariable(l)
 	}
 	if i := p.capture(p.fn, name); i >= 0 {
-		return upvalue(name, i)
+		return upvalue(p.fn.outside[i], i)
 	}
 	return global(name, line)
 }
@@ -193,8 +193,8 @@ func (s *scope) local(name string) *local {
 // capture is a function's place for a variable of one around it, -1 if there is
 // none of that name.
 func (p *parser) capture(s *scope, name string) int {
-	for i, known := range s.names {
-		if known == name {
+	for i, l := range s.outside {
+		if l.name == name {
 			return i
 		}
 	}
@@ -202,18 +202,21 @@ func (p *parser) capture(s *scope, name string) int {
 		return -1
 	}
 	c := capture{slot: -1}
-	if l := s.outer.local(name); l != nil {
-		l.captured = true
+	l := s.outer.local(name)
+	if l != nil {
+		l.capture()
 		c.slot = l.slot
 	} else if c.outer = p.capture(s.outer, name); c.outer < 0 {
 		return -1
+	} else {
+		l = s.outer.outside[c.outer]
 	}
-	if len(s.names) >= maxCaptures {
+	if len(s.outside) >= maxCaptures {
 		p.fail(p.line, p.tooMany(maxCaptures, "upvalues"), "")
 	}
-	s.names = append(s.names, name)
+	s.outside = append(s.outside, l)
 	s.proto.captures = append(s.proto.captures, c)
-	return len(s.names) - 1
+	return len(s.outside) - 1
 }
 
 // block parses statements up to what ends them.

@@ -213,7 +213,7 @@ func (r *run) fromReply(a *reply.Reply) value {
 	resp3 := r.proto == 3
 	switch a.Kind {
 	case reply.KindInteger:
-		return float64(a.Int)
+		return numeric(float64(a.Int))
 	case reply.KindBulk:
 		return r.newString(string(a.Str))
 	case reply.KindBigNumber:

@@ -199,7 +199,7 @@ func (p *parser) numericFor(name string, line int) statement {
 		}
 		step := n[2]
 		for i := n[0]; step > 0 && i <= n[1] || step <= 0 && i >= n[1]; i += step {
-			f.declare(l, i)
+			f.declare(l, numeric(i))
 			switch body.run(f) {
 			case breaks:
 				return goOn
@@ -286,6 +286,9 @@ func (p *parser) functionStatement(line int) statement {
 func (p *parser) localFunction(line int) statement {
 	l := p.declare(p.identifier())
 	fn := p.function(false, line)
+	if l.captured { // by itself, before it has a value
+		l.assign()
+	}
 	return func(f *frame) control {
 		f.declare(l, nil)
 		setLocal(f, l, fn.get(f))
@@ -371,6 +374,7 @@ func (p *parser) expressionStatement() statement {
 
 func assignOne(target, e *expression) statement {
 	if target.kind == "local" {
+		target.local.assign()
 		return func(f *frame) control {
 			setLocal(f, target.local, e.get(f))
 			return goOn

@@ -145,7 +145,7 @@ func stringGmatch(r *run, args []value) []value {
 	m := &matcher{run: r, src: r.stringArg(args, 0), pat: r.stringArg(args, 1)}
 	from := 0
 	r.alloc(cellBytes + 32*maxCapturesOfPattern)
-	return r.one(&function{name: "gmatch_aux", builtin: func(r *run, _ []value) []value {
+	return r.one(&function{builtin: &builtin{name: "gmatch_aux", run: func(r *run, _ []value) []value {
 		for ; from <= len(m.src); from++ {
 			m.reset()
 			if to := m.match(from, 0); to >= 0 {
@@ -158,7 +158,7 @@ func stringGmatch(r *run, args []value) []value {
 			}
 		}
 		return r.one(nil)
-	}})
+	}}})
 }
 
 func stringGsub(r *run, args []value) []value {

@@ -12,14 +12,18 @@ type null struct{}
 // function is a Lua function with its captured variables, or a builtin.
 type function struct {
 	proto    *proto
-	captured []*cell
-
-	name    string // of a builtin
-	builtin func(r *run, args []value) []value
-	keeps   bool // it answers with its arguments, or has them after it has answered
+	captured []value // *cell of those that are boxed
+	builtin  *builtin
 }
 
-// cell is a variable that a closure has captured.
+// builtin is a function of a library.
+type builtin struct {
+	name  string
+	run   func(r *run, args []value) []value
+	keeps bool // it answers with its arguments, or has them after it has answered
+}
+
+// cell is a variable that a closure has captured and somebody assigns to.
 type cell struct{ value value }
 
 // proto is a function as it was compiled.
@@ -50,7 +54,32 @@ type chunk struct {
 type local struct {
 	name     string
 	slot     int
-	captured bool // its slot holds a *cell
+	captured bool // by a closure
+	assigned bool // after it was declared
+	boxed    bool // is both: slot and closures hold a *cell, else its value
+}
+
+func (l *local) capture() { l.captured, l.boxed = true, l.assigned }
+
+func (l *local) assign() { l.assigned, l.boxed = true, l.captured }
+
+// smallNumbers are values of the numbers below so many: most are, and making a value
+// of another one allocates.
+var smallNumbers = func() (values [1024]value) {
+	for i := range values {
+		values[i] = float64(i)
+	}
+	return values
+}()
+
+// numeric is a number as a value.
+func numeric(f float64) value {
+	if f >= 1 && f < float64(len(smallNumbers)) {
+		if i := int(f); float64(i) == f {
+			return smallNumbers[i]
+		}
+	}
+	return f
 }
 
 func truth(v value) bool {
