@@ -2,8 +2,7 @@ package script
 
 import (
 	"bytes"
-	"errors"
-	"io"
+	"math"
 
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
@@ -124,22 +123,21 @@ func (p packer) table(t *table, depth int) {
 	})
 }
 
-// unpacker decodes a text.
+// unpacker decodes a text, of which the strings in it are parts.
 type unpacker struct {
 	run *run
-	src *bytes.Reader
-	*msgpack.Decoder
+	src string // what is left
 }
 
-func (r *run) unpacker(s string) unpacker {
-	src := bytes.NewReader([]byte(s))
+func (r *run) unpacker(s string) *unpacker {
 	r.fits(len(s))
-	return unpacker{r, src, msgpack.NewDecoder(src)}
+	return &unpacker{r, s}
 }
 
-func (r *run) unpackAll(s string) (results []value) {
+func (r *run) unpackAll(s string) []value {
 	u := r.unpacker(s)
-	for u.src.Len() > 0 {
+	results := r.answer[:0]
+	for u.src != "" {
 		if len(results) >= maxResults {
 			r.fail("stack overflow (in function mp_unpack)")
 		}
@@ -160,99 +158,123 @@ func (r *run) unpackSome(s string, limit, offset int) []value {
 	}
 	u := r.unpacker(s[offset:])
 	results := []value{nil}
-	for n := 0; n < limit && u.src.Len() > 0; n++ {
+	for n := 0; n < limit && u.src != ""; n++ {
 		if len(results) > maxResults {
 			r.fail("stack overflow (in function mp_unpack)")
 		}
 		results = append(results, u.value(0))
 	}
 	results[0] = float64(-1)
-	if u.src.Len() > 0 {
-		results[0] = float64(len(s) - u.src.Len())
+	if u.src != "" {
+		results[0] = float64(len(s) - len(u.src))
 	}
 	return results
 }
 
-// check raises the error of a read.
-func (u unpacker) check(err error) {
-	switch {
-	case err == nil:
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+// take reads so many bytes.
+func (u *unpacker) take(n int) string {
+	if n > len(u.src) {
 		u.run.fail("Missing bytes in input.")
-	default:
-		u.run.fail("Bad data format in input.")
 	}
+	taken := u.src[:n]
+	u.src = u.src[n:]
+	return taken
 }
 
-func (u unpacker) value(depth int) value {
+// uint reads a number of so many bytes.
+func (u *unpacker) uint(size int) (n uint64) {
+	for _, b := range []byte(u.take(size)) {
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+func (u *unpacker) value(depth int) value {
 	u.run.spend(1)
-	code, err := u.PeekCode()
-	u.check(err)
+	code := u.take(1)[0]
 	switch {
-	case msgpcode.IsFixedArray(code) || code == msgpcode.Array16 || code == msgpcode.Array32:
-		return u.array(depth)
-	case msgpcode.IsFixedMap(code) || code == msgpcode.Map16 || code == msgpcode.Map32:
-		return u.table(depth)
-	case msgpcode.IsFixedString(code), code == msgpcode.Str8, code == msgpcode.Str16, code == msgpcode.Str32,
-		code == msgpcode.Bin8, code == msgpcode.Bin16, code == msgpcode.Bin32:
-		return u.text()
-	case code == msgpcode.Nil:
-		u.check(u.DecodeNil())
+	case msgpcode.IsFixedNum(code):
+		return numeric(float64(int8(code)))
+	case msgpcode.IsFixedString(code):
+		return u.text(int(code & msgpcode.FixedStrMask))
+	case msgpcode.IsFixedArray(code):
+		return u.array(depth, int(code&msgpcode.FixedArrayMask), 0)
+	case msgpcode.IsFixedMap(code):
+		return u.table(depth, int(code&msgpcode.FixedMapMask), 0)
+	}
+	switch code {
+	case msgpcode.Nil:
 		return nil
-	case code == msgpcode.True, code == msgpcode.False:
-		b, err := u.DecodeBool()
-		u.check(err)
-		return b
-	case code == msgpcode.Float, code == msgpcode.Double:
-		f, err := u.DecodeFloat64()
-		u.check(err)
-		return canonical(f)
-	case code == msgpcode.Uint64:
-		n, err := u.DecodeUint64()
-		u.check(err)
-		return float64(n)
-	case msgpcode.IsFixedNum(code), msgpcode.Uint8 <= code && code <= msgpcode.Int64:
-		n, err := u.DecodeInt64()
-		u.check(err)
-		return numeric(float64(n))
+	case msgpcode.False, msgpcode.True:
+		return code == msgpcode.True
+	case msgpcode.Str8, msgpcode.Bin8:
+		return u.text(int(u.uint(1)))
+	case msgpcode.Str16, msgpcode.Bin16:
+		return u.text(int(u.uint(2)))
+	case msgpcode.Str32, msgpcode.Bin32:
+		return u.text(int(u.uint(4)))
+	case msgpcode.Array16:
+		return u.array(depth, 0, 2)
+	case msgpcode.Array32:
+		return u.array(depth, 0, 4)
+	case msgpcode.Map16:
+		return u.table(depth, 0, 2)
+	case msgpcode.Map32:
+		return u.table(depth, 0, 4)
+	}
+	return numeric(u.number(code))
+}
+
+// number reads one behind its code.
+func (u *unpacker) number(code byte) float64 {
+	switch code {
+	case msgpcode.Uint8, msgpcode.Uint16, msgpcode.Uint32, msgpcode.Uint64:
+		return float64(u.uint(1 << (code - msgpcode.Uint8)))
+	case msgpcode.Int8:
+		return float64(int8(u.uint(1)))
+	case msgpcode.Int16:
+		return float64(int16(u.uint(2)))
+	case msgpcode.Int32:
+		return float64(int32(u.uint(4)))
+	case msgpcode.Int64:
+		return float64(int64(u.uint(8)))
+	case msgpcode.Float:
+		return canonical(float64(math.Float32frombits(uint32(u.uint(4)))))
+	case msgpcode.Double:
+		return canonical(math.Float64frombits(u.uint(8)))
 	}
 	u.run.fail("Bad data format in input.")
-	return nil
+	return 0
 }
 
-func (u unpacker) text() value {
-	n, err := u.DecodeBytesLen()
-	u.check(err)
-	if n > u.src.Len() {
-		u.check(io.ErrUnexpectedEOF)
-	}
+func (u *unpacker) text(n int) value {
+	s := u.take(n)
 	u.run.fits(n)
-	b := make([]byte, n)
-	u.check(u.ReadFull(b))
-	return string(b)
+	return s
 }
 
-func (u unpacker) deeper(depth int, what string) {
+func (u *unpacker) deeper(depth int, what string) {
 	if depth > unpackNesting {
 		u.run.fail("stack overflow (in function mp_decode_to_lua_%s)", what)
 	}
 }
 
-func (u unpacker) array(depth int) value {
+// array reads n elements, or as many as a number of so many bytes says.
+func (u *unpacker) array(depth, n, size int) value {
 	u.deeper(depth, "array")
-	n, err := u.DecodeArrayLen()
-	u.check(err)
+	n += int(u.uint(size))
 	t := u.run.newTable()
+	t.array = make([]value, 0, min(n, 16)) // whatever it says
 	for i := range n {
 		t.set(u.run, float64(i+1), u.value(depth+1))
 	}
 	return t
 }
 
-func (u unpacker) table(depth int) value {
+// table reads n pairs, or as many as a number of so many bytes says.
+func (u *unpacker) table(depth, n, size int) value {
 	u.deeper(depth, "hash")
-	n, err := u.DecodeMapLen()
-	u.check(err)
+	n += int(u.uint(size))
 	t := u.run.newTable()
 	for range n {
 		k := u.value(depth + 1)

@@ -287,10 +287,7 @@ func varargs() *expression {
 func closure(p *proto) *expression {
 	return &expression{get: func(f *frame) value {
 		f.run.alloc(cellBytes + 8*len(p.captures))
-		fn := &function{proto: p}
-		if len(p.captures) > 0 {
-			fn.captured = make([]value, len(p.captures))
-		}
+		fn := newClosure(p)
 		for i, c := range p.captures {
 			if c.slot >= 0 {
 				fn.captured[i] = f.slots[c.slot]
@@ -300,6 +297,21 @@ func closure(p *proto) *expression {
 		}
 		return fn
 	}}
+}
+
+// newClosure makes a function and the room for what it captures, in one piece where
+// that is little.
+func newClosure(p *proto) *function {
+	n := len(p.captures)
+	if n > 3 {
+		return &function{proto: p, captured: make([]value, n)}
+	}
+	both := &struct {
+		function
+		captured [3]value
+	}{function: function{proto: p}}
+	both.function.captured = both.captured[:n]
+	return &both.function
 }
 
 // tableField is one of a constructor; without a key it goes into the list.

@@ -283,6 +283,13 @@ func (r *run) fromItems(a *reply.Reply) value {
 		}
 		return t
 	}
+	t.array = make([]value, 0, a.Len())
+	for i := range a.Items {
+		t.set(r, float64(i+1), r.fromReply(&a.Items[i]))
+	}
+	if len(a.Items) > 0 {
+		return t
+	}
 	for element := range a.All() {
 		n++
 		t.set(r, float64(n), r.fromReply(&element))
