@@ -21,13 +21,13 @@ func (r *run) frameOf(fn *function) *frame {
 	if n := len(r.frames); n > 0 {
 		f, r.frames = r.frames[n-1], r.frames[:n-1]
 	} else {
-		f = &frame{run: r}
+		f = &frame{}
 	}
 	n := fn.proto.slots
 	if n > len(f.space) {
 		f.space = make([]value, max(n, least))
 	}
-	f.fn, f.slots = fn, f.space[:n]
+	f.run, f.fn, f.slots = r, fn, f.space[:n]
 	return f
 }
 

@@ -81,7 +81,7 @@ func (p *Program) Run(host Host, keys, args [][]byte, seed uint64, limits Limits
 func newRun(host Host, seed uint64, limits Limits) *run {
 	return &run{
 		host: host, shared: theShared(), steps: limits.Steps, memory: limits.Memory,
-		random: newRandom(seed), proto: 2, json: defaultJSON(),
+		random: newRandom(seed), proto: 2, json: defaultJSON(), scratch: takeScratch(),
 	}
 }
 
@@ -100,6 +100,7 @@ func (r *run) execute(p *Program, keys, args [][]byte) (answer reply.Reply) {
 			}
 			answer = reply.Error("ERR the script was ended by a fault of the engine")
 		}
+		r.scratch.giveBack()
 	}()
 	r.keys, r.argv = r.texts(keys), r.texts(args)
 	var results []value
@@ -128,5 +129,8 @@ func (r *run) texts(args [][]byte) *table {
 		all.Write(arg)
 		values[i] = all.String()[from:]
 	}
-	return r.list(values)
+	t := r.newTable()
+	r.alloc(slotBytes * len(values))
+	t.array = values
+	return t
 }

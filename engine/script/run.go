@@ -38,14 +38,11 @@ type run struct {
 	thread                  *coroutine   // that runs; nil for the script itself
 	threads                 []*coroutine // that may be suspended
 	numbered                map[value]int
-	frames                  []*frame  // of calls that are through, for others
-	rooms                   [][]value // for arguments, empty
-	answer                  [2]value  // see one and two
-	commandArgs             [][]byte
-	commandText             []byte // of which they are slices
-	random                  lrand48
-	proto                   int // of replies: 2 or 3
-	json                    jsonOptions
+	*scratch
+	answer [2]value // see one and two
+	random lrand48
+	proto  int // of replies: 2 or 3
+	json   jsonOptions
 }
 
 // thrown is the panic of a Lua error.

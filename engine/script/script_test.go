@@ -226,6 +226,7 @@ func TestCallsShareNothing(t *testing.T) {
 		`local function f(n) if n == 0 then return "end" end local x = n return f(n - 1), x end return table.concat({f(4)}, " ")`:                                                           "end 4",
 		`local t = {} for i, v in (function(s, i) if i < 3 then return i + 1, s .. i end end), "s", 0 do t[#t + 1] = v end return table.concat(t)`:                                          "s0s1s2",
 		`local t = {} for v in coroutine.wrap(function(...) for i = 1, 3 do coroutine.yield(i) end end) do t[#t + 1] = v math.max(7, 8) end return table.concat(t)`:                         "123",
+		`local function f(a, b) return tostring(b) end f(1, 2) return f(3)`:                                                                                                                 "nil",
 		`local a = {} for i = 1, 3 do local ok, e = pcall(function(x) local y = x if x == 2 then error({}) end a[#a + 1] = y end, i) end return table.concat(a)`:                            "13",
 	} {
 		if r := execute(t, text, plenty); string(r.Str) != want {

@@ -35,6 +35,8 @@ var scripts = []safeguard{
 		old: "return fn.builtin.keeps\n", new: "return false\n"},
 	{name: "that a variable which is assigned to is one, whoever has captured it", file: "engine/script/value.go", test: "TestCharges",
 		old: "l.assigned, l.boxed = true, l.captured", new: "l.assigned, l.boxed = true, false"},
+	{name: "that a call finds nothing of the one before", file: scriptCall, test: "TestCallsShareNothing",
+		old: "\tclear(f.slots)\n", new: ""},
 	{name: "that messages of a script outlive its next command", file: scriptHost, test: "TestScriptsTrace",
 		old: "bytes.Clone(argv[2])}", new: "argv[2]}"},
 	{name: "that keys of a script's records outlive its next command", file: scriptHost, test: "TestScriptsTrace",
