@@ -79,7 +79,8 @@ func (h *host) down() {
 	h.member, h.inbox, h.paused = nil, nil, 0
 }
 
-// spares tells whether all others remember, and are enough.
+// spares tells whether all others remember, are enough, and know it: who forgets a
+// promotion that it alone has applied leaves two voters of whom it was one.
 func (w *world) spares(h *host) bool {
 	if !w.lazy {
 		return true
@@ -89,7 +90,7 @@ func (w *world) spares(h *host) bool {
 			return false
 		}
 	}
-	return w.members != nil && len(w.members.GetVoters()) >= fewestVoters
+	return w.members != nil && len(w.members.GetVoters()) >= fewestVoters && sameVoters(w.seated())
 }
 
 // syncs is what a loop does each second.
