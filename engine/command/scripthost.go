@@ -40,7 +40,9 @@ type scriptHost struct {
 	allowOOM bool
 
 	calls     uint64
-	work      int64 // of the call at hand
+	step      machine.Tx // of the call at hand
+	work      int64      // that it has done
+	keys      []acl.Key  // of it
 	written   bool
 	published int
 }
@@ -55,7 +57,7 @@ func (h *scriptHost) Call(argv [][]byte) (answer reply.Reply, steps int64) {
 func (h *scriptHost) call(argv [][]byte) reply.Reply {
 	c, err := Resolve(argv)
 	switch {
-	case h.unknown(argv):
+	case err == nil && c.since > h.tx.Semantics || err != nil && h.unknown(argv):
 		return fail(errScriptUnknown)
 	case err != nil && known(argv):
 		return fail(errScriptArity)
@@ -81,20 +83,20 @@ func (h *scriptHost) call(argv [][]byte) reply.Reply {
 	if err != nil {
 		return fail(err)
 	}
-	each := h.tx.Step(h.calls)
-	each.MaxReply, each.Work = maxScriptReply, 0
+	h.step = h.tx.Step(h.calls)
+	h.step.MaxReply, h.step.Work = maxScriptReply, 0
 	h.calls++
 	if c.Grows() {
-		size := machine.Adds(&each, op, argv)
-		if !h.fits(size, c.Reserved() && c.since != 0) {
+		size := machine.Adds(&h.step, op, argv)
+		if !h.fits(size, c.since != 0 && c.Reserved()) {
 			return fail(errOOM)
 		}
 		*h.tx.Grown += size
 	}
 	h.written = h.written || c.Flags&Write != 0
-	answer := op.Apply(&each)
+	answer := op.Apply(&h.step)
 	if h.tx.Semantics >= chargedSince {
-		h.work = each.Work
+		h.work = h.step.Work
 	}
 	if answer.Size() > maxScriptReply {
 		return fail(errorf("ERR the reply to '%s' is larger than the %d bytes that a script can be given", c.Name, maxScriptReply))
@@ -132,7 +134,8 @@ func waits(argv [][]byte) bool {
 
 // permitted asks whether the caller may run the command, and the script.
 func (h *scriptHost) permitted(c *Command, argv [][]byte) error {
-	keys := c.AppendKeys(nil, argv)
+	keys := c.AppendKeys(h.keys[:0], argv)
+	h.keys = keys
 	channels, patterns := c.Channels(argv)
 	denied := h.denied(c, keys, channels, patterns)
 	h.note(c, keys, denied)

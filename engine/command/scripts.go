@@ -164,7 +164,8 @@ func (e *eval) logged() [][]byte {
 	if e.caller != nil {
 		rules = e.caller.Rules()
 	}
-	return append([][]byte{[]byte(scriptName), number(e.memory), number(e.room), rules}, e.argv...)
+	argv := make([][]byte, 0, beforeCall+len(e.argv))
+	return append(append(argv, []byte(scriptName), number(e.memory), number(e.room), rules), e.argv...)
 }
 
 // parseLoggedScript reads back what logged wrote.

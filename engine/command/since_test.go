@@ -21,6 +21,9 @@ func TestWhatIsNewSaysSo(t *testing.T) {
 	for _, c := range table {
 		for _, each := range append([]*Command{c}, c.Subcommands...) {
 			all = append(all, each.Name)
+			if each.since < c.since {
+				t.Errorf("%s came before %s", each.Name, c.Name)
+			}
 			if each.since <= machine.BaseSemantics {
 				base = append(base, each.Name)
 			}

@@ -184,9 +184,6 @@ const maxName = 32
 
 // Lookup finds a command by its name in any case; nil if there is none.
 func Lookup(name []byte) *Command {
-	if c, ok := table[string(name)]; ok {
-		return c
-	}
 	if len(name) > maxName {
 		return nil
 	}
