@@ -264,7 +264,7 @@ func (u *unpacker) array(depth, n, size int) value {
 	u.deeper(depth, "array")
 	n += int(u.uint(size))
 	t := u.run.newTable()
-	t.array = make([]value, 0, min(n, 16)) // whatever it says
+	t.array = make([]value, 0, min(n, fewEntries)) // whatever it says
 	for i := range n {
 		t.set(u.run, float64(i+1), u.value(depth+1))
 	}
@@ -276,6 +276,7 @@ func (u *unpacker) table(depth, n, size int) value {
 	u.deeper(depth, "hash")
 	n += int(u.uint(size))
 	t := u.run.newTable()
+	t.entries = make([]entry, 0, min(n, fewEntries)) // whatever it says
 	for range n {
 		k := u.value(depth + 1)
 		v := u.value(depth + 1)

@@ -287,7 +287,7 @@ func varargs() *expression {
 func closure(p *proto) *expression {
 	return &expression{get: func(f *frame) value {
 		f.run.alloc(cellBytes + 8*len(p.captures))
-		fn := newClosure(p)
+		fn := f.run.newFunction(p)
 		for i, c := range p.captures {
 			if c.slot >= 0 {
 				fn.captured[i] = f.slots[c.slot]
@@ -299,36 +299,29 @@ func closure(p *proto) *expression {
 	}}
 }
 
-// newClosure makes a function and the room for what it captures, in one piece where
-// that is little.
-func newClosure(p *proto) *function {
-	n := len(p.captures)
-	if n > 3 {
-		return &function{proto: p, captured: make([]value, n)}
-	}
-	both := &struct {
-		function
-		captured [3]value
-	}{function: function{proto: p}}
-	both.function.captured = both.captured[:n]
-	return &both.function
-}
-
 // tableField is one of a constructor; without a key it goes into the list.
 type tableField struct{ key, value *expression }
 
 // constructor makes a table of fields and a list, of whose last all values count.
 func constructor(fields []tableField, line int) *expression {
 	e := &expression{line: line}
+	keyed := 0
 	for _, field := range fields {
 		e.depth = max(e.depth, field.value.depth+1)
 		if field.key != nil {
+			keyed++
 			e.depth = max(e.depth, field.key.depth+1)
 		}
 	}
 	e.get = func(f *frame) value {
 		t := f.run.newTable()
+		if keyed > 0 {
+			t.entries = make([]entry, 0, keyed)
+		}
 		var list []value
+		if keyed < len(fields) {
+			list = make([]value, 0, len(fields)-keyed)
+		}
 		for i, field := range fields {
 			switch {
 			case field.key != nil:

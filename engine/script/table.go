@@ -25,7 +25,7 @@ type entry struct{ key, value value }
 
 // fewEntries are as many entries as are found soonest one after the other: most tables
 // have no more, and making a map took most of their time.
-const fewEntries = 8
+const fewEntries = 16
 
 // find is where an entry of that key is, if there ever was one.
 func (t *table) find(key value) (i int, ok bool) {
