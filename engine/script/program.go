@@ -100,7 +100,7 @@ func (r *run) execute(p *Program, keys, args [][]byte) (answer reply.Reply) {
 			}
 			answer = reply.Error("ERR the script was ended by a fault of the engine")
 		}
-		r.scratch.giveBack()
+		r.giveBack()
 	}()
 	r.keys, r.argv = r.texts(keys), r.texts(args)
 	var results []value

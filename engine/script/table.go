@@ -54,15 +54,6 @@ func (r *run) newTable() *table {
 	return &table{}
 }
 
-// list makes a table of values, in their order.
-func (r *run) list(values []value) *table {
-	t := r.newTable()
-	r.alloc(slotBytes * len(values))
-	t.array = append(make([]value, 0, len(values)), values...)
-	t.trim()
-	return t
-}
-
 func (t *table) get(key value) value {
 	switch k := key.(type) {
 	case float64:
