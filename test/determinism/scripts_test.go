@@ -77,7 +77,11 @@ func TestCommandsKeepNothingOfAScript(t *testing.T) {
 	seed := setting(t, envSeed, rand.Uint64())
 	t.Logf("%s=%d", envSeed, seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	l := &leader{t: t, r: r, g: &commands.Generator{Rand: r, Now: 1e12, Keys: 4}, now: 1e12, caller: caller(t)}
+	all, err := acl.FromRules([]byte(`{"commands": ["@all"], "keys": ["*"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &leader{t: t, r: r, g: &commands.Generator{Rand: r, Now: 1e12, Keys: 4}, now: 1e12, caller: all}
 	machines := [2]*machine.Machine{machine.New(parse), machine.New(parse)}
 	for index := range uint64(3000) {
 		argv := l.g.Command()
