@@ -98,14 +98,16 @@ type Group struct {
 	member *member.Member
 	leads  bool // what the keyspace notes for a leader is by it; leading follows
 
-	queueMu sync.Mutex // guards queue, closed
+	queueMu sync.Mutex // guards queue, closed, reload
 	queue   []*request
 	closed  bool
+	reload  *reload // asked for, and not carried out
 	wake    chan struct{}
 
 	now     atomic.Int64  // the latest time stamped, ms
 	full    atomic.Bool   // writes are refused for want of space
 	leading atomic.Bool   // the state is complete and can be read
+	unswept atomic.Bool   // what has expired stays, since somebody tests it
 	yields  atomic.Bool   // the leadership is on its way to another member
 	lost    atomic.Int64  // how often the leadership was
 	term    atomic.Uint64 // of the hard state written last

@@ -129,6 +129,7 @@ func (g *Group) finish(err error) {
 	g.queue = nil
 	g.queueMu.Unlock()
 	tell(queue, err)
+	g.endReload(err)
 }
 
 // tell says that requests are carried out, or why not.
@@ -404,10 +405,13 @@ func (g *Group) onTick() error {
 // and what is due of jobs do not wait until no client wants anything. It says
 // whether it has done something.
 func (g *Group) chores() (bool, error) {
+	if err := g.readBack(); err != nil {
+		return false, err
+	}
 	if !g.leading.Load() || g.full.Load() {
 		return false, nil
 	}
-	if g.sweeps {
+	if g.sweeps && !g.unswept.Load() {
 		if swept, err := g.sweep(); swept || err != nil {
 			return swept, err
 		}
@@ -524,19 +528,25 @@ func (g *Group) followLead() {
 		g.lost.Add(1)
 	}
 	g.mu.Lock()
-	queues := g.member.Machine().Queues()
-	queues.OnReady, queues.OnEvent = nil, nil
-	if settled {
-		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
-	}
-	g.leads = settled
-	g.track()
-	g.retainWhileLeading()
-	g.listen()
+	g.serveState(settled)
 	g.mu.Unlock()
 	g.lease.end()
 	g.leading.Store(settled)
 	g.tellLead()
+}
+
+// serveState has the state note what a leader's does, or a follower's: the group's
+// lock is held.
+func (g *Group) serveState(leads bool) {
+	queues := g.member.Machine().Queues()
+	queues.OnReady, queues.OnEvent = nil, nil
+	if leads {
+		queues.OnReady, queues.OnEvent = g.opts.OnReady, g.opts.OnEvent
+	}
+	g.leads = leads
+	g.track()
+	g.retainWhileLeading()
+	g.listen()
 }
 
 func (g *Group) tellLead() {

@@ -111,3 +111,16 @@ func (s *Store) touchSwapped(other *Store, now int64) {
 		}
 	}
 }
+
+// Succeed puts a state that is the same in the place of one that somebody looked
+// at: what is kept of changes goes on being kept, and who watches a key sees it
+// change, and can watch it here.
+func (d *Databases) Succeed(former *Databases) {
+	d.KeepChanges(former.changes.on)
+	for i := range former.at {
+		s := &former.at[i]
+		for key := range s.watched {
+			s.touch([]byte(key))
+		}
+	}
+}
