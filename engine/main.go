@@ -38,7 +38,7 @@ func main() {
 // serveFlags are what serve was called with.
 type serveFlags struct {
 	config, member, dir string
-	dev                 bool
+	dev, debugCommand   bool
 	ports               dev.Ports
 }
 
@@ -67,11 +67,13 @@ func serveCommand() *cobra.Command {
 	flags.IntVar(&f.ports.Keys, "port", 6379, "with --dev: port for keys, 0 for any free one")
 	flags.IntVar(&f.ports.Jobs, "queue-port", 6789, "with --dev: port for jobs, 0 for any free one")
 	flags.IntVar(&f.ports.JobsHTTP, "http-port", 6790, "with --dev: port for jobs over HTTPS, 0 for any free one")
+	flags.BoolVar(&f.debugCommand, "enable-debug-command", false, "with --dev: allow DEBUG, for tests")
 	cmd.MarkFlagsMutuallyExclusive("config", "dev")
 	cmd.MarkFlagsMutuallyExclusive("config", "dir")
 	cmd.MarkFlagsMutuallyExclusive("config", "port")
 	cmd.MarkFlagsMutuallyExclusive("config", "queue-port")
 	cmd.MarkFlagsMutuallyExclusive("config", "http-port")
+	cmd.MarkFlagsMutuallyExclusive("config", "enable-debug-command")
 	return cmd
 }
 
@@ -103,6 +105,7 @@ func serveDev(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	c.EnableDebugCommand = f.debugCommand
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	n, err := node.Start(node.Options{Config: c, Member: f.member, Version: version.String(), Log: log})
 	if errors.Is(err, syscall.EADDRINUSE) {

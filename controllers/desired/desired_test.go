@@ -243,6 +243,9 @@ func TestEngineReadsItsConfig(t *testing.T) {
 		if diff := cmp.Diff(EngineConfig(in), got); diff != "" {
 			t.Error(diff)
 		}
+		if got.EnableDebugCommand || strings.Contains(g.Data[KeyEngineConfig], "enableDebugCommand") {
+			t.Error("DEBUG is for tests, and no pod's")
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ func (s *session) Access() Access                       { return quiet{} }
 func (s *session) Replica() bool                        { return s.replica }
 func (s *session) Role() Role                           { return Role{s.replica, "kv-1", 6379, true, 5} }
 func (s *session) Transactor() Transactor               { return hasty{} }
+func (s *session) Debugger() Debugger                   { return nil }
 func (s *session) Unblock(int64, reply.Reply) bool      { return false }
 func (s *session) Reset()                               { s.reset = true }
 func (s *session) CloseAfterReply()                     { s.closed = true }

@@ -57,6 +57,7 @@ var docs = map[string]doc{
 	"config|rewrite":          {"Refused: the configuration follows the KVDatabase", "2.8.0", "O(1)"},
 	"config|set":              {"Refused: the configuration follows the KVDatabase", "2.0.0", "O(N) where N is the number of parameters"},
 	"dbsize":                  {"Count the keys", "1.0.0", "O(1)"},
+	"debug":                   {"Look into the engine, where it was started for tests", "1.0.0", "Depends on subcommand."},
 	"decr":                    {"Subtract one from an integer", "1.0.0", "O(1)"},
 	"decrby":                  {"Subtract from an integer", "1.0.0", "O(1)"},
 	"del":                     {"Delete keys", "1.0.0", "O(N) where N is the number of keys"},

@@ -165,10 +165,14 @@ func (c *Command) describe() reply.Reply {
 	for _, sub := range c.Subcommands {
 		subs = append(subs, sub.describe())
 	}
+	listed := reply.Array(subs...)
+	if len(subs) == 0 {
+		listed = reply.Set() // as redis-server has it
+	}
 	return reply.Array(
 		reply.BulkString(c.Name), reply.Integer(int64(c.Arity)), reply.Set(flags...),
 		reply.Integer(int64(c.FirstKey)), reply.Integer(int64(c.LastKey)), reply.Integer(int64(c.KeyStep)),
-		reply.Set(categories...), reply.Array(), reply.Array(), reply.Array(subs...),
+		reply.Set(categories...), reply.Set(), reply.Set(), listed,
 	)
 }
 
@@ -263,7 +267,7 @@ func keysOf(called [][]byte, tell func(*acl.Key) reply.Reply) reply.Reply {
 	switch {
 	case c == nil:
 		return fail(textError("ERR Invalid command specified"))
-	case c.FirstKey == 0 && c.find == nil || slices.Contains(c.uses, notKey):
+	case c.FirstKey == 0 && c.Flags&MovableKeys == 0 || slices.Contains(c.uses, notKey):
 		return fail(textError("ERR The command has no key arguments"))
 	case c.Arity > 0 && len(called) != c.Arity || len(called) < -c.Arity:
 		return fail(textError("ERR Invalid number of arguments specified for command"))

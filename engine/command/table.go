@@ -121,6 +121,7 @@ type Session interface {
 	Subscriber() Subscriber // for publish/subscribe
 	Tracker() Tracker       // for CLIENT TRACKING
 	Transactor() Transactor // for transactions
+	Debugger() Debugger     // nil: DEBUG is not allowed
 }
 
 var table = map[string]*Command{}

@@ -45,9 +45,10 @@ func (c *Command) Queued() bool {
 
 // InTransaction reports whether the command may be part of a transaction. Those
 // that change who asks may not: the others would be judged as whose they are not.
-// Nor may those that do something else with answers than to give them.
+// Nor may those that do something else with answers than to give them, and DEBUG,
+// which would find the transaction carried out.
 func (c *Command) InTransaction() bool {
-	return !c.Queued() || c.Flags&(NoAuth|NoMulti) == 0 && c.Name != "client|reply" && c.Name != "monitor"
+	return !c.Queued() || c.Flags&(NoAuth|NoMulti) == 0 && c.Name != "client|reply" && c.Name != "monitor" && c.Name != "debug"
 }
 
 func multi(s Session, _ [][]byte) reply.Reply {

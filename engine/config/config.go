@@ -33,6 +33,9 @@ type Config struct {
 	// before refuses fields that it does not know: it is not written unless it is
 	// set.
 	Peers Peers `json:"peers,omitzero"`
+	// EnableDebugCommand permits DEBUG, which is for tests, to who may use it. The
+	// operator never writes it.
+	EnableDebugCommand bool `json:"enableDebugCommand,omitempty"`
 }
 
 // Ordinal stands in Peers.Address for the ordinal of a member's pod.

@@ -163,8 +163,13 @@ func (n *Node) open(ctx context.Context, is place) (err error) {
 	if err := n.openAudit(); err != nil {
 		return err
 	}
+	var debugged server.Debugged
+	if n.opts.Config.EnableDebugCommand {
+		n.opts.Log.Warn("DEBUG is allowed, which is for tests: whoever may use it can stop this member from answering", "field", "enableDebugCommand")
+		debugged = n.group
+	}
 	n.server = server.New(server.Options{
-		Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Held: n.group.Held,
+		Debug: debugged, Limits: n.limits(), Credentials: n.credentials.Current, Executor: n.group, Facts: n.facts, Held: n.group.Held,
 		Audit: n.audit, Log: n.opts.Log, Through: n.through(),
 	})
 	n.credentials.OnChange(n.server.CredentialsChanged)

@@ -34,6 +34,7 @@ const (
 	KindPairs
 	KindPairedMap
 	KindBigNumber
+	KindAttribute
 	// KindSeveral is no value of its own: one command's answers, one behind the
 	// other.
 	KindSeveral
@@ -43,7 +44,7 @@ const (
 // Verbatim (without its three-letter format, which is always "txt"); Int the
 // value of Integer and Bool (0 or 1); Float that of Double, whose text Str may
 // give; Items the elements
-// of Array, Set, Push, and of Map, Pairs and PairedMap as key, value, key, value.
+// of Array, Set, Push, and of Map, Attribute, Pairs and PairedMap as key, value, key, value.
 // An Array, Set or Map of Strings has no Items; All has the elements of both.
 type Reply struct {
 	Kind    Kind
@@ -128,6 +129,10 @@ func PairedMap(pairs ...Reply) Reply { return Reply{Kind: KindPairedMap, Items: 
 
 // Push is what a client did not ask for at that moment: an array in RESP2.
 func Push(items ...Reply) Reply { return Reply{Kind: KindPush, Items: items} }
+
+// Attribute is key, value, key, value … told of the value behind it, with which it
+// is in a Several: nothing in RESP2.
+func Attribute(pairs ...Reply) Reply { return Reply{Kind: KindAttribute, Items: pairs} }
 
 // Several are one command's answers, one behind the other. Where one value is
 // expected, as of each command of a transaction, clients get more than that:

@@ -33,7 +33,6 @@ var fixed = [][2]string{
 	{"cluster-enabled", "no"},
 	{"daemonize", "no"},
 	{"databases", strconv.Itoa(store.Count)},
-	{"enable-debug-command", "no"},
 	{"enable-module-command", "no"},
 	{"enable-protected-configs", "no"},
 	{"latency-monitor-threshold", "0"},
@@ -62,6 +61,7 @@ func (c *session) Parameters() []command.Parameter {
 		{Name: "appendfsync", Value: appendfsync(f.Durability), Field: "spec.durability"},
 		{Name: "client-output-buffer-limit", Value: fmt.Sprintf("normal %[1]d 0 0 slave 0 0 0 pubsub %[1]d 0 0", l.MaxOutputBytes)},
 		{Name: "client-query-buffer-limit", Value: number(l.MaxRequestBytes), Field: "spec.limits.maxRequestBytes"},
+		{Name: "enable-debug-command", Value: yesNo(c.srv.opts.Debug != nil)},
 		{Name: "maxclients", Value: number(int64(l.MaxClients)), Field: "spec.limits.maxClients"},
 		{Name: "maxmemory", Value: number(f.MaxData), Field: "spec.memory.limit"},
 		{Name: "maxmemory-clients", Value: number(l.MaxClientBufferBytes), Field: "spec.resources.limits.memory"},
@@ -84,6 +84,13 @@ func (c *session) Parameters() []command.Parameter {
 		all = append(all, command.Parameter{Name: p[0], Value: p[1]})
 	}
 	return all
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }
 
 // appendfsync is a durability in redis-server's words.

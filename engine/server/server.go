@@ -52,6 +52,8 @@ type Options struct {
 	// Replica: nothing is written at this port, and what it shows is the state of
 	// this member, as the Executor lets it.
 	Replica bool
+	// Debug is what DEBUG reaches; nil: it is not allowed.
+	Debug Debugged
 	// Beside is another port of the member, with whose clients these count by the
 	// same bounds; nil: there is none.
 	Beside *Server

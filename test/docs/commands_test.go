@@ -33,6 +33,7 @@ var differences = map[string]string{
 	"client|tracking":   "not at the port for reads that may be stale; `REDIRECT` to connections of the same user; with `BCAST` of keys that the user may read; a script counts as reading its keys: [operations](operations.md#caches-in-clients)",
 	"config|get":        "parameters that mean something here, with what is so; `requirepass` and its like are never told",
 	"config|resetstat":  "what `INFO` counts; what is scraped at port 9090 goes on",
+	"debug":             "only where the engine was started for tests, with `serve --dev --enable-debug-command`, never by the operator; `SLEEP`, `SET-ACTIVE-EXPIRE`, `OBJECT`, `PROTOCOL`, `RELOAD` and `LOADAOF`, which read the state back from snapshot and log and compare it: `DEBUG HELP`; not within a transaction",
 	"dbsize":            "for users that may read every key",
 	"eval":              "[Lua scripts](scripts.md)",
 	"evalsha":           "[Lua scripts](scripts.md)",

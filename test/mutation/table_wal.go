@@ -2,7 +2,7 @@ package main
 
 // safeguards is the table.
 func safeguards() (all []safeguard) {
-	for _, part := range [][]safeguard{walWriting, walReading, snapshots, vaults, members, groups, permissions, confinement, declaredQueues, portForJobs, guards, rotations, tokens, collections, consumerGroups, together, scripts, databases, evictions, retentions, keyEvents, jobs, replicas, staleReads, administration, others} {
+	for _, part := range [][]safeguard{walWriting, walReading, snapshots, vaults, members, groups, permissions, confinement, declaredQueues, portForJobs, guards, rotations, tokens, collections, consumerGroups, together, scripts, databases, evictions, retentions, keyEvents, jobs, replicas, staleReads, administration, debugging, others} {
 		all = append(all, part...)
 	}
 	return all

@@ -53,6 +53,8 @@ func appendReply2(dst []byte, r reply.Reply) []byte {
 			dst = appendReply2(dst, r.Items[i])
 		}
 		return append(dst, r.Str...)
+	case reply.KindAttribute:
+		return dst
 	case reply.KindPairedMap:
 		dst = appendNumber(dst, '*', int64(len(r.Items)/2))
 		for i := range r.Items {
@@ -96,7 +98,7 @@ func appendReply3(dst []byte, r reply.Reply) []byte {
 			return append(dst, "#t\r\n"...)
 		}
 		return append(dst, "#f\r\n"...)
-	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPairedMap, reply.KindPush:
+	case reply.KindArray, reply.KindSet, reply.KindMap, reply.KindPairedMap, reply.KindPush, reply.KindAttribute:
 		dst = appendHeader3(dst, r)
 		for i := range r.Items {
 			dst = appendReply3(dst, r.Items[i])
@@ -125,6 +127,8 @@ func appendHeader3(dst []byte, r reply.Reply) []byte {
 		return appendNumber(dst, '%', n/2)
 	case reply.KindPush:
 		return appendNumber(dst, '>', n)
+	case reply.KindAttribute:
+		return appendNumber(dst, '|', n/2)
 	default:
 		return appendNumber(dst, '*', n)
 	}

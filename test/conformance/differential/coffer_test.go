@@ -135,6 +135,7 @@ func (s *session) Memory() command.Memory               { return command.Memory{
 func (s *session) LastSave() int64                      { return 0 }
 func (s *session) Access() command.Access               { return nil } // the whole engine's alone
 func (s *session) Role() command.Role                   { return command.Role{} }
+func (s *session) Debugger() command.Debugger           { return nil } // the whole engine's alone
 func (s *session) Transactor() command.Transactor       { return nil } // the whole engine's alone
 func (s *session) Unblock(int64, reply.Reply) bool      { return false }
 func (s *session) Reset()                               {}

@@ -15,9 +15,13 @@ func (e engine) checkReplay() {}
 
 // startEngine starts coffer-engine as a laptop user would, and connects to it
 // in the given protocol.
-func startEngine(t *testing.T, proto int) engine {
+func startEngine(t *testing.T, proto int, flags ...string) engine {
 	t.Helper()
-	dev := devengine.Start(t, devengine.Build(t), t.TempDir())
+	return connectEngine(t, devengine.Start(t, devengine.Build(t), t.TempDir(), flags...), proto)
+}
+
+func connectEngine(t *testing.T, dev *devengine.Engine, proto int) engine {
+	t.Helper()
 	conn := dev.Dial()
 	e := engine{&redis{t: t, conn: conn, in: bufio.NewReaderSize(conn, 1<<16)}}
 	if raw := e.do(args("AUTH", "default", dev.Password)); string(raw) != "+OK\r\n" {

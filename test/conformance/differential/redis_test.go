@@ -3,14 +3,12 @@ package differential
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coffer-dev/coffer/test/fixture/redisserver"
 )
@@ -24,7 +22,7 @@ type redis struct {
 
 // startRedis starts a redis-server, reachable by a unix
 // socket only, and connects to it in the given protocol.
-func startRedis(t *testing.T, proto int) *redis {
+func startRedis(t *testing.T, proto int, flags ...string) *redis {
 	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
@@ -33,7 +31,7 @@ func startRedis(t *testing.T, proto int) *redis {
 		r.conn, err = net.Dial("unix", socket)
 		return err
 	}
-	redisserver.Start(t, dir, connect, "--unixsocket", socket)
+	redisserver.Start(t, dir, connect, append([]string{"--unixsocket", socket}, flags...)...)
 	t.Cleanup(func() { r.conn.Close() })
 	r.in = bufio.NewReaderSize(r.conn, 1<<16)
 	if proto == 3 {
@@ -45,15 +43,13 @@ func startRedis(t *testing.T, proto int) *redis {
 // do sends one command and returns the raw bytes of its reply.
 func (r *redis) do(argv [][]byte) []byte {
 	r.t.Helper()
-	out := []byte(fmt.Sprintf("*%d\r\n", len(argv)))
-	for _, arg := range argv {
-		out = append(out, fmt.Sprintf("$%d\r\n", len(arg))...)
-		out = append(append(out, arg...), "\r\n"...)
-	}
-	_ = r.conn.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := r.conn.Write(out); err != nil {
-		r.t.Fatalf("write %q: %v", argv, err)
-	}
+	r.send(argv)
+	return r.receive(argv)
+}
+
+// receive is the reply to what was sent.
+func (r *redis) receive(argv [][]byte) []byte {
+	r.t.Helper()
 	raw, err := readRaw(r.in, nil)
 	if err != nil {
 		r.t.Fatalf("reply to %q: %v", argv, err)
@@ -77,9 +73,12 @@ func readRaw(in *bufio.Reader, dst []byte) ([]byte, error) {
 		body := make([]byte, n+2)
 		_, err := io.ReadFull(in, body)
 		return append(dst, body...), err
-	case '*', '~', '%', '>':
-		if line[0] == '%' {
+	case '*', '~', '%', '>', '|':
+		switch line[0] {
+		case '%':
 			n *= 2
+		case '|': // and the value that it is told of
+			n = 2*n + 1
 		}
 		for range max(n, 0) {
 			if dst, err = readRaw(in, dst); err != nil {
