@@ -24,6 +24,16 @@
 // Nothing outlives a run but what it did through redis.call: globals and
 // libraries are read-only, and every run has tables of its own for the rest.
 //
+// # Quick
+//
+// What a script is charged does not depend on what the interpreter allocates:
+// testdata/charges.txt has the figures, which no change of it may change. Frames,
+// lists of arguments and buffers are handed on from call to call (scratch), so that
+//
+//   - what a call answers with is good until the next one: who wants more of it
+//     copies it;
+//   - a builtin that has its arguments later, or answers with them, says so (keeps).
+//
 // The interpreter parses a script into closures, once, and calls these. It is
 // written here because what other packages offer cannot be held to the above:
 // see "Lua of our own" in ARCHITECTURE.md.

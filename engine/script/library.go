@@ -95,7 +95,7 @@ func (r *run) env() *table {
 	return r.environment
 }
 
-// one is a builtin's only result.
+// one is the only result of a builtin, or of a function.
 func (r *run) one(v value) []value {
 	r.answer[0] = v
 	return r.answer[:1]

@@ -222,6 +222,9 @@ func (r *run) fromReply(a *reply.Reply) value {
 		}
 		return r.newString(string(a.Str))
 	case reply.KindSimple:
+		if string(a.Str) == "OK" { // which nearly all are
+			return r.tagged("ok", "OK")
+		}
 		return r.tagged("ok", string(a.Str))
 	case reply.KindError:
 		return r.tagged("err", string(a.Str))
@@ -251,7 +254,8 @@ func (r *run) fromReply(a *reply.Reply) value {
 	return false
 }
 
-func (r *run) tagged(key string, v value) *table {
+// tagged is a table of one field, whose key is a string.
+func (r *run) tagged(key, v value) *table {
 	t := r.newTable()
 	t.set(r, key, v)
 	return t

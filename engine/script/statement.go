@@ -339,6 +339,13 @@ func (p *parser) returnStatement() statement {
 			return returns
 		}
 	}
+	if len(list) == 1 && list[0].all == nil {
+		e := list[0]
+		return func(f *frame) control {
+			f.results = f.run.one(e.get(f))
+			return returns
+		}
+	}
 	return func(f *frame) control {
 		f.kept = values(f, list, f.kept[:0])
 		f.results = f.kept
