@@ -11,7 +11,12 @@ import (
 // keyspace of 100,000 keys, without log and wire.
 func BenchmarkCommands(b *testing.B) {
 	const keys = 100_000
-	for _, call := range [][][]byte{argv("SET", "", "value"), argv("SETEX", "", "3600", "value"), argv("GET", ""), argv("INCR", ""), argv("SADD", "", "member"), argv("XADD", "", "MAXLEN", "~", "100", "*", "f", "v")} {
+	for _, call := range [][][]byte{
+		argv("SET", "", "value"), argv("SETEX", "", "3600", "value"), argv("GET", ""), argv("INCR", ""),
+		argv("HSET", "", "name", "a value", "city", "another", "year", "1984", "rank", "17"), argv("HINCRBY", "", "count", "1"),
+		argv("ZADD", "", "10", "a", "20", "b", "30", "c", "40", "d"), argv("RPUSH", "", "element"),
+		argv("SADD", "", "member"), argv("XADD", "", "MAXLEN", "~", "100", "*", "f", "v"),
+	} {
 		b.Run(string(call[0]), func(b *testing.B) {
 			m := machine.New(Parse)
 			items := make([]machine.Item, 1)

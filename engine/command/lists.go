@@ -355,11 +355,12 @@ func (op linsert) Apply(tx *machine.Tx) reply.Reply {
 	if !op.after {
 		at--
 	}
+	length := int64(l.Len()) + 1
 	edit(tx, op.key, keyevent.List, "linsert", func(l *store.List) bool {
 		l.Insert(at, op.element)
 		return true
 	})
-	return reply.Integer(int64(l.Len()))
+	return reply.Integer(length)
 }
 
 type lpos struct {

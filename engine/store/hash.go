@@ -10,8 +10,8 @@ const (
 	PackedBytes   = 64
 )
 
-// pairOverhead approximates the bytes of a packed pair beside its text.
-const pairOverhead = 10
+// pairWeight is what a packed pair weighs beside its text.
+const pairWeight = 10
 
 // Hash is fields with values, in the order of a dict, packed while it is small.
 // It stays unpacked, however small it becomes. The zero value is an empty hash.
@@ -19,7 +19,7 @@ const pairOverhead = 10
 type Hash struct {
 	pairs  packed        // field, value, field, value …
 	fields *dict[[]byte] // in place of pairs when it is large
-	text   int64         // bytes of all values, and of packed fields
+	text   int64         // bytes of all its values then
 }
 
 // Kind implements Value.
@@ -30,7 +30,15 @@ func (h *Hash) Size() int64 {
 	if h.fields != nil {
 		return h.text + 24*int64(len(h.fields.entries)) + h.fields.size() + 64
 	}
-	return h.text + pairOverhead*int64(h.Len()) + 96
+	return h.pairs.size() + 64
+}
+
+// weight is what Size was when semantics 8 came, for Weight.
+func (h *Hash) weight() int64 {
+	if h.fields != nil {
+		return h.Size()
+	}
+	return int64(len(h.pairs.data)) + pairWeight*int64(h.Len()) + 96
 }
 
 func (h *Hash) vanished() bool { return h.Len() == 0 }
@@ -80,17 +88,15 @@ func (h *Hash) Set(field, value []byte) (added bool) {
 	switch {
 	case i < 0 && h.fields != nil:
 		h.fields.add(field, bytes.Clone(value))
+		h.text += int64(len(value))
 	case i < 0:
 		h.pairs.splice(h.pairs.len(), 0, field, value)
-		h.text += int64(len(field))
 	case h.fields != nil:
-		h.text -= int64(len(h.fields.entries[i].value))
+		h.text += int64(len(value) - len(h.fields.entries[i].value))
 		h.fields.entries[i].value = bytes.Clone(value)
 	default:
-		h.text -= int64(len(h.pairs.at(2*i + 1)))
 		h.pairs.splice(2*i+1, 1, value)
 	}
-	h.text += int64(len(value))
 	return i < 0
 }
 
@@ -115,7 +121,6 @@ func (h *Hash) Delete(field []byte) bool {
 		return true
 	}
 	last := h.pairs.len() - 2
-	h.text -= int64(len(h.pairs.at(2*i)) + len(h.pairs.at(2*i+1)))
 	if 2*i < last { // as a dict: the last takes its place
 		h.pairs.splice(2*i, 2, bytes.Clone(h.pairs.at(last)), bytes.Clone(h.pairs.at(last+1)))
 	}

@@ -12,9 +12,8 @@ const (
 	listNodeElements = 256
 )
 
-// elementOverhead approximates the bytes of a list's element beside its text:
-// where it ends, and its share of a node.
-const elementOverhead = 6
+// elementWeight is what an element weighs beside its text.
+const elementWeight = 6
 
 // List is a sequence of strings in packed nodes. Both ends are at hand; a place
 // in between is found by counting nodes from the nearer end. The zero value is
@@ -30,7 +29,16 @@ type List struct {
 func (*List) Kind() Kind { return KindList }
 
 // Size implements Value.
-func (l *List) Size() int64 { return l.text + elementOverhead*int64(l.length) + 100 }
+func (l *List) Size() int64 {
+	const node = 48
+	if len(l.base) == 1 {
+		return l.base[0].size() + node + 64
+	}
+	return l.text + l.text/roomShare + endBytes*int64(l.length) + node*int64(cap(l.base)) + 64
+}
+
+// weight is what Size was when semantics 8 came, for Weight.
+func (l *List) weight() int64 { return l.text + elementWeight*int64(l.length) + 100 }
 
 func (l *List) vanished() bool { return l.length == 0 }
 

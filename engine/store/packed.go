@@ -1,73 +1,98 @@
 package store
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
-// packed is a short run of strings, one behind the other: two allocations,
-// whatever there are, and every place found at once. It is changed in place, so
-// what it hands out holds until the next change, and outlives no lock.
+// packed is a run of strings, one behind the other: every place is found at once.
+// It is short: the last string alone may end behind 64 KiB. It is changed in
+// place, so what it hands out holds until the next change, and outlives no lock.
 type packed struct {
 	data []byte
-	ends []uint32 // where each string ends in data
+	ends []byte // where each string ends in data, modulo 64 KiB, endBytes each; the last ends with it
 }
 
-func (p *packed) len() int { return len(p.ends) }
+const (
+	endBytes = 2
+	// roomShare of what a run holds is the room that it gets for more: there are
+	// many short ones.
+	roomShare = 16
+)
+
+func (p *packed) len() int { return len(p.ends) / endBytes }
+
+// size approximates the memory of both, in bytes, by what they hold.
+func (p *packed) size() int64 {
+	n := int64(len(p.data) + len(p.ends))
+	return n + n/roomShare
+}
+
+func (p *packed) end(i int) int {
+	if i == p.len()-1 {
+		return len(p.data)
+	}
+	return int(binary.LittleEndian.Uint16(p.ends[endBytes*i:]))
+}
 
 // start is where string i begins, or would.
-func (p *packed) start(i int) uint32 {
+func (p *packed) start(i int) int {
 	if i == 0 {
 		return 0
 	}
-	return p.ends[i-1]
+	return p.end(i - 1)
 }
 
-func (p *packed) at(i int) []byte { return p.data[p.start(i):p.ends[i]:p.ends[i]] }
+func (p *packed) at(i int) []byte {
+	from, to := p.start(i), p.end(i)
+	return p.data[from:to:to]
+}
 
 // splice puts strings in the place of n others from place i on.
 func (p *packed) splice(i, n int, items ...[]byte) {
-	from, to, size := p.start(i), p.start(i+n), uint32(0)
+	from, to, size := p.start(i), p.start(i+n), 0
 	for _, item := range items {
-		size += uint32(len(item))
+		size += len(item)
 	}
-	was := len(p.data)
-	if now := was + int(size) - int(to-from); now > was {
-		p.data = room(p.data, now)[:now]
-		copy(p.data[from+size:], p.data[to:was])
-	} else {
-		copy(p.data[from+size:], p.data[to:])
-		p.data = p.data[:now]
+	for behind := p.ends[endBytes*(i+n):]; len(behind) > 0; behind = behind[endBytes:] {
+		end := binary.LittleEndian.Uint16(behind)
+		binary.LittleEndian.PutUint16(behind, end+uint16(size-(to-from)))
 	}
-	for j := i + n; j < len(p.ends); j++ {
-		p.ends[j] += size - (to - from) // may wrap around, and back
-	}
-	behind := len(p.ends)
-	if more := behind + len(items) - n; more > behind {
-		p.ends = room(p.ends, more)[:more]
-		copy(p.ends[i+len(items):], p.ends[i+n:behind])
-	} else {
-		copy(p.ends[i+len(items):], p.ends[i+n:])
-		p.ends = p.ends[:more]
-	}
-	end := from
+	p.data = resize(p.data, from, to, size)
+	p.ends = resize(p.ends, endBytes*i, endBytes*(i+n), endBytes*len(items))
 	for j, item := range items {
-		copy(p.data[end:], item)
-		end += uint32(len(item))
-		p.ends[i+j] = end
+		from += copy(p.data[from:], item)
+		p.setEnd(i+j, from)
 	}
 	p.shrink()
 }
 
-// room makes room for n elements and little more: there are many short runs.
-func room[T byte | uint32](s []T, n int) []T {
-	if n <= cap(s) {
-		return s
-	}
-	return append(slices.Grow([]T(nil), n+n/8), s...)
+func (p *packed) setEnd(i, end int) {
+	binary.LittleEndian.PutUint16(p.ends[endBytes*i:], uint16(end))
 }
 
-// shrink gives back the room of what is gone, of which Size knows nothing.
+// resize makes size bytes of those from one place to another.
+func resize(b []byte, from, to, size int) []byte {
+	n := len(b) + size - (to - from)
+	switch {
+	case n <= len(b):
+		copy(b[from+size:], b[to:])
+		return b[:n]
+	case n <= cap(b):
+		was := b
+		b = b[:n]
+		copy(b[from+size:], was[to:])
+		return b
+	}
+	grown := slices.Grow([]byte(nil), n+n/roomShare)[:n]
+	copy(grown, b[:from])
+	copy(grown[from+size:], b[to:])
+	return grown
+}
+
+// shrink gives back the room of what is gone, unless it is a bench's.
 func (p *packed) shrink() {
-	const worth = 128 // bytes
-	if cap(p.data) > worth && len(p.data) < cap(p.data)/4 {
-		p.data, p.ends = append([]byte(nil), p.data...), append([]uint32(nil), p.ends...)
+	if cap(p.data) > mostBench && len(p.data) < cap(p.data)/4 {
+		p.data, p.ends = append([]byte(nil), p.data...), append([]byte(nil), p.ends...)
 	}
 }

@@ -25,7 +25,7 @@ func decodeSlot(seed seed, slot uint16, payload []byte) (l decoded, err error) {
 	for previous := []byte(nil); n > 0 && d.err == nil; n-- {
 		key := d.bytes()
 		deadline := int64(d.uint())
-		text, apart := d.held()
+		text, flags, apart := d.held()
 		switch {
 		case d.err != nil:
 		case Slot(key) != slot:
@@ -35,7 +35,7 @@ func decodeSlot(seed seed, slot uint16, payload []byte) (l decoded, err error) {
 		case l.table.count > 0 && string(key) <= string(previous):
 			d.fail("keys do not ascend")
 		default:
-			buf = appendCell(buf[:0], key, deadline, text)
+			buf = append(appendHead(buf[:0], key, deadline, flags), text...)
 			l.add(cell(buf), apart)
 			previous = key
 		}
@@ -49,17 +49,21 @@ func decodeSlot(seed seed, slot uint16, payload []byte) (l decoded, err error) {
 	return l, nil
 }
 
-// held reads kind and value: the text of a string that stands in its cell, or
-// what stands apart.
-func (d *decoder) held() (text []byte, apart Value) {
+// held reads kind and value: the text that stands in a cell, and the flags of its
+// head, or what stands apart.
+func (d *decoder) held() (text []byte, flags uint64, apart Value) {
 	if d.err != nil || len(d.rest) == 0 || Kind(d.rest[0]) != KindString {
-		return nil, d.value()
+		v := d.value()
+		if run, ok := compact(v); ok && d.err == nil && run.fits(embedded) {
+			return appendCompact(nil, run, v.Kind()), isCollection, nil
+		}
+		return nil, 0, v
 	}
 	d.rest = d.rest[1:]
 	if text = d.bytes(); len(text) > embedded {
-		return nil, String(bytes.Clone(text))
+		return nil, 0, String(bytes.Clone(text))
 	}
-	return text, nil
+	return text, 0, nil
 }
 
 func (l *decoded) add(c cell, apart Value) {

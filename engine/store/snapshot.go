@@ -210,8 +210,9 @@ func encodeSlot(t *table, saved savedValues, dst []byte, entries []entry) ([]byt
 func (e *entry) appendTo(dst []byte) []byte {
 	dst = appendBytes(dst, e.key)
 	dst = appendUint(dst, uint64(e.deadline))
-	if e.apart == nil {
+	if e.apart == nil && !e.compact {
 		return appendBytes(append(dst, byte(KindString)), e.text)
 	}
-	return e.apart.appendTo(append(dst, byte(form(e.apart))))
+	v := e.value()
+	return v.appendTo(append(dst, byte(form(v))))
 }

@@ -41,6 +41,7 @@ type Store struct {
 	seed    seed       // of the tables
 	watched map[string][]*mark
 	buf     []byte // a cell in the making
+	bench   bench
 }
 
 // Len is the number of keys, those that expired but were not yet swept
@@ -144,7 +145,7 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 	if !found {
 		return value, false, nil
 	}
-	if text, ok := any(&value).(*String); ok && e.apart == nil {
+	if text, ok := any(&value).(*String); ok && e.apart == nil && !e.compact {
 		*text = String(e.text) // not by way of a Value, which allocates
 		return value, true, nil
 	}
@@ -161,15 +162,46 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 func Edit[T Value](s *Store, key []byte, fn func(T) (changed bool)) (changed, gone bool) {
 	p := s.locate(key)
 	s.beforeWrite(&p, key)
-	before := p.apart.Size()
-	if changed = fn(p.apart.(T)); changed {
+	v, before := p.apart, p.size()
+	if v == nil {
+		v = s.bench.open(p.text)
+	}
+	if changed = fn(v.(T)); changed {
 		s.touch(key)
 	}
-	s.bytes += p.apart.Size() - before
-	if gone = p.apart.vanished(); gone {
+	if gone = v.vanished(); !gone && (changed || p.apart != nil) {
+		s.keep(&p, v)
+	}
+	s.bytes += p.size() - before
+	if gone {
 		s.remove(&p)
 	}
 	return changed, gone
+}
+
+// keep puts a collection that was changed where it belongs: into the cell or
+// beside it. What stands apart moves back only when it has become half as
+// long, lest it go to and fro.
+func (s *Store) keep(p *place, v Value) {
+	limit := embedded
+	if p.apart != nil {
+		limit = embedded / 2
+	}
+	run, ok := compact(v)
+	switch ok = ok && run.fits(limit); {
+	case ok:
+		s.buf = appendCompact(appendHead(s.buf[:0], p.key, p.deadline, isCollection), run, v.Kind())
+		v = nil
+	case p.apart != nil:
+		return
+	default:
+		s.bench.leave(v)
+		s.buf = appendHead(s.buf[:0], p.key, p.deadline, 0)
+	}
+	c := cell(s.buf)
+	p.table.set(p.at, c, v)
+	p.entry = decodeCell(c)
+	p.apart = v
 }
 
 // Put stores a value under a key, in place of whatever was there, with a
@@ -178,8 +210,10 @@ func (s *Store) Put(key []byte, value Value, deadline int64) {
 	p := s.locate(key)
 	if text, ok := value.(String); ok && len(text) <= embedded {
 		s.write(&p, key, appendCell(s.buf[:0], key, deadline, text), nil)
+	} else if run, ok := compact(value); ok && run.fits(embedded) {
+		s.write(&p, key, appendCompact(appendHead(s.buf[:0], key, deadline, isCollection), run, value.Kind()), nil)
 	} else {
-		s.write(&p, key, appendCell(s.buf[:0], key, deadline, ""), value)
+		s.write(&p, key, appendHead(s.buf[:0], key, deadline, 0), value)
 	}
 }
 
@@ -243,7 +277,7 @@ func (s *Store) SetDeadline(key []byte, deadline int64) {
 	switch {
 	case !p.found:
 	case p.deadline != deadline:
-		s.write(&p, key, appendCell(s.buf[:0], key, deadline, p.text), p.apart)
+		s.write(&p, key, p.appendCell(s.buf[:0], deadline), p.apart)
 	case deadline != 0:
 		s.touch(key)
 	}

@@ -6,18 +6,20 @@ import (
 	"math/bits"
 )
 
-// embedded is up to how many bytes a string stands in its key's cell. A longer
-// one stands apart, so that a new deadline does not copy it.
+// embedded is up to how many bytes a string, or the text of a collection, stands
+// in its key's cell. A longer one stands apart, so that a new deadline does not
+// copy it.
 const embedded = 512
 
 // A cell is a key in one piece, which the collector has nothing to look for in:
 //
-//	+-------------------------------------+-------------+-----+---------------+
-//	| key's length × 2 + deadline? uvarint | deadline 8B | key | string        |
-//	+-------------------------------------+-------------+-----+---------------+
+//	+------------------------------------------------------+-------------+-----+------+
+//	| key's length × 4 + collection? × 2 + deadline? uvarint | deadline 8B | key | text |
+//	+------------------------------------------------------+-------------+-----+------+
 //
-// The deadline is there when the lowest bit says so, the string when the value
-// does not stand apart. A cell is never changed: what replaces it is another.
+// The deadline is there when the lowest bit says so. The text is that of a string
+// or a collection, and empty when the value stands apart. A cell is never
+// changed: what replaces it is another.
 type cell = string
 
 // entry is a key and what it holds.
@@ -25,6 +27,7 @@ type entry struct {
 	key      string
 	deadline int64  // ms since the epoch; 0 is never
 	text     string // the value, when apart is nil
+	compact  bool   // text is that of a collection
 	apart    Value
 }
 
@@ -32,21 +35,27 @@ func (e entry) expired(now int64) bool { return e.deadline != 0 && e.deadline <=
 
 // value is the entry's value; a string out of the cell is a copy.
 func (e entry) value() Value {
-	if e.apart != nil {
+	switch {
+	case e.apart != nil:
 		return e.apart
+	case e.compact:
+		return openCompact(e.text)
 	}
 	return String(e.text)
 }
 
 func (e entry) kind() Kind {
-	if e.apart != nil {
+	switch {
+	case e.apart != nil:
 		return e.apart.Kind()
+	case e.compact:
+		return compactKind(e.text)
 	}
 	return KindString
 }
 
 // tableOverhead approximates the bytes of a table beside its places.
-const tableOverhead = 112
+const tableOverhead = 128
 
 // size approximates the memory of the entry but for its deadline's index: the
 // cell in its allocation, its place in the table, and what stands apart.
@@ -65,14 +74,35 @@ func (e entry) size() int64 {
 
 // appendCell appends the entry as a cell.
 func appendCell[K, T ~string | ~[]byte](dst []byte, key K, deadline int64, text T) []byte {
-	head := uint64(len(key)) << 1
+	return append(appendHead(dst, key, deadline, 0), text...)
+}
+
+// What the head of a cell says beside the key's length.
+const (
+	hasDeadline  = 1
+	isCollection = 2
+	lengthShift  = 2
+)
+
+// appendHead appends a cell but for its text.
+func appendHead[K ~string | ~[]byte](dst []byte, key K, deadline int64, flags uint64) []byte {
+	head := uint64(len(key))<<lengthShift | flags
 	if deadline != 0 {
-		dst = binary.AppendUvarint(dst, head|1)
+		dst = binary.AppendUvarint(dst, head|hasDeadline)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(deadline))
 	} else {
 		dst = binary.AppendUvarint(dst, head)
 	}
-	return append(append(dst, key...), text...)
+	return append(dst, key...)
+}
+
+// appendCell appends an entry whose value does not stand apart.
+func (e entry) appendCell(dst []byte, deadline int64) []byte {
+	flags := uint64(0)
+	if e.compact {
+		flags = isCollection
+	}
+	return append(appendHead(dst, e.key, deadline, flags), e.text...)
 }
 
 func decodeCell(c cell) (e entry) {
@@ -85,14 +115,14 @@ func decodeCell(c cell) (e entry) {
 			break
 		}
 	}
-	if head&1 != 0 {
+	if head&hasDeadline != 0 {
 		for i := range 8 {
 			e.deadline |= int64(c[at+i]) << (8 * i)
 		}
 		at += 8
 	}
-	end := at + int(head>>1)
-	e.key, e.text = c[at:end], c[end:]
+	end := at + int(head>>lengthShift)
+	e.key, e.text, e.compact = c[at:end], c[end:], head&isCollection != 0
 	return e
 }
 
@@ -105,8 +135,13 @@ type table struct {
 	cells []cell
 	apart []Value // nil while no value stands apart
 	count int
-	marks *[]uint32 // of the use of keys; nil while none is noted
+	marks *[]uint32        // of the use of keys; nil while none is noted
+	few   [fewPlaces]uint8 // tags, while there are no more
 }
+
+// fewPlaces is up to how many tags are in the table itself: pieces that small would
+// keep whole pages of what the garbage around them was.
+const fewPlaces = 16
 
 // newTable makes a table with room for n keys.
 func newTable(seed seed, n int) *table {
@@ -117,7 +152,12 @@ func newTable(seed seed, n int) *table {
 
 func (t *table) allocate(n int) {
 	places := max(4, n+n/7+1) // at most 7/8 full
-	t.tags, t.cells = make([]uint8, places), make([]cell, places)
+	if t.cells = make([]cell, places); places > fewPlaces {
+		t.tags = make([]uint8, places)
+		return
+	}
+	t.few = [fewPlaces]uint8{}
+	t.tags = t.few[:places]
 }
 
 // home is where the search for a key begins, and its tag.
@@ -190,6 +230,9 @@ func (t *table) place(c cell, apart Value) int {
 func (t *table) resize(n int) {
 	t.fetch()
 	old := *t
+	if len(t.tags) <= fewPlaces {
+		old.tags = old.few[:len(t.tags)]
+	}
 	t.apart, t.marks = nil, nil
 	t.allocate(n)
 	for place, tag := range old.tags {

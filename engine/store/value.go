@@ -55,11 +55,19 @@ func (String) Kind() Kind { return KindString }
 // Size implements Value.
 func (v String) Size() int64 { return int64(cap(v)) + 24 }
 
-// Weight is Size without the room behind a string's end, which depends on how
-// it came there: it is the same on every member.
+// Weight is about the size of a value, and the same on every member: what it is
+// asked for decides what a script may do. Size depends on how a value came to be,
+// and on the version of the engine.
 func Weight(v Value) int64 {
-	if s, ok := v.(String); ok {
-		return int64(len(s)) + 24
+	switch v := v.(type) {
+	case String:
+		return int64(len(v)) + 24
+	case *Hash:
+		return v.weight()
+	case *ZSet:
+		return v.weight()
+	case *List:
+		return v.weight()
 	}
 	return v.Size()
 }

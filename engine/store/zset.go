@@ -9,8 +9,16 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// scoreBytes are those of a packed member's score, which stands before it.
-const scoreBytes = 8
+const (
+	// scoreBytes are those of a score, scoreRoom the most that a packed member's takes,
+	// which stands before it.
+	scoreBytes = 8
+	scoreRoom  = 1 + scoreBytes
+	// notInteger stands before a packed score that is none, or a large one.
+	notInteger = 1
+	// integers are those below, of either sign, that a score holds exactly.
+	integers = 1 << 53
+)
 
 // treeOverhead approximates the bytes of an item of the tree.
 const treeOverhead = 40
@@ -23,7 +31,6 @@ type ZSet struct {
 	items   packed                 // in order: score, then member
 	members *dict[float64]         // in place of items when it is large
 	tree    *btree.BTreeG[zmember] // members in order
-	text    int64                  // bytes of packed members
 }
 
 type zmember struct {
@@ -46,7 +53,20 @@ func (z *ZSet) Size() int64 {
 	if z.members != nil {
 		return (8+treeOverhead)*int64(z.Len()) + z.members.size() + 160
 	}
-	return z.text + (pairOverhead+scoreBytes)*int64(z.Len()) + 96
+	return z.items.size() + 64
+}
+
+// weight is what Size was when semantics 8 came, for Weight.
+func (z *ZSet) weight() int64 {
+	if z.members != nil {
+		return z.Size()
+	}
+	weight := (pairWeight+scoreBytes)*int64(z.Len()) + 96
+	for i := range z.items.len() {
+		member, _ := z.packedAt(i)
+		weight += int64(len(member))
+	}
+	return weight
 }
 
 func (z *ZSet) vanished() bool { return z.Len() == 0 }
@@ -65,7 +85,21 @@ func (z *ZSet) Len() int {
 // packedAt is the member of a rank of a packed set.
 func (z *ZSet) packedAt(rank int) (member []byte, score float64) {
 	item := z.items.at(rank)
-	return item[scoreBytes:], math.Float64frombits(binary.LittleEndian.Uint64(item))
+	if item[0] == notInteger {
+		return item[scoreRoom:], math.Float64frombits(binary.LittleEndian.Uint64(item[1:]))
+	}
+	n, size := binary.Uvarint(item)
+	return item[size:], float64(int64(n>>2) ^ -int64(n>>1&1))
+}
+
+// appendScore appends a score as it stands before a packed member: an integer as
+// uvarint, its sign in the second lowest bit, since most are; the lowest is 0.
+func appendScore(dst []byte, score float64) []byte {
+	n := int64(score)
+	if score <= -integers || score >= integers || float64(n) != score {
+		return binary.LittleEndian.AppendUint64(append(dst, notInteger), math.Float64bits(score))
+	}
+	return binary.AppendUvarint(dst, uint64(n<<1^n>>63)<<1)
 }
 
 // Score is the score of a member.
@@ -141,13 +175,8 @@ func UnpackedZSet() *ZSet {
 func (z *ZSet) setPacked(member []byte, score, old float64, found bool) {
 	if found {
 		z.items.splice(z.Rank(member, old), 1)
-	} else {
-		z.text += int64(len(member))
 	}
-	if score == 0 {
-		score = 0 // not -0, which equals it
-	}
-	item := binary.LittleEndian.AppendUint64(make([]byte, 0, scoreBytes+PackedBytes), math.Float64bits(score))
+	item := appendScore(make([]byte, 0, scoreRoom+PackedBytes), score)
 	z.items.splice(z.Rank(member, score), 0, append(item, member...))
 }
 
@@ -159,7 +188,7 @@ func (z *ZSet) unpack() {
 		member, score := z.packedAt(i)
 		z.tree.Load(zmember{score, z.members.add(member, score)})
 	}
-	z.items, z.text = packed{}, 0
+	z.items = packed{}
 }
 
 // Delete removes a member and reports whether it was there.
@@ -169,7 +198,6 @@ func (z *ZSet) Delete(member []byte) bool {
 	case !found:
 	case z.members == nil:
 		z.items.splice(z.Rank(member, score), 1)
-		z.text -= int64(len(member))
 	default:
 		i := z.members.position(member)
 		z.tree.Delete(zmember{score, z.members.entries[i].key})
@@ -183,8 +211,6 @@ func (z *ZSet) Delete(member []byte) bool {
 func (z *ZSet) DeleteRange(i, j int) {
 	for ; i < j; j-- {
 		if z.members == nil {
-			member, _ := z.packedAt(i)
-			z.text -= int64(len(member))
 			z.items.splice(i, 1)
 			continue
 		}

@@ -20,7 +20,7 @@ var collections = []safeguard{
 	{name: "the memory of a copy", file: commandCopy, test: "TestWhatIsCopiedIsCounted",
 		old: "return 2 * sizeOf(tx, op.from)", new: "return 0"},
 	{name: "a list's own copy of what it is given", file: "engine/store/packed.go", test: "TestListAgainstSlice",
-		old: "copy(p.data[end:], item)", new: "_ = item"},
+		old: "copy(p.data[from:], item)", new: "len(item)"},
 }
 
 // consumerGroups: what consumers of streams rely on.
@@ -63,5 +63,5 @@ var together = []safeguard{
 	{name: "that a watch that has ended knows nothing", file: storeWatch, test: "TestWatchNoticesExpiry",
 		old: "*w = Watch{touched: true}", new: "*w = Watch{}"},
 	{name: "that a change is noticed", file: "engine/store/store.go", test: "TestWatch",
-		old: "if changed = fn(p.apart.(T)); changed {\n\t\ts.touch(key)\n\t}", new: "changed = fn(p.apart.(T))"},
+		old: "if changed = fn(v.(T)); changed {\n\t\ts.touch(key)\n\t}", new: "changed = fn(v.(T))"},
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	memoryKeys  = 1_000_000
-	collections = 100_000
+	collections = 400_000
 	members     = 10
 	// settleTime is what both have to give back what they used for loading.
 	settleTime = 10 * time.Second
