@@ -264,9 +264,12 @@ func (u *unpacker) array(depth, n, size int) value {
 	u.deeper(depth, "array")
 	n += int(u.uint(size))
 	t := u.run.newTable()
-	t.array = make([]value, 0, min(n, fewEntries)) // whatever it says
 	for i := range n {
-		t.set(u.run, float64(i+1), u.value(depth+1))
+		v := u.value(depth + 1)
+		if t.array == nil && v != nil {
+			t.array = make([]value, 0, min(n, fewEntries)) // whatever it says
+		}
+		t.set(u.run, float64(i+1), v)
 	}
 	return t
 }
@@ -276,10 +279,12 @@ func (u *unpacker) table(depth, n, size int) value {
 	u.deeper(depth, "hash")
 	n += int(u.uint(size))
 	t := u.run.newTable()
-	t.entries = make([]entry, 0, min(n, fewEntries)) // whatever it says
 	for range n {
 		k := u.value(depth + 1)
 		v := u.value(depth + 1)
+		if t.entries == nil && v != nil {
+			t.entries = make([]entry, 0, min(n, fewEntries)) // whatever it says
+		}
 		u.run.store(t, k, v)
 	}
 	return t

@@ -315,9 +315,6 @@ func constructor(fields []tableField, line int) *expression {
 	}
 	e.get = func(f *frame) value {
 		t := f.run.newTable()
-		if keyed > 0 {
-			t.entries = make([]entry, 0, keyed)
-		}
 		var list []value
 		if keyed < len(fields) {
 			list = make([]value, 0, len(fields)-keyed)
@@ -328,6 +325,9 @@ func constructor(fields []tableField, line int) *expression {
 				k := field.key.get(f)
 				v := field.value.get(f)
 				f.line = line
+				if t.entries == nil && v != nil { // of what is nil nothing is charged
+					t.entries = make([]entry, 0, min(keyed, fewEntries))
+				}
 				f.run.store(t, k, v)
 			case i == len(fields)-1 && field.value.all != nil:
 				list = field.value.all(f, list)

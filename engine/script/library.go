@@ -21,7 +21,7 @@ func library(name string, functions builtins) {
 	}
 	slices.Sort(names)
 	for _, fn := range names {
-		keeps := name == "coroutine" || name == "" && (fn == "assert" || fn == "select")
+		keeps := name == "coroutine" || name == "" && (fn == "assert" || fn == "pcall" || fn == "select")
 		constants(name, fn, &function{builtin: &builtin{fn, functions[fn], keeps}})
 	}
 }

@@ -37,12 +37,18 @@ func (s *scratch) newFunction(p *proto) *function {
 		s.functions, s.made = make([]function, functionsAtOnce), 0
 	}
 	n := len(p.captures)
+	fn := &s.functions[s.made]
+	s.made++
+	fn.proto = p
+	if n > capturedAtOnce/8 { // of which what is left over would be much
+		fn.captured = make([]value, n)
+		return fn
+	}
 	if n > len(s.captured)-s.taken {
 		s.captured, s.taken = make([]value, capturedAtOnce), 0
 	}
-	fn := &s.functions[s.made]
-	fn.proto, fn.captured = p, s.captured[s.taken:s.taken+n:s.taken+n]
-	s.made, s.taken = s.made+1, s.taken+n
+	fn.captured = s.captured[s.taken : s.taken+n : s.taken+n]
+	s.taken += n
 	return fn
 }
 

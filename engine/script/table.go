@@ -27,6 +27,10 @@ type entry struct{ key, value value }
 // have no more, and making a map took most of their time.
 const fewEntries = 16
 
+// shortKey is up to how many bytes of a key are compared with each of few: nobody is
+// charged for it.
+const shortKey = 64
+
 // find is where an entry of that key is, if there ever was one.
 func (t *table) find(key value) (i int, ok bool) {
 	if t.index != nil {
@@ -158,7 +162,7 @@ func (t *table) insert(r *run, key, v value) {
 	}
 	if t.entries = append(t.entries, entry{key, v}); t.index != nil {
 		t.index[key] = len(t.entries) - 1
-	} else if len(t.entries) > fewEntries {
+	} else if text, isText := key.(string); len(t.entries) > fewEntries || isText && len(text) > shortKey {
 		t.reindex()
 	}
 }
