@@ -1,6 +1,9 @@
 package store
 
-import "unsafe"
+import (
+	"bytes"
+	"unsafe"
+)
 
 // A collection that is packed, and small, stands in its key's cell as a string
 // does: a key with ten fields is one piece of memory. Its text is
@@ -79,7 +82,9 @@ func collect(kind Kind, p packed) Value {
 type bench struct{ data, ends []byte }
 
 // mostBench is how much room a bench has, in bytes: what becomes longer stands apart.
-const mostBench = 2 * embedded
+// Nothing else that is allocated has as much, so that a run knows by it that its room
+// is not its own.
+const mostBench = 2*embedded - 24
 
 // open is the collection that a text says, as a copy on the bench.
 func (b *bench) open(text string) Value {
@@ -94,11 +99,13 @@ func (b *bench) open(text string) Value {
 
 // leave takes a collection off the bench, which is to stand apart.
 func (b *bench) leave(v Value) {
-	if p, ok := compact(v); ok {
-		p.data, p.ends = append([]byte(nil), p.data...), append([]byte(nil), p.ends...)
-		return
+	p, ok := compact(v)
+	if l, isList := v.(*List); isList && !ok {
+		p, ok = &l.nodes()[0], true
 	}
-	*b = bench{} // it may be in use
+	if ok {
+		p.data, p.ends = bytes.Clone(p.data), bytes.Clone(p.ends)
+	}
 }
 
 // compactKind is the kind of what a text says.

@@ -90,9 +90,11 @@ func resize(b []byte, from, to, size int) []byte {
 	return grown
 }
 
-// shrink gives back the room of what is gone, unless it is a bench's.
+// shrink gives back the room of what is gone, once that is half of it, unless it is a
+// bench's.
 func (p *packed) shrink() {
-	if cap(p.data) > mostBench && len(p.data) < cap(p.data)/4 {
+	const worth = 128 // bytes
+	if cap(p.data) > worth && cap(p.data) != mostBench && len(p.data) < cap(p.data)/2 {
 		p.data, p.ends = append([]byte(nil), p.data...), append([]byte(nil), p.ends...)
 	}
 }
