@@ -23,6 +23,7 @@ var differences = map[string]string{
 	"acl|list":          "as `ACL GETUSER`",
 	"acl|log":           "the port's own, since the member started; of names that a client sent 128 bytes; no secret that a client sent in the place of a user's name",
 	"auth":              "not within a transaction",
+	"bitfield":          "with `OVERFLOW SAT`, a `SET` of -9223372036854775808, or of a number next to it, in a signed field narrower than that is the field's lowest number, not its highest",
 	"client|kill":       "of the port that is asked, as `CLIENT LIST`",
 	"client|list":       "of the port that is asked; fields that mean something here",
 	"client|pause":      "60,000 ms at most, and until the leader changes; logging in and `CLIENT UNPAUSE` do not wait; keys go on expiring",
