@@ -18,10 +18,11 @@ type group struct {
 	applied map[uint64][]string
 	reads   map[uint64][]Read
 	named   []*raftpb.Snapshot // in messages
+	durable map[uint64]uint64  // the commit index on each one's disk
 }
 
 func newGroup(t *testing.T, voters ...uint64) *group {
-	g := &group{t: t, members: map[uint64]*Replica{}, cut: map[uint64]bool{}, applied: map[uint64][]string{}, reads: map[uint64][]Read{}}
+	g := &group{t: t, members: map[uint64]*Replica{}, cut: map[uint64]bool{}, applied: map[uint64][]string{}, reads: map[uint64][]Read{}, durable: map[uint64]uint64{}}
 	for _, id := range voters {
 		g.add(id, voters)
 	}
@@ -52,7 +53,13 @@ func (g *group) settle() {
 				continue
 			}
 			busy = true
+			if e.HardState != nil && e.MustSync {
+				g.durable[id] = e.HardState.GetCommit()
+			}
 			for _, c := range e.Committed {
+				if c.GetType() != raftpb.EntryNormal && c.GetIndex() > g.durable[id] {
+					g.t.Errorf("member %d would forget that the change at %d is committed", id, c.GetIndex())
+				}
 				if c.GetType() == raftpb.EntryNormal && len(c.GetData()) > 0 {
 					g.applied[id] = append(g.applied[id], string(c.GetData()))
 				}

@@ -88,6 +88,8 @@ var members = []safeguard{
 		old: "return m.snapshots().Prune(meta.Index)", new: "return nil"},
 	{name: "that only a proposal of this term is answered", file: memberAsk, test: "TestAnotherLeadersEntryIsNoAnswer",
 		old: "if p.index == e.GetIndex() && p.term == e.GetTerm() {", new: "if true {"},
+	{name: "that a committed change of members is durable", file: "engine/replica/effects.go", test: "TestMembersChangeOneAtATime",
+		old: "		e.MustSync = true\n", new: ""},
 	{name: "the fsync before an acknowledgement, of a group", file: memberTurn, in: simPkg, test: "TestSeeds",
 		old: "if err := m.log.Sync(); err != nil {", new: "if err := error(nil); err != nil {"},
 	{name: "the read index", file: memberAsk, test: "TestWhoLosesTheLeadershipSaysSo",
