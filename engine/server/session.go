@@ -179,9 +179,10 @@ func (c *session) end() {
 	for _, a := range []*alarm{c.authentication, c.slow, c.holding, c.watching} {
 		a.stop()
 	}
+	// Before anybody sees that it has ended: the other port must not close one for it.
+	c.count(0)
 	_ = c.conn.Close()
 	c.out, c.replies, c.barrier = nil, nil, nil
-	c.count(0)
 	c.srv.left(c)
 }
 
