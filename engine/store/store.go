@@ -156,9 +156,10 @@ func Read[T Value](s *Store, key []byte, now int64) (value T, found bool, err er
 	return value, true, nil
 }
 
-// Edit lets fn change the value of a present key in place; it says whether it
-// did. A collection that is empty afterwards is removed, and gone. It must follow a
-// Read that found the key. Strings are not changed in place.
+// Edit lets fn change the collection of a present key; it says whether it did. What
+// was read of the key before is not what it made: see Aliasing. A collection that is
+// empty afterwards is removed, and gone. It must follow a Read that found the key.
+// Fn edits nothing else, since there is one bench.
 func Edit[T Value](s *Store, key []byte, fn func(T) (changed bool)) (changed, gone bool) {
 	p := s.locate(key)
 	s.beforeWrite(&p, key)

@@ -13,9 +13,9 @@ const embedded = 512
 
 // A cell is a key in one piece, which the collector has nothing to look for in:
 //
-//	+------------------------------------------------------+-------------+-----+------+
+//	+--------------------------------------------------------+-------------+-----+------+
 //	| key's length × 4 + collection? × 2 + deadline? uvarint | deadline 8B | key | text |
-//	+------------------------------------------------------+-------------+-----+------+
+//	+--------------------------------------------------------+-------------+-----+------+
 //
 // The deadline is there when the lowest bit says so. The text is that of a string
 // or a collection, and empty when the value stands apart. A cell is never
