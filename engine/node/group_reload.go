@@ -76,7 +76,10 @@ func (g *Group) readBack() error {
 	switch {
 	case r == nil || g.snapshot.running != nil || g.digests.running != nil || g.syncing:
 		return nil
-	case g.full.Load() || !g.leading.Load():
+	case !g.leading.Load():
+		g.endReload(member.ErrNotAlone)
+		return nil
+	case g.full.Load():
 		g.endReload(errReloadFull)
 		return nil
 	case r.save && r.saved == 0:
