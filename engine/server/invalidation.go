@@ -1,6 +1,7 @@
 package server
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -121,15 +122,19 @@ func (l *loop) broadcast(changes []store.Change) {
 		}
 	}
 	slices.Sort(names)
-	for prefix, listeners := range l.trackers.prefixes {
+	with := map[string][]string{}
+	for prefix := range l.trackers.prefixes {
 		from, _ := slices.BinarySearch(names, prefix)
 		to := from
 		for to < len(names) && strings.HasPrefix(names[to], prefix) {
 			to++
 		}
 		if from < to {
-			tellPrefix(listeners, names[from:to], by)
+			with[prefix] = names[from:to]
 		}
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(with)) { // as redis-server does
+		tellPrefix(l.trackers.prefixes[prefix], with[prefix], by)
 	}
 }
 

@@ -32,8 +32,8 @@ var trackingSteps = []struct {
 	{0, "CLIENT CACHING YES | MULTI | GET k | GET j | EXEC"}, {0, "GET i"}, {1, "SET i 1"}, {1, "SET j 1"}, {1, "SET k 1"}, {0, "CLIENT CACHING YES | PING | GET k"}, {1, "SET k 1"}, {0, "CLIENT TRACKING ON OPTOUT"},
 	{0, "CLIENT TRACKING OFF"}, {0, "CLIENT TRACKING ON OPTOUT"}, {0, "CLIENT CACHING YES"}, {0, "CLIENT CACHING NO | CLIENT TRACKINGINFO | GET k"}, {0, "GET j"}, {1, "SET k 1"}, {1, "SET j 1"},
 
-	{0, "CLIENT TRACKING OFF"}, {0, "GET k"}, {1, "SET k 1"}, {0, "CLIENT TRACKING ON BCAST PREFIX a: PREFIX b:"}, {0, "CLIENT TRACKINGINFO"}, {0, "CLIENT TRACKING ON BCAST PREFIX a:1"}, {0, "CLIENT TRACKING ON"},
-	{1, "SET a:1 x"}, {1, "SET a:1 x"}, {1, "MSET a:3 1 c 1 a:2 1 a:3 2 a: 1"}, {1, "SET b:1 x"}, {1, "DEL b:1 b:2"}, {0, "SET a:1 mine"}, {0, "CLIENT TRACKING ON BCAST NOLOOP PREFIX c:"}, {0, "CLIENT TRACKINGINFO"}, {0, "SET a:1 mine"}, {1, "SET c:1 x"}, {1, "FLUSHALL"},
+	{0, "CLIENT TRACKING OFF"}, {0, "GET k"}, {1, "SET k 1"}, {0, "CLIENT TRACKING ON BCAST PREFIX b: PREFIX a:"}, {0, "CLIENT TRACKINGINFO"}, {0, "CLIENT TRACKING ON BCAST PREFIX a:1"}, {0, "CLIENT TRACKING ON"},
+	{1, "SET a:1 x"}, {1, "SET a:1 x"}, {1, "MSET a:3 1 c 1 a:2 1 a:3 2 a: 1"}, {1, "SET b:1 x"}, {1, "MSET b:2 1 a:2 1 b:1 1"}, {1, "DEL b:1 b:2"}, {0, "SET a:1 mine"}, {0, "CLIENT TRACKING ON BCAST NOLOOP PREFIX c:"}, {0, "CLIENT TRACKINGINFO"}, {0, "SET a:1 mine"}, {1, "SET c:1 x"}, {1, "FLUSHALL"},
 	{0, "CLIENT TRACKING OFF"}, {1, "SET a:1 x"}, {0, "CLIENT TRACKING ON BCAST"}, {0, "CLIENT TRACKINGINFO"}, {1, "SET anything x"}, {0, "CLIENT TRACKING OFF"}, {0, "CLIENT TRACKINGINFO"},
 
 	{0, "CLIENT TRACKING ON REDIRECT #2"}, {0, "CLIENT GETREDIR"}, {0, "CLIENT TRACKINGINFO"}, {0, "GET k"}, {1, "SET k 1"}, {2, "SUBSCRIBE __redis__:invalidate"}, {0, "MGET k j"}, {1, "SET k 2"}, {0, "SET j 1"}, {1, "FLUSHALL"},
