@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	keptBuffers = 64
 	keptBuffer  = 64 << 10
 	keptKeys    = 64
+	// yieldPeriod is how often the loop lets go of its processor. One that did not
+	// for 10 ms, other than in system calls, is taken from it by the runtime's
+	// watchdog, which then looks every 20 µs for some milliseconds.
+	yieldPeriod = 4 * time.Millisecond
 )
 
 // loop serves all connections from one goroutine, so that none of what it owns
@@ -105,7 +110,11 @@ func (l *loop) post(f func()) {
 // run is the loop. It ends after stop.
 func (l *loop) run() {
 	var posted []func()
-	for !l.stopped {
+	for yielded := l.now; !l.stopped; {
+		if l.now.Sub(yielded) >= yieldPeriod {
+			yielded = l.now
+			runtime.Gosched()
+		}
 		block := l.idle()
 		ready := l.poller.wait(block)
 		l.now = time.Now()
