@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(
-		row("bitfield", -2, Write|DenyOOM, oneKey.to(rw|accesses|updates), "write bitmap slow", parseBitfield(false)).finding(bitfieldKeys),
+		row("bitfield", -2, Write|DenyOOM, oneKey.to(rw|accesses|updates), "write bitmap slow", parseBitfield(false)).varying(bitfieldKeys).noting("This command allows both access and modification of the key"),
 		row("bitfield_ro", -2, ReadOnly|Fast, oneKey.to(ro|accesses), "read bitmap fast", parseBitfield(true)),
 	)
 }

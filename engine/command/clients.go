@@ -59,7 +59,7 @@ func others() []*Command {
 	flags, categories := NoScript|Loading|Stale, "slow connection"
 	admin, dangerous := Admin|flags, "admin slow dangerous connection"
 	all := []*Command{
-		connection("client|list", -2, admin, dangerous, clientList),
+		connection("client|list", -2, admin, dangerous, clientList).tip(tipVaries),
 		connection("client|kill", -3, admin, dangerous, clientKill),
 		connection("client|pause", -3, admin, dangerous, clientPause),
 		connection("client|unpause", 2, admin, dangerous, func(s Session, _ [][]byte) reply.Reply {

@@ -11,9 +11,9 @@ import (
 
 func init() {
 	register(
-		row("sunion", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(union))),
-		row("sinter", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(intersection))),
-		row("sdiff", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(difference))),
+		row("sunion", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(union))).tip(tipUnordered),
+		row("sinter", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(intersection))).tip(tipUnordered),
+		row("sdiff", -2, ReadOnly, allKeys.to(ro|accesses), "read set slow", plain(combined(difference))).tip(tipUnordered),
 		row("sunionstore", -3, Write|DenyOOM, allKeys.to(ow|updates, ro|accesses), "write set slow", parseCombineStore(union)),
 		row("sinterstore", -3, Write|DenyOOM, allKeys.to(rw|updates, ro|accesses), "write set slow", parseCombineStore(intersection)),
 		row("sdiffstore", -3, Write|DenyOOM, allKeys.to(ow|updates, ro|accesses), "write set slow", parseCombineStore(difference)),

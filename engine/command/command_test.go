@@ -34,6 +34,9 @@ func TestEveryRowIsWhole(t *testing.T) {
 		if (c.FirstKey != 0) != (len(c.uses) > 0) {
 			t.Errorf("%s: what it does with its keys", c.Name)
 		}
+		if (c.FirstKey != 0 || c.Flags&MovableKeys != 0) != (len(c.searches) > 0) {
+			t.Errorf("%s: how clients find its keys", c.Name)
+		}
 		if c.Flags&Write != 0 && (c.Flags&ReadOnly != 0 || c.Parse == nil) {
 			t.Errorf("%s: a write goes through the log and is no read", c.Name)
 		}

@@ -30,7 +30,7 @@ func init() {
 	flags, categories := Admin|NoScript|Loading|Stale, "admin slow dangerous"
 	register(container("config", -2, 0, "slow",
 		connection("config|get", -3, flags, categories, configGet),
-		connection("config|set", -4, flags, categories, configSet),
+		connection("config|set", -4, flags, categories, configSet).tip(tipAllNodes, tipAllSucceeded),
 		connection("config|resetstat", 2, flags, categories, func(s Session, _ [][]byte) reply.Reply {
 			s.Settings().ResetStatistics()
 			return reply.OK

@@ -29,10 +29,10 @@ func init() {
 	register(
 		connection("auth", -2, before, "fast connection", auth),
 		connection("hello", -1, before, "fast connection", hello),
-		connection("ping", -1, Fast, "fast connection", ping).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return pong(argv) }),
+		connection("ping", -1, Fast, "fast connection", ping).within(func(_ *scriptHost, argv [][]byte) reply.Reply { return pong(argv) }).tip(tipAllShards, tipAllSucceeded),
 		connection("quit", -1, before, "fast connection", quit),
 		connection("reset", 1, before, "fast connection", reset),
-		connection("info", -1, Loading|Stale, "slow dangerous", info),
+		connection("info", -1, Loading|Stale, "slow dangerous", info).tip(tipVaries, tipAllShards, tipMerged),
 		row("echo", 2, Loading|Stale|Fast, noKey, "fast connection", plain(echo)),
 		container("client", -2, 0, "slow", append(clientCommands(), others()...)...),
 	)
@@ -74,7 +74,7 @@ func clientCommands() []*Command {
 		connection("client|setname", 3, flags, "slow connection", clientSetName),
 		connection("client|getname", 2, flags, "slow connection", clientGetName),
 		connection("client|setinfo", 4, flags, "slow connection", clientSetInfo),
-		connection("client|info", 2, flags, "slow connection", clientInfo),
+		connection("client|info", 2, flags, "slow connection", clientInfo).tip(tipVaries),
 		connection("client|no-evict", 3, Admin|flags, "admin slow dangerous connection", clientOnOff),
 		connection("client|no-touch", 3, flags, "slow connection", clientOnOff),
 		connection("client|unblock", -3, Admin|flags, "admin slow dangerous connection", clientUnblock),

@@ -12,7 +12,7 @@ import (
 func init() {
 	register(
 		row("copy", -3, Write|DenyOOM, twoKeys.to(ro|accesses, ow|updates), "keyspace write slow", parseCopy(store.Count)).sinceDatabases(parseCopy(1)),
-		row("randomkey", 1, ReadOnly, noKey, "keyspace read slow", plain(randomkey)),
+		row("randomkey", 1, ReadOnly, noKey, "keyspace read slow", plain(randomkey)).tip(tipAllShards, tipVaries),
 	)
 }
 

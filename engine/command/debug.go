@@ -77,7 +77,7 @@ var debugHelp = help(
 )
 
 func init() {
-	register(connection("debug", -2, Admin|NoScript|Loading|Stale, "admin slow dangerous", debug).finding(debugKeys).since7())
+	register(connection("debug", -2, Admin|NoScript|Loading|Stale, "admin slow dangerous", debug).finding(finder{find: debugKeys}).since7())
 }
 
 func debug(s Session, argv [][]byte) reply.Reply {

@@ -26,8 +26,11 @@ func init() {
 // georadiusKeys lists the key that is read and those that options from a place
 // on may have written. redis-server asks for the first of those alone, and
 // writes the last.
-func georadiusKeys(options int) func(dst []acl.Key, argv [][]byte) []acl.Key {
-	return func(dst []acl.Key, argv [][]byte) []acl.Key {
+func georadiusKeys(options int) finder {
+	store := keySearch{use: ow | updates, at: options, keyword: "STORE", step: 1}
+	storeDist := store
+	storeDist.keyword = "STOREDIST"
+	return finder{func(dst []acl.Key, argv [][]byte) []acl.Key {
 		dst = append(dst, (ro | accesses).of(argv[1]))
 		for i := options; i+1 < len(argv); i++ {
 			if is(argv[i], "STORE") || is(argv[i], "STOREDIST") {
@@ -36,7 +39,7 @@ func georadiusKeys(options int) func(dst []acl.Key, argv [][]byte) []acl.Key {
 			}
 		}
 		return dst
-	}
+	}, []keySearch{store, storeDist}}
 }
 
 // centre is how an older command says where it looks, and that it looks within

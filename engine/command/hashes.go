@@ -18,17 +18,17 @@ func init() {
 		row("hsetnx", 4, Write|DenyOOM|Fast, oneKey.to(rw|inserts), "write hash fast", plain(hsetnx)),
 		row("hget", 3, ReadOnly|Fast, oneKey.to(ro|accesses), "read hash fast", plain(hget)),
 		row("hmget", -3, ReadOnly|Fast, oneKey.to(ro|accesses), "read hash fast", plain(hmget)),
-		row("hgetall", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hgetall)),
-		row("hkeys", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hkeys)),
-		row("hvals", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hvals)),
+		row("hgetall", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hgetall)).tip(tipUnordered),
+		row("hkeys", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hkeys)).tip(tipUnordered),
+		row("hvals", 2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", plain(hvals)).tip(tipUnordered),
 		row("hlen", 2, ReadOnly|Fast, oneKey.to(ro), "read hash fast", plain(hlen)),
 		row("hstrlen", 3, ReadOnly|Fast, oneKey.to(ro), "read hash fast", plain(hstrlen)),
 		row("hexists", 3, ReadOnly|Fast, oneKey.to(ro), "read hash fast", plain(hexists)),
 		row("hdel", -3, Write|Fast, oneKey.to(rw|deletes), "write hash fast", plain(hdel)),
 		row("hincrby", 4, Write|DenyOOM|Fast, oneKey.to(rw|accesses|updates), "write hash fast", parseHincrby),
 		row("hincrbyfloat", 4, Write|DenyOOM|Fast, oneKey.to(rw|accesses|updates), "write hash fast", plain(hincrbyfloat)),
-		row("hrandfield", -2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", parseRandom("WITHVALUES", openHash)),
-		row("hscan", -3, ReadOnly, oneKey.to(ro|accesses), "read hash slow", parseCollectionScan(openHash)),
+		row("hrandfield", -2, ReadOnly, oneKey.to(ro|accesses), "read hash slow", parseRandom("WITHVALUES", openHash)).tip(tipVaries),
+		row("hscan", -3, ReadOnly, oneKey.to(ro|accesses), "read hash slow", parseCollectionScan(openHash)).tip(tipVaries),
 	)
 }
 

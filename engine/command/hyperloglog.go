@@ -14,7 +14,7 @@ import (
 func init() {
 	register(
 		row("pfadd", -2, Write|DenyOOM|Fast, oneKey.to(rw|inserts), "write hyperloglog fast", plain(pfadd)).since7(),
-		row("pfcount", -2, ReadOnly, allKeys.to(rw|accesses), "read hyperloglog slow", plain(pfcount)).inLog().since7(), // it keeps what it counted
+		row("pfcount", -2, ReadOnly, allKeys.to(rw|accesses), "read hyperloglog slow", plain(pfcount)).inLog().since7().noting("RW because it may change the internal representation of the key, and propagate to replicas"), // it keeps what it counted
 		row("pfmerge", -2, Write|DenyOOM, allKeys.to(rw|accesses|inserts, ro|accesses), "write hyperloglog slow", plain(pfmerge)).since7(),
 	)
 }

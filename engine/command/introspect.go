@@ -15,9 +15,9 @@ func init() {
 	flags := Loading | Stale
 	register(container("command", -1, flags, "slow connection",
 		connection("command|count", 2, flags, "slow connection", commandCount),
-		connection("command|list", -2, flags, "slow connection", commandList),
-		connection("command|info", -2, flags, "slow connection", commandInfo),
-		connection("command|docs", -2, flags, "slow connection", commandDocs),
+		connection("command|list", -2, flags, "slow connection", commandList).tip(tipUnordered),
+		connection("command|info", -2, flags, "slow connection", commandInfo).tip(tipUnordered),
+		connection("command|docs", -2, flags, "slow connection", commandDocs).tip(tipUnordered),
 		connection("command|getkeys", -4, flags, "slow connection", commandGetKeys),
 		connection("command|getkeysandflags", -4, flags, "slow connection", commandGetKeysAndFlags).since7(),
 		connection("command|help", 2, flags, "slow connection", help(
@@ -40,7 +40,7 @@ func init() {
 			"GETKEYSANDFLAGS <full-command>",
 			"    Return the keys and the access flags from a full command.",
 		)),
-	))
+	).tip(tipUnordered))
 	bare := table["command"].Run
 	table["command"].Run = func(s Session, argv [][]byte) reply.Reply {
 		if len(argv) == 1 {
@@ -150,10 +150,9 @@ var flagNames = []struct {
 
 // describe is the command's entry in COMMAND's reply: name, arity, flags,
 // first key, last key, step, categories, tips, key specifications,
-// subcommands. Tips and key specifications, which are for clients of a
-// cluster, are empty.
+// subcommands.
 func (c *Command) describe() reply.Reply {
-	flags, categories, subs := []reply.Reply{}, []reply.Reply{}, []reply.Reply{}
+	flags, categories, tips, searches, subs := []reply.Reply{}, []reply.Reply{}, []reply.Reply{}, []reply.Reply{}, []reply.Reply{}
 	for _, f := range flagNames {
 		if c.Flags&f.flag != 0 {
 			flags = append(flags, reply.Simple(f.name))
@@ -161,6 +160,12 @@ func (c *Command) describe() reply.Reply {
 	}
 	for _, name := range c.Categories {
 		categories = append(categories, reply.Simple("@"+name))
+	}
+	for _, tip := range c.tips {
+		tips = append(tips, reply.BulkString(tip))
+	}
+	for i := range c.searches {
+		searches = append(searches, c.searches[i].describe())
 	}
 	for _, sub := range c.Subcommands {
 		subs = append(subs, sub.describe())
@@ -172,7 +177,7 @@ func (c *Command) describe() reply.Reply {
 	return reply.Array(
 		reply.BulkString(c.Name), reply.Integer(int64(c.Arity)), reply.Set(flags...),
 		reply.Integer(int64(c.FirstKey)), reply.Integer(int64(c.LastKey)), reply.Integer(int64(c.KeyStep)),
-		reply.Set(categories...), reply.Set(), reply.Set(), listed,
+		reply.Set(categories...), reply.Set(tips...), reply.Set(searches...), listed,
 	)
 }
 

@@ -41,9 +41,12 @@ func (f keyFlags) of(name []byte) acl.Key {
 	return key
 }
 
-// names are the flags as COMMAND GETKEYSANDFLAGS tells them.
+// names are the flags as COMMAND tells them.
 func (f keyFlags) names() reply.Reply {
 	names := []reply.Reply{}
+	if f == notKey {
+		names = append(names, reply.Simple("not_key"))
+	}
 	for i, name := range keyFlagNames {
 		if f&(1<<i) != 0 {
 			names = append(names, reply.Simple(name))

@@ -12,10 +12,10 @@ import (
 
 func init() {
 	register(
-		row("del", -2, Write, allKeys.to(rm|deletes), "keyspace write slow", plain(del)),
-		row("unlink", -2, Write|Fast, allKeys.to(rm|deletes), "keyspace write fast", plain(del)),
-		row("exists", -2, ReadOnly|Fast, allKeys.to(ro), "keyspace read fast", plain(exists)),
-		row("touch", -2, ReadOnly|Fast, allKeys.to(ro), "keyspace read fast", plain(touch)),
+		row("del", -2, Write, allKeys.to(rm|deletes), "keyspace write slow", plain(del)).tip(tipMultiShard, tipSum),
+		row("unlink", -2, Write|Fast, allKeys.to(rm|deletes), "keyspace write fast", plain(del)).tip(tipMultiShard, tipSum),
+		row("exists", -2, ReadOnly|Fast, allKeys.to(ro), "keyspace read fast", plain(exists)).tip(tipMultiShard, tipSum),
+		row("touch", -2, ReadOnly|Fast, allKeys.to(ro), "keyspace read fast", plain(touch)).tip(tipMultiShard, tipSum),
 		row("type", 2, ReadOnly|Fast, oneKey.to(ro), "keyspace read fast", plain(typeOf)),
 		row("rename", 3, Write, twoKeys.to(rw|accesses|deletes, ow|updates), "keyspace write slow", plain(rename)),
 		row("renamenx", 3, Write|Fast, twoKeys.to(rw|accesses|deletes, ow|inserts), "keyspace write fast", plain(renamenx)),
@@ -23,17 +23,17 @@ func init() {
 		row("pexpire", -3, Write|Fast, oneKey.to(rw|updates), "keyspace write fast", parseExpire("pexpire", 1, false)),
 		row("expireat", -3, Write|Fast, oneKey.to(rw|updates), "keyspace write fast", parseExpire("expireat", 1000, true)),
 		row("pexpireat", -3, Write|Fast, oneKey.to(rw|updates), "keyspace write fast", parseExpire("pexpireat", 1, true)),
-		row("ttl", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1000, false))),
-		row("pttl", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1, false))),
+		row("ttl", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1000, false))).tip(tipVaries),
+		row("pttl", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1, false))).tip(tipVaries),
 		row("expiretime", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1000, true))),
 		row("pexpiretime", 2, ReadOnly|Fast, oneKey.to(ro|accesses), "keyspace read fast", plain(ttl(1, true))),
 		row("persist", 2, Write|Fast, oneKey.to(rw|updates), "keyspace write fast", plain(persist)),
-		row("keys", 2, ReadOnly, noKey, "keyspace read slow dangerous", plain(keys)),
-		row("scan", -2, ReadOnly, noKey, "keyspace read slow", parseScan),
-		row("dbsize", 1, ReadOnly|Fast, noKey, "keyspace read fast", plain(dbsize)),
-		row("flushall", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flushAll)),
-		row("flushdb", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flush)),
-		row("time", 1, Loading|Stale|Fast, noKey, "fast", plain(now)),
+		row("keys", 2, ReadOnly, noKey, "keyspace read slow dangerous", plain(keys)).tip(tipAllShards, tipUnordered),
+		row("scan", -2, ReadOnly, noKey, "keyspace read slow", parseScan).tip(tipVaries, tipRouted),
+		row("dbsize", 1, ReadOnly|Fast, noKey, "keyspace read fast", plain(dbsize)).tip(tipAllShards, tipSum),
+		row("flushall", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flushAll)).tip(tipAllShards, tipAllSucceeded),
+		row("flushdb", -1, Write, noKey, "keyspace write slow dangerous", parseFlush(flush)).tip(tipAllShards, tipAllSucceeded),
+		row("time", 1, Loading|Stale|Fast, noKey, "fast", plain(now)).tip(tipVaries),
 	)
 }
 

@@ -9,14 +9,14 @@ func init() {
 	flags, categories := Admin|NoScript|Loading|Stale, "admin slow dangerous"
 	nothing := func(Session, [][]byte) reply.Reply { return reply.Array() }
 	register(container("latency", -2, 0, "slow",
-		connection("latency|latest", 2, flags, categories, nothing),
-		connection("latency|history", 3, flags, categories, nothing),
-		connection("latency|histogram", -2, flags, categories, latencyHistogram),
-		connection("latency|reset", -2, flags, categories, func(Session, [][]byte) reply.Reply { return reply.Integer(0) }),
+		connection("latency|latest", 2, flags, categories, nothing).tip(tipVaries, tipAllNodes, tipMerged),
+		connection("latency|history", 3, flags, categories, nothing).tip(tipVaries, tipAllNodes, tipMerged),
+		connection("latency|histogram", -2, flags, categories, latencyHistogram).tip(tipVaries, tipAllNodes, tipMerged),
+		connection("latency|reset", -2, flags, categories, func(Session, [][]byte) reply.Reply { return reply.Integer(0) }).tip(tipAllNodes, tipAllSucceeded),
 		connection("latency|graph", 3, flags, categories, func(_ Session, argv [][]byte) reply.Reply {
 			return fail(errorf("ERR No samples available for event '%s'", cstring(argv[2])))
-		}),
-		connection("latency|doctor", 2, flags, categories, func(Session, [][]byte) reply.Reply { return reply.Verbatim(latencyAdvice) }),
+		}).tip(tipVaries, tipAllNodes, tipMerged),
+		connection("latency|doctor", 2, flags, categories, func(Session, [][]byte) reply.Reply { return reply.Verbatim(latencyAdvice) }).tip(tipVaries, tipAllNodes, tipMerged),
 		connection("latency|help", 2, Loading|Stale, "slow", help(
 			"LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"DOCTOR",

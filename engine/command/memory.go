@@ -17,9 +17,9 @@ type Memory struct {
 func init() {
 	register(container("memory", -2, 0, "slow",
 		row("memory|usage", -3, ReadOnly, place{2, 2, 1}.to(ro), "read slow", parseMemoryUsage),
-		connection("memory|stats", 2, 0, "slow", memoryStats),
-		connection("memory|purge", 2, 0, "slow", func(Session, [][]byte) reply.Reply { return reply.OK }), // what is not used goes back by itself
-		connection("memory|doctor", 2, 0, "slow", memoryDoctor),
+		connection("memory|stats", 2, 0, "slow", memoryStats).tip(tipVaries, tipAllShards, tipMerged),
+		connection("memory|purge", 2, 0, "slow", func(Session, [][]byte) reply.Reply { return reply.OK }).tip(tipAllShards, tipAllSucceeded), // what is not used goes back by itself
+		connection("memory|doctor", 2, 0, "slow", memoryDoctor).tip(tipVaries, tipAllShards, tipMerged),
 		connection("memory|help", 2, Loading|Stale, "slow", help(
 			"MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"DOCTOR",

@@ -20,8 +20,8 @@ func numbered(argv [][]byte, i int) (keys, rest [][]byte, err error) {
 
 // numberedKeys lists the keys of a command that says at place i how many there
 // are. What it says wrong, its parser refuses.
-func numberedKeys(i int, use keyFlags) func(dst []acl.Key, argv [][]byte) []acl.Key {
-	return func(dst []acl.Key, argv [][]byte) []acl.Key {
+func numberedKeys(i int, use keyFlags) finder {
+	return finder{func(dst []acl.Key, argv [][]byte) []acl.Key {
 		n, ok := parseInt(argv[i])
 		if !ok || n < 1 || n > int64(len(argv)-i-1) {
 			return dst
@@ -30,5 +30,5 @@ func numberedKeys(i int, use keyFlags) func(dst []acl.Key, argv [][]byte) []acl.
 			dst = append(dst, use.of(key))
 		}
 		return dst
-	}
+	}, []keySearch{{use: use, at: i, counted: true, step: 1}}}
 }

@@ -10,10 +10,10 @@ func init() {
 	categories := "keyspace read slow"
 	second := place{2, 2, 1}.to(ro)
 	register(container("object", -2, 0, "slow",
-		row("object|encoding", 3, ReadOnly, second, categories, plain(objectEncoding)),
-		row("object|freq", 3, ReadOnly, second, categories, plain(objectFreq)),
-		row("object|idletime", 3, ReadOnly, second, categories, plain(objectIdletime)).since7(),
-		row("object|refcount", 3, ReadOnly, second, categories, plain(objectRefcount)),
+		row("object|encoding", 3, ReadOnly, second, categories, plain(objectEncoding)).tip(tipVaries),
+		row("object|freq", 3, ReadOnly, second, categories, plain(objectFreq)).tip(tipVaries),
+		row("object|idletime", 3, ReadOnly, second, categories, plain(objectIdletime)).since7().tip(tipVaries),
+		row("object|refcount", 3, ReadOnly, second, categories, plain(objectRefcount)).tip(tipVaries),
 		connection("object|help", 2, Loading|Stale, "keyspace slow", help(
 			"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"ENCODING <key>",

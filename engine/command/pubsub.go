@@ -114,8 +114,7 @@ func (c *Command) onChannels(k ChannelKind) *Command {
 // inPlaceOfKeys has COMMAND tell that shard channels stand where keys do, by
 // which clients of a cluster find the shard. They are no keys.
 func (c *Command) inPlaceOfKeys(p place) *Command {
-	c.FirstKey, c.LastKey, c.KeyStep, c.uses = p[0], p[1], p[2], []keyFlags{notKey}
-	return c.finding(func(dst []acl.Key, _ [][]byte) []acl.Key { return dst })
+	return c.onKeys(p.to(notKey)).finding(finder{find: func(dst []acl.Key, _ [][]byte) []acl.Key { return dst }})
 }
 
 // Channels lists the channels among argv, and whether they are patterns.

@@ -27,7 +27,7 @@ func init() {
 	flags := Loading | Stale | Fast
 	register(
 		connection("role", 1, NoScript|flags, "admin fast dangerous", role),
-		connection("wait", 3, NoScript, "slow connection", wait).since7(),
+		connection("wait", 3, NoScript, "slow connection", wait).since7().tip(tipAllShards, tipLeast),
 		connection("readonly", 1, flags, "fast connection", func(s Session, _ [][]byte) reply.Reply {
 			if s.Replica() {
 				return reply.OK // as it is

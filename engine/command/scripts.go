@@ -39,15 +39,15 @@ func init() {
 	flags := NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys
 	changed, read := numberedKeys(2, rw|accesses|updates), numberedKeys(2, ro|accesses)
 	register(
-		row("eval", -3, flags, noKey, "slow scripting", parseEval).finding(changed).inLog(),
+		row("eval", -3, flags, noKey, "slow scripting", parseEval).finding(changed).inLog().noting("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
 		row("evalsha", -3, flags, noKey, "slow scripting", parseEval).finding(changed).inLog(),
-		row("eval_ro", -3, flags|ReadOnly, noKey, "slow scripting", parseEval).finding(read),
+		row("eval_ro", -3, flags|ReadOnly, noKey, "slow scripting", parseEval).finding(read).noting("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
 		row("evalsha_ro", -3, flags|ReadOnly, noKey, "slow scripting", parseEval).finding(read),
 		container("script", -2, 0, "slow",
-			row("script|load", 3, NoScript|Stale, noKey, "slow scripting", parseScriptLoad).inLog(),
-			row("script|exists", -3, NoScript, noKey, "slow scripting", plain(scriptExists)),
-			row("script|flush", -2, NoScript, noKey, "slow scripting", parseScriptFlush).inLog(),
-			row("script|kill", 2, NoScript|AllowBusy, noKey, "slow scripting", plain(scriptKill)),
+			row("script|load", 3, NoScript|Stale, noKey, "slow scripting", parseScriptLoad).inLog().tip(tipAllNodes, tipAllSucceeded),
+			row("script|exists", -3, NoScript, noKey, "slow scripting", plain(scriptExists)).tip(tipAllShards, tipAll),
+			row("script|flush", -2, NoScript, noKey, "slow scripting", parseScriptFlush).inLog().tip(tipAllNodes, tipAllSucceeded),
+			row("script|kill", 2, NoScript|AllowBusy, noKey, "slow scripting", plain(scriptKill)).tip(tipAllShards, tipOneSucceeded),
 			connection("script|help", 2, Loading|Stale, "slow scripting", help(
 				"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 				"EXISTS <sha1> [<sha1> ...]",

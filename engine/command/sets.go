@@ -13,14 +13,14 @@ func init() {
 	register(
 		row("sadd", -3, Write|DenyOOM|Fast, oneKey.to(rw|inserts), "write set fast", plain(sadd)),
 		row("srem", -3, Write|Fast, oneKey.to(rw|deletes), "write set fast", plain(srem)),
-		row("smembers", 2, ReadOnly, oneKey.to(ro|accesses), "read set slow", plain(smembers)),
+		row("smembers", 2, ReadOnly, oneKey.to(ro|accesses), "read set slow", plain(smembers)).tip(tipUnordered),
 		row("sismember", 3, ReadOnly|Fast, oneKey.to(ro), "read set fast", plain(sismember)),
 		row("smismember", -3, ReadOnly|Fast, oneKey.to(ro|accesses), "read set fast", plain(smismember)),
 		row("scard", 2, ReadOnly|Fast, oneKey.to(ro), "read set fast", plain(scard)),
 		row("smove", 4, Write|Fast, twoKeys.to(rw|accesses|deletes, rw|inserts), "write set fast", plain(smove)),
-		row("spop", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write set fast", parseSpop),
-		row("srandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseRandom("", openSet)),
-		row("sscan", -3, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseCollectionScan(openSet)),
+		row("spop", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write set fast", parseSpop).tip(tipVaries),
+		row("srandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseRandom("", openSet)).tip(tipVaries),
+		row("sscan", -3, ReadOnly, oneKey.to(ro|accesses), "read set slow", parseCollectionScan(openSet)).tip(tipVaries),
 	)
 }
 

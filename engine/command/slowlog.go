@@ -37,12 +37,12 @@ const (
 func init() {
 	flags, categories := Admin|Loading|Stale, "admin slow dangerous"
 	register(container("slowlog", -2, 0, "slow",
-		connection("slowlog|get", -2, flags, categories, slowlogGet),
-		connection("slowlog|len", 2, flags, categories, func(s Session, _ [][]byte) reply.Reply { return reply.Integer(int64(len(s.Slowness().Slow()))) }),
+		connection("slowlog|get", -2, flags, categories, slowlogGet).tip(tipAllNodes, tipVaries),
+		connection("slowlog|len", 2, flags, categories, func(s Session, _ [][]byte) reply.Reply { return reply.Integer(int64(len(s.Slowness().Slow()))) }).tip(tipAllNodes, tipSum, tipVaries),
 		connection("slowlog|reset", 2, flags, categories, func(s Session, _ [][]byte) reply.Reply {
 			s.Slowness().ForgetSlow()
 			return reply.OK
-		}),
+		}).tip(tipAllNodes, tipAllSucceeded),
 		connection("slowlog|help", 2, Loading|Stale, "slow", help(
 			"SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 			"GET [<count>]",

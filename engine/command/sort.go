@@ -40,8 +40,12 @@ type sorting struct {
 
 // sortKeys lists the key that is sorted and the one that is written. What BY and
 // GET look up the data decide: that is for who may read all keys.
-func sortKeys(stores bool) func(dst []acl.Key, argv [][]byte) []acl.Key {
-	return func(dst []acl.Key, argv [][]byte) []acl.Key {
+func sortKeys(stores bool) finder {
+	searches := []keySearch{{use: ro | accesses, note: "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"}}
+	if stores {
+		searches = append(searches, keySearch{use: ow | updates, note: "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"})
+	}
+	return finder{func(dst []acl.Key, argv [][]byte) []acl.Key {
 		op := sorting{key: argv[1]}
 		_ = op.options(argv[2:], stores) // the parser refuses what is wrong
 		dst = append(dst, (ro | accesses).of(op.key))
@@ -52,7 +56,7 @@ func sortKeys(stores bool) func(dst []acl.Key, argv [][]byte) []acl.Key {
 			dst = append(dst, acl.Key{Unnamed: true, Access: acl.Read})
 		}
 		return dst
-	}
+	}, searches}
 }
 
 func parseSort(stores bool) parser {

@@ -18,12 +18,12 @@ const trimLimit = 10_000
 
 func init() {
 	register(
-		row("xadd", -5, Write|DenyOOM|Fast, oneKey.to(rw|updates), "write stream fast", parseXadd),
+		row("xadd", -5, Write|DenyOOM|Fast, oneKey.to(rw|updates), "write stream fast", parseXadd).noting("UPDATE instead of INSERT because of the optional trimming feature").tip(tipVaries),
 		row("xlen", 2, ReadOnly|Fast, oneKey.to(ro), "read stream fast", plain(xlen)),
 		row("xrange", -4, ReadOnly, oneKey.to(ro|accesses), "read stream slow", parseXrange(false)),
 		row("xrevrange", -4, ReadOnly, oneKey.to(ro|accesses), "read stream slow", parseXrange(true)),
 		row("xdel", -3, Write|Fast, oneKey.to(rw|deletes), "write stream fast", plain(xdel)),
-		row("xtrim", -4, Write, oneKey.to(rw|deletes), "write stream slow", parseXtrim),
+		row("xtrim", -4, Write, oneKey.to(rw|deletes), "write stream slow", parseXtrim).tip(tipVaries),
 	)
 }
 

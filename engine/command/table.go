@@ -58,6 +58,9 @@ type Command struct {
 	// find lists the keys where they, or what is done with them, depend on the
 	// arguments; nil where they do not.
 	find func(dst []acl.Key, argv [][]byte) []acl.Key
+	// searches say how clients find them.
+	searches []keySearch
+	tips     []string
 	// channels lists the channels, and says whether they are patterns.
 	channels func(argv [][]byte) ([][]byte, bool)
 	set      acl.Categories // Categories again
@@ -138,16 +141,35 @@ type parser = func(argv [][]byte) (machine.Op, error)
 func row(name string, arity int, flags Flag, k keySpec, categories string, parse parser) *Command {
 	c := &Command{
 		Name: name, Arity: arity, Flags: flags,
-		FirstKey: k.place[0], LastKey: k.place[1], KeyStep: k.place[2], uses: k.uses,
 		Categories: strings.Fields(categories), Parse: parse,
 	}
 	c.set = acl.CategoriesOf(c.Categories...)
+	return c.onKeys(k)
+}
+
+// onKeys says where the keys of every call stand.
+func (c *Command) onKeys(k keySpec) *Command {
+	c.FirstKey, c.LastKey, c.KeyStep, c.uses = k.place[0], k.place[1], k.place[2], k.uses
+	c.searches = k.searches()
 	return c
 }
 
 // finding gives the row another way to list its keys than by their places.
-func (c *Command) finding(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Command {
-	c.find = find
+func (c *Command) finding(f finder) *Command {
+	c.find, c.searches = f.find, append(c.searches, f.searches...)
+	return c
+}
+
+// varying says that what is done with the row's key depends on the arguments, and
+// how its keys are listed then.
+func (c *Command) varying(find func(dst []acl.Key, argv [][]byte) []acl.Key) *Command {
+	c.find, c.searches[0].varies = find, true
+	return c
+}
+
+// noting has COMMAND say something of the row's first keys.
+func (c *Command) noting(note string) *Command {
+	c.searches[0].note = note
 	return c
 }
 

@@ -27,12 +27,6 @@ func init() {
 	)
 }
 
-// onKeys says that the arguments of a command of the connection are keys.
-func (c *Command) onKeys(k keySpec) *Command {
-	c.FirstKey, c.LastKey, c.KeyStep, c.uses = k.place[0], k.place[1], k.place[2], k.uses
-	return c
-}
-
 // Queued reports whether the command waits for EXEC behind MULTI, as all but
 // those do that are about the transaction, or the end of the connection.
 func (c *Command) Queued() bool {

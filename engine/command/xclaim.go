@@ -10,8 +10,8 @@ import (
 
 func init() {
 	register(
-		row("xclaim", -6, Write|Fast, oneKey.to(rw|updates), "write stream fast", plain(xclaim)).since7(),
-		row("xautoclaim", -6, Write|Fast, oneKey.to(rw|deletes), "write stream fast", parseXautoclaim).since7(),
+		row("xclaim", -6, Write|Fast, oneKey.to(rw|updates), "write stream fast", plain(xclaim)).since7().tip(tipVaries),
+		row("xautoclaim", -6, Write|Fast, oneKey.to(rw|deletes), "write stream fast", parseXautoclaim).since7().tip(tipVaries),
 	)
 }
 

@@ -9,7 +9,7 @@ import (
 func init() {
 	second := place{2, 2, 1}.to(ro | accesses)
 	register(container("xinfo", -2, 0, "slow",
-		row("xinfo|consumers", 4, ReadOnly, second, "read stream slow", plain(xinfoConsumers)),
+		row("xinfo|consumers", 4, ReadOnly, second, "read stream slow", plain(xinfoConsumers)).tip(tipVaries),
 		row("xinfo|groups", 3, ReadOnly, second, "read stream slow", plain(xinfoGroups)),
 		row("xinfo|stream", -3, ReadOnly, second, "read stream slow", plain(xinfoStream)),
 		connection("xinfo|help", 2, Loading|Stale, "stream slow", help(

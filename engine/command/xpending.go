@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	register(row("xpending", -3, ReadOnly, oneKey.to(ro|accesses), "read stream slow", parseXpending).since7())
+	register(row("xpending", -3, ReadOnly, oneKey.to(ro|accesses), "read stream slow", parseXpending).since7().tip(tipVaries))
 }
 
 // xpending tells what is pending for a group: a summary, or the entries.

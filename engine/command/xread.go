@@ -19,8 +19,8 @@ func init() {
 
 // streamsKeys lists the keys behind the word STREAMS, which is looked for from
 // place i on: the first half of what follows.
-func streamsKeys(i int) func(dst []acl.Key, argv [][]byte) []acl.Key {
-	return func(dst []acl.Key, argv [][]byte) []acl.Key {
+func streamsKeys(i int) finder {
+	return finder{func(dst []acl.Key, argv [][]byte) []acl.Key {
 		for at := i; at < len(argv); at++ {
 			if !is(argv[at], "STREAMS") {
 				continue
@@ -31,7 +31,12 @@ func streamsKeys(i int) func(dst []acl.Key, argv [][]byte) []acl.Key {
 			break
 		}
 		return dst
-	}
+	}, behindStreams(i)}
+}
+
+// behindStreams is how clients find them.
+func behindStreams(i int) []keySearch {
+	return []keySearch{{use: ro | accesses, at: i, keyword: "STREAMS", last: -1, step: 1, limit: 2}}
 }
 
 // xread reads the entries behind an ID of each of several streams.

@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	register(row("xreadgroup", -7, Write|Blocking|MovableKeys, noKey, "write stream slow blocking", parseXreadgroup).finding(xreadgroupKeys).since7())
+	register(row("xreadgroup", -7, Write|Blocking|MovableKeys, noKey, "write stream slow blocking", parseXreadgroup).finding(finder{xreadgroupKeys, behindStreams(4)}).since7())
 }
 
 // waitedCount is how many entries somebody gets who has waited and said no COUNT.

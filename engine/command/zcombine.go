@@ -16,20 +16,23 @@ func init() {
 		row("zinter", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zinter", intersection)).finding(numberedKeys(1, ro|accesses)),
 		row("zdiff", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZcombine("zdiff", difference)).finding(numberedKeys(1, ro|accesses)),
 		row("zintercard", -3, ReadOnly|MovableKeys, noKey, "read sortedset slow", parseZintercard).finding(numberedKeys(1, ro|accesses)),
-		row("zunionstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zunionstore", union)).finding(storeAndKeys),
-		row("zinterstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zinterstore", intersection)).finding(storeAndKeys),
-		row("zdiffstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zdiffstore", difference)).finding(storeAndKeys),
+		row("zunionstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zunionstore", union)).finding(storeAndKeys()),
+		row("zinterstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zinterstore", intersection)).finding(storeAndKeys()),
+		row("zdiffstore", -4, Write|DenyOOM|MovableKeys, oneKey.to(ow|updates), "write sortedset slow", parseZcombineStore("zdiffstore", difference)).finding(storeAndKeys()),
 	)
 }
 
 // storeAndKeys lists the key that is written and those that are read; none when
 // their number is wrong, which the parser refuses.
-func storeAndKeys(dst []acl.Key, argv [][]byte) []acl.Key {
-	all := numberedKeys(2, ro|accesses)(append(dst, (ow|updates).of(argv[1])), argv)
-	if len(all) == len(dst)+1 {
-		return dst
-	}
-	return all
+func storeAndKeys() finder {
+	read := numberedKeys(2, ro|accesses)
+	return finder{func(dst []acl.Key, argv [][]byte) []acl.Key {
+		all := read.find(append(dst, (ow|updates).of(argv[1])), argv)
+		if len(all) == len(dst)+1 {
+			return dst
+		}
+		return all
+	}, read.searches}
 }
 
 // operation is how sets are combined.

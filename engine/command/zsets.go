@@ -23,8 +23,8 @@ func init() {
 		row("zpopmin", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write sortedset fast", parseZpop(false)),
 		row("zpopmax", -2, Write|Fast, oneKey.to(rw|accesses|deletes), "write sortedset fast", parseZpop(true)),
 		row("zmpop", -4, Write|MovableKeys, noKey, "write sortedset slow", parseZmpop).finding(numberedKeys(1, rw|accesses|deletes)),
-		row("zrandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseRandom("WITHSCORES", openZSet)),
-		row("zscan", -3, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseCollectionScan(openZSet)),
+		row("zrandmember", -2, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseRandom("WITHSCORES", openZSet)).tip(tipVaries),
+		row("zscan", -3, ReadOnly, oneKey.to(ro|accesses), "read sortedset slow", parseCollectionScan(openZSet)).tip(tipVaries),
 	)
 }
 

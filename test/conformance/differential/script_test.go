@@ -1,12 +1,9 @@
 package differential
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/coffer-dev/coffer/engine/command"
 )
 
 // edgeCases stand in an order: later ones build on what earlier ones stored.
@@ -86,29 +83,5 @@ func TestTrimByNodes(t *testing.T) {
 			"XTRIM x MAXLEN ~ 500", "XLEN x", "XTRIM x MAXLEN ~ 0 LIMIT 150", "XLEN x", "XTRIM x MINID 1-777", "XLEN x", "XTRIM x MAXLEN 205", "XLEN x",
 			"XADD x MAXLEN ~ 100 2-1 f v", "XLEN x", "XADD x MAXLEN ~ 0 LIMIT 50 2-2 f v", "XLEN x", "XRANGE x - + COUNT 3", "XREVRANGE x + - COUNT 3", "XTRIM x MAXLEN ~ 0 LIMIT 0", "XLEN x")
 		p.compareState()
-	})
-}
-
-// TestCommandInfo compares how the table describes the commands: name, arity,
-// flags, first and last key, step, categories.
-func TestCommandInfo(t *testing.T) {
-	const described = 7 // elements; those behind are for clients of a cluster
-	both(t, func(t *testing.T, p *pair) {
-		for _, c := range command.All() {
-			names := []string{c.Name}
-			for _, sub := range c.Subcommands {
-				names = append(names, sub.Name)
-			}
-			for _, name := range names {
-				if name == "client|setinfo" || name == "client|no-touch" || name == "coffer.erase" {
-					continue // came with 7.2, or is ours
-				}
-				want, got := p.theirs.do(args("COMMAND", "INFO", name)), p.ours.do(args("COMMAND", "INFO", name))
-				a, b := elements([]byte(elements(want)[0])), elements([]byte(elements(got)[0]))
-				if len(a) != len(b) || !slices.Equal(a[:described], b[:described]) {
-					t.Errorf("COMMAND INFO %s\nredis-server: %q\ncoffer:       %q", name, a[:described], b)
-				}
-			}
-		}
 	})
 }
