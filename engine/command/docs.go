@@ -26,7 +26,7 @@ var docs = map[string]doc{
 	"client|getredir":     {"Get the ID of the connection that is told of changes", "6.0.0", "O(1)"},
 	"client|kill":         {"Close connections", "2.4.0", "O(N) where N is the number of connections"},
 	"client|list":         {"Describe connections", "2.4.0", "O(N) where N is the number of connections"},
-	"client|pause":        {"Have commands wait, or writes alone", "3.0.0", "O(1)"},
+	"client|pause":        {"Have commands wait, or writes alone", "2.9.50", "O(1)"},
 	"client|reply":        {"Leave out answers", "3.2.0", "O(1)"},
 	"client|caching":      {"Have what the next command reads be tracked, or not", "6.0.0", "O(1)"},
 	"client|tracking":     {"Be told of changes of keys that were read", "6.0.0", "O(1). Some options may introduce additional complexity."},

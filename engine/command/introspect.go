@@ -207,6 +207,7 @@ func (c *Command) docs() reply.Reply {
 		reply.BulkString("group"), reply.BulkString(c.group()),
 		reply.BulkString("complexity"), reply.BulkString(doc.complexity),
 	}
+	pairs = append(pairs, c.cautions()...)
 	if len(c.Subcommands) > 0 {
 		var subs []reply.Reply
 		for _, sub := range c.Subcommands {
@@ -219,37 +220,32 @@ func (c *Command) docs() reply.Reply {
 
 // group is the chapter of the command reference.
 func (c *Command) group() string {
-	if c.Name == "sort" || c.Name == "sort_ro" { // of several categories
-		return "generic"
+	parent, _, _ := strings.Cut(c.Name, "|")
+	if group, ok := groups[parent]; ok {
+		return group
 	}
 	for _, category := range c.Categories {
 		switch category {
-		case "string", "set", "list", "hash", "stream", "bitmap", "hyperloglog", "geo":
+		case "string", "set", "list", "hash", "stream", "bitmap", "hyperloglog", "geo", "pubsub", "scripting":
 			return category
 		case "sortedset":
 			return "sorted-set"
-		case "pubsub", "scripting":
-			return category
 		case "transaction":
 			return "transactions"
 		case "keyspace":
-			if strings.HasPrefix(c.Name, "flush") || c.Name == "dbsize" {
-				return "server"
-			}
 			return "generic"
 		}
 	}
-	switch name, _, _ := strings.Cut(c.Name, "|"); name {
-	case "info", "time", "command", "acl", "config", "slowlog", "latency", "memory", "monitor":
-		return "server"
-	case "object":
-		return "generic"
-	case "pubsub":
-		return "pubsub"
-	case "script":
-		return "scripting"
-	}
 	return "connection"
+}
+
+// groups are of the commands whose categories do not tell it.
+var groups = map[string]string{
+	"acl": "server", "bgsave": "server", "command": "server", "config": "server", "dbsize": "server", "debug": "server", "flushall": "server", "flushdb": "server",
+	"info": "server", "lastsave": "server", "latency": "server", "memory": "server", "monitor": "server", "role": "server", "save": "server", "slowlog": "server", "swapdb": "server", "time": "server",
+	"object": "generic", "sort": "generic", "sort_ro": "generic", "wait": "generic",
+	"pubsub": "pubsub", "script": "scripting", "xgroup": "stream", "xinfo": "stream",
+	"readonly": "cluster", "readwrite": "cluster",
 }
 
 // commandGetKeys lists the keys of a whole command.

@@ -32,6 +32,7 @@ var differences = map[string]string{
 	"client|no-touch":   "of 7.2; accepted, and what is read counts as used all the same",
 	"client|setinfo":    "of 7.2",
 	"client|tracking":   "not at the port for reads that may be stale; `REDIRECT` to connections of the same user; with `BCAST` of keys that the user may read; a script counts as reading its keys: [operations](operations.md#caches-in-clients)",
+	"command|docs":      "summaries and complexity in words of our own; without `arguments` and `history`",
 	"config|get":        "parameters that mean something here, with what is so; `requirepass` and its like are never told",
 	"config|resetstat":  "what `INFO` counts; what is scraped at port 9090 goes on",
 	"debug":             "only where the engine was started for tests, with `serve --dev --enable-debug-command`, never by the operator; `SLEEP`, `SET-ACTIVE-EXPIRE`, `OBJECT`, `PROTOCOL`, `RELOAD` and `LOADAOF`, which read the state back from snapshot and log and compare it: `DEBUG HELP`; not within a transaction",
