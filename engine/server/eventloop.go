@@ -52,6 +52,7 @@ type loop struct {
 	queues     map[store.Key]*queue // of those that wait for a key
 	refusals   refusals
 	slow       slow
+	brisk      brisk
 	statistics statistics
 	monitors   map[*session]struct{}
 	pause      *pause     // nil: nothing is paused
@@ -91,7 +92,7 @@ func newLoop(s *Server) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{srv: s, poller: p, hub: newHub(), trackers: newTrackers(), queues: map[store.Key]*queue{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
+	return &loop{srv: s, poller: p, hub: newHub(), trackers: newTrackers(), queues: map[store.Key]*queue{}, brisk: brisk{}, statistics: newStatistics(), monitors: map[*session]struct{}{}, batch: &batch{}, now: time.Now()}, nil
 }
 
 // post has the loop call f, soon. It never blocks and may be called from

@@ -17,6 +17,11 @@ const (
 	// and turnInput how many bytes of them, about.
 	maxTurn   = 1024
 	turnInput = 64 << 10
+	// heavyTurn is how long heavy commands of one connection take in a turn before
+	// others have theirs, and heavyReplies how many bytes of replies: two TLS
+	// records.
+	heavyTurn    = 200 * time.Microsecond
+	heavyReplies = 32 << 10
 	// flushSize is how many reply bytes are gathered before they are written
 	// although the batch goes on.
 	flushSize = 1 << 20
@@ -52,12 +57,13 @@ func (c *session) serveMore() {
 	if c.blocked && !c.flush() {
 		return
 	}
+	c.spent = 0
 	for served := 0; c.free(); {
 		switch {
 		case len(c.replies) > 0:
 			c.answer(c.takeReplies())
 		case c.barrier != nil:
-			if heavy := c.pass(); heavy && c.free() {
+			if long := c.pass(); long && c.free() {
 				c.yield()
 				return
 			}
@@ -128,8 +134,8 @@ func (r countingReader) Read(p []byte) (int, error) {
 // the way of those behind it, and has them executed.
 func (c *session) gather() (served int) {
 	b := c.loop.batch
-	from, bytes, writes := len(b.items), 0, false
-	for served < maxTurn && c.barrier == nil && !c.held {
+	from, bytes, writes, scripts := len(b.items), 0, false, 0
+	for served < maxTurn && scripts < briskTogether && c.barrier == nil && !c.held {
 		argv, complete, err := c.next()
 		if err != nil {
 			c.barrier = &barrier{err: err}
@@ -144,7 +150,9 @@ func (c *session) gather() (served int) {
 		served++
 		c.progressAt = c.loop.now
 		cmd, item, refusal := c.prepare(argv)
-		if cmd == nil || cmd.Parse == nil || cmd.Heavy() || waits(item) {
+		if c.loop.brisk.has(cmd, argv) {
+			scripts++
+		} else if cmd == nil || cmd.Parse == nil || cmd.Heavy() || waits(item) {
 			c.barrier = &barrier{cmd: cmd, argv: argv, item: item, refusal: refusal}
 			break
 		}
@@ -202,6 +210,7 @@ func (c *session) execute(from, bytes int, writes bool) {
 // executed takes the replies of what was executed.
 func (c *session) executed(items []machine.Item, err error) {
 	c.executing, c.sent = false, 0
+	c.loop.brisk.note(items)
 	c.noteSlow()
 	if err == nil { // although the client may be gone
 		c.followAll(items)
@@ -227,8 +236,9 @@ func (c *session) executed(items []machine.Item, err error) {
 	c.tellWithheld()
 }
 
-// pass serves the request at the barrier, and tells whether it was a heavy one.
-func (c *session) pass() (heavy bool) {
+// pass serves the request at the barrier, and tells whether others are to have their
+// turn now.
+func (c *session) pass() (long bool) {
 	b := c.barrier
 	c.barrier = nil
 	switch {
@@ -237,7 +247,7 @@ func (c *session) pass() (heavy bool) {
 	case b.cmd == nil:
 		c.write(b.refusal)
 	case b.cmd == command.Exec:
-		heavy = true
+		long = true
 		c.exec()
 	case b.cmd.Run != nil:
 		c.write(c.run(b.cmd, b.argv))
@@ -245,20 +255,20 @@ func (c *session) pass() (heavy bool) {
 		c.noteSlow() // what waits is timed when it is served
 		c.park(b)
 	default:
-		// Alone: others get their turn in between, and one such reply is in
-		// memory at a time.
-		heavy = true
+		// Alone: others get their turn in between, unless it was short, and one such
+		// reply is in memory at a time.
 		if b.item.Timing != nil { // the first one went with what was in front
 			b.item.Timing = c.timed(b.cmd, b.argv)
 		}
 		from := len(c.loop.batch.items)
 		c.loop.batch.items = append(c.loop.batch.items, b.item)
 		c.execute(from, sizeOf(b.argv), b.item.Write)
+		long = c.spent >= heavyTurn || len(c.out) >= heavyReplies
 	}
 	if c.unauthenticated && c.free() {
 		c.flush() // a stranger's replies do not gather
 	}
-	return heavy
+	return long
 }
 
 // run carries out a command of the connection.

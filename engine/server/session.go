@@ -60,8 +60,9 @@ type session struct {
 	parked   *parked  // what waits for data
 	awaited  *awaited // what waits for other members
 
-	timings   []*timing // of what is executed
-	postponed [][]byte  // the command that waits for the end of a pause
+	timings   []*timing     // of what is executed
+	spent     time.Duration // by those of this turn
+	postponed [][]byte      // the command that waits for the end of a pause
 
 	monitors bool // is shown what all do
 	silence  command.SilenceMode

@@ -58,6 +58,7 @@ func (c *session) noteSlow() {
 			continue
 		}
 		c.loop.statistics.took(t.cmd, t.took)
+		c.spent += t.took
 		if t.took >= c.srv.slowAfter && t.cmd.Timed(t.argv) {
 			c.loop.slow.add(command.SlowCall{
 				Time: t.began.Unix(), Micros: t.took.Microseconds(), Args: t.cmd.Shown(t.argv), Addr: c.wire.RemoteAddr().String(), Name: c.name,

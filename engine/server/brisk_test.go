@@ -1,0 +1,154 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coffer-dev/coffer/engine/command"
+	"github.com/coffer-dev/coffer/engine/machine"
+	"github.com/coffer-dev/coffer/engine/reply"
+)
+
+// tries are how often something is tried that a machine under load may keep from
+// being quick.
+const tries = 100
+
+// load has the server know a script, and returns how it is called.
+func load(t *testing.T, c io.Writer, r *bufio.Reader, script string) (call string) {
+	t.Helper()
+	if _, err := fmt.Fprintf(c, "SCRIPT LOAD %q\r\n", script); err != nil {
+		t.Fatal(err)
+	}
+	length, err := r.ReadString('\n')
+	sha, next := r.ReadString('\n')
+	if err != nil || next != nil || length != "$40\r\n" {
+		t.Fatal(length, sha, err, next)
+	}
+	return "EVALSHA " + strings.TrimSpace(sha) + " 0\r\n"
+}
+
+// TestBriskScriptsGoTogether, up to so many, once one of them was seen to be short.
+func TestBriskScriptsGoTogether(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	call := load(t, c, r, "return 1")
+	for range tries {
+		exchange(t, c, r, call, ":1\r\n")
+		f.executor.mu.Lock()
+		f.executor.batches = nil
+		f.executor.mu.Unlock()
+		exchange(t, c, r, strings.Repeat(call, briskTogether+4), strings.Repeat(":1\r\n", briskTogether+4))
+		f.executor.mu.Lock()
+		got := slices.Clone(f.executor.batches)
+		f.executor.mu.Unlock()
+		if slices.Max(got) > briskTogether {
+			t.Fatalf("batches %d", got)
+		}
+		if len(got) == 2 && got[0] == briskTogether {
+			return
+		}
+	}
+	t.Errorf("none of %d pipelines of a short script was one batch", tries)
+}
+
+// TestSlowScriptsRunAlone: others have their turn between two of them.
+func TestSlowScriptsRunAlone(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	call := load(t, c, r, "for i = 1, 300000 do end return 1")
+	for range 3 {
+		exchange(t, c, r, strings.Repeat(call, 5), strings.Repeat(":1\r\n", 5))
+	}
+	f.executor.mu.Lock()
+	defer f.executor.mu.Unlock()
+	if got := f.executor.batches; slices.Max(got) > 1 {
+		t.Errorf("batches %d", got)
+	}
+}
+
+// TestWhatABriskScriptIs: only the latest run counts, and how much is remembered is
+// bounded.
+func TestWhatABriskScriptIs(t *testing.T) {
+	evalsha, b := command.Of([][]byte{[]byte("evalsha")}), brisk{}
+	argv := func(n int) [][]byte { return [][]byte{[]byte("evalsha"), fmt.Appendf(nil, "%040x", n)} }
+	run := func(n int, took time.Duration, replied int) {
+		b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: argv(n), took: took}, Reply: reply.Bulk(make([]byte, replied))}})
+	}
+	for _, one := range []struct {
+		took    time.Duration
+		replied int
+		want    bool
+	}{{briskRun, 10, true}, {briskRun + 1, 10, false}, {1, 10, true}, {1, briskReply + 1, false}, {1, 10, true}} {
+		run(1, one.took, one.replied)
+		if got := b.has(evalsha, argv(1)); got != one.want {
+			t.Errorf("after %s and %d bytes: %t", one.took, one.replied, got)
+		}
+	}
+	for n := range 2 * maxBrisk {
+		run(n, 1, 10)
+	}
+	if len(b) > maxBrisk {
+		t.Errorf("%d scripts are remembered", len(b))
+	}
+	long := [][]byte{[]byte("evalsha"), make([]byte, 1<<20)}
+	b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: long, took: 1}}})
+	if b.has(evalsha, long) {
+		t.Error("what is no SHA-1 is remembered")
+	}
+}
+
+// TestShortHeavyCommandsShareATurn: the replies of a pipeline of them are one record,
+// unless they took long.
+func TestShortHeavyCommandsShareATurn(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	exchange(t, c, r, "HSET h f v\r\n", ":1\r\n")
+	want := strings.Repeat("*2\r\n$1\r\nf\r\n$1\r\nv\r\n", 3)
+	for range tries {
+		if _, err := io.WriteString(c, strings.Repeat("HGETALL h\r\n", 3)); err != nil {
+			t.Fatal(err)
+		}
+		record := make([]byte, len(want))
+		n, err := c.Read(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == len(want) {
+			return
+		}
+		if _, err := io.ReadFull(c, record[n:]); err != nil || string(record) != want {
+			t.Fatalf("%q, %v", record, err)
+		}
+	}
+	t.Errorf("none of %d pipelines was answered at once", tries)
+}
+
+// TestLongHeavyCommandsLetOthersIn: a pipeline of them does not hold those who ask for
+// little.
+func TestLongHeavyCommandsLetOthersIn(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	other, replies := f.login(t)
+	call := strings.Replace(load(t, c, r, "for i = 1, 300000 do end return 1"), "EVALSHA", "EVALSHA_RO", 1)
+	begun := func() int {
+		f.executor.mu.Lock()
+		defer f.executor.mu.Unlock()
+		return len(f.executor.batches)
+	}
+	const calls = 50
+	before := begun()
+	if _, err := io.WriteString(c, strings.Repeat(call, calls)); err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, "the first one runs", func() bool { return begun() > before })
+	exchange(t, other, replies, "PING\r\n", "+PONG\r\n")
+	if n := begun() - before; n >= calls {
+		t.Errorf("answered behind all of %d", n)
+	}
+	exchange(t, c, r, "", strings.Repeat(":1\r\n", calls))
+}
