@@ -3,6 +3,7 @@ package rueidis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -110,8 +111,9 @@ func TestALockIsHeldTakenAndLost(t *testing.T) {
 		t.Error("who waits is not told that the lock expired")
 	}
 	releaseTaken()
-	left, err := admin.Do(t.Context(), admin.B().Exists().Key("rueidislock:0:l", "rueidislock:1:l", "rueidislock:2:l").Build()).AsInt64()
-	if err != nil || left != 0 {
-		t.Errorf("of the lock that was released there are %d keys, %v", left, err)
-	}
+	var left int64
+	within(t, func() bool { // one of three may be of who is gone, which expires last
+		left, err = admin.Do(t.Context(), admin.B().Exists().Key("rueidislock:0:l", "rueidislock:1:l", "rueidislock:2:l").Build()).AsInt64()
+		return left == 0 && err == nil
+	}, func() string { return fmt.Sprintf("of the lock that was released there are %d keys, %v", left, err) })
 }
