@@ -144,7 +144,8 @@ func (d *Databases) Hash() uint64 {
 			if t == nil {
 				continue
 			}
-			buf, sorted = encodeSlot(t, nil, binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), sorted)
+			sorted = sortedEntries(t, nil, sorted)
+			buf = encodeEntries(binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), sorted)
 			_, _ = h.Write(buf)
 		}
 	}

@@ -18,6 +18,7 @@ type dict[V any] struct {
 	entries []dictEntry[V]
 	index   map[string]int // nil while small
 	text    int64          // bytes of all keys
+	still   *stillDict[V]  // for a snapshot; nil for none
 }
 
 type dictEntry[V any] struct {
@@ -61,9 +62,21 @@ func (d *dict[V]) add(key []byte, value V) string {
 	return k
 }
 
+// set changes the value at a position.
+func (d *dict[V]) set(i int, value V) {
+	if d.still != nil {
+		d.still.keep(i)
+	}
+	d.entries[i].value = value
+}
+
 // remove takes out the key at a position, which the last one takes.
 func (d *dict[V]) remove(i int) {
 	last := len(d.entries) - 1
+	if d.still != nil {
+		d.still.keep(i)
+		d.still.keep(last)
+	}
 	gone, moved := d.entries[i].key, d.entries[last]
 	d.entries[i] = moved
 	d.entries[last] = dictEntry[V]{}

@@ -93,7 +93,7 @@ func (h *Hash) Set(field, value []byte) (added bool) {
 		h.pairs.splice(h.pairs.len(), 0, field, value)
 	case h.fields != nil:
 		h.text += int64(len(value) - len(h.fields.entries[i].value))
-		h.fields.entries[i].value = bytes.Clone(value)
+		h.fields.set(i, bytes.Clone(value))
 	default:
 		h.pairs.splice(2*i+1, 1, value)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 )
@@ -11,6 +12,7 @@ import (
 type packed struct {
 	data []byte
 	ends []byte // where each string ends in data, modulo 64 KiB, endBytes each; the last ends with it
+	lent bool   // to a snapshot: it is copied before it changes
 }
 
 const (
@@ -50,6 +52,9 @@ func (p *packed) at(i int) []byte {
 
 // splice puts strings in the place of n others from place i on.
 func (p *packed) splice(i, n int, items ...[]byte) {
+	if p.lent {
+		p.data, p.ends, p.lent = bytes.Clone(p.data), bytes.Clone(p.ends), false
+	}
 	from, to, size := p.start(i), p.start(i+n), 0
 	for _, item := range items {
 		size += len(item)

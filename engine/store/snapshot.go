@@ -39,13 +39,16 @@ type Snapshot struct {
 	all    *Databases
 	parts  []*part // that are not handed out, the one at hand first
 	keys   uint64
-	buf    []byte  // encoded, not handed out
-	sorted []entry // of the slot being encoded
-	ended  bool    // the end record is in buf
+	buf    []byte     // encoded, not handed out
+	sorted []entry    // of the slot being encoded
+	large  *largeSlot // at hand
+	held   []still    // all values that are, or were
+	ended  bool       // the end record is in buf
 }
 
 // part is what a snapshot has of a database, of one that had keys.
 type part struct {
+	of       *Snapshot
 	database int
 	slots    *slotTables            // the database's, or what Flush left behind
 	saved    map[uint16]savedValues // of the slots from next on
@@ -61,6 +64,7 @@ type frozen struct {
 	Value
 	form    Kind
 	encoded []byte
+	still   still // in the place of encoded, of a large value
 }
 
 func (f frozen) appendTo(dst []byte) []byte { return append(dst, f.encoded...) }
@@ -80,7 +84,7 @@ func (d *Databases) BeginSnapshot() (*Snapshot, error) {
 		if number > 0 {
 			version = SnapshotVersion
 		}
-		s.saving = &part{database: number, slots: s.slots, saved: make(map[uint16]savedValues)}
+		s.saving = &part{of: n, database: number, slots: s.slots, saved: make(map[uint16]savedValues)}
 		n.parts = append(n.parts, s.saving)
 		n.keys += uint64(s.keys)
 	}
@@ -91,22 +95,18 @@ func (d *Databases) BeginSnapshot() (*Snapshot, error) {
 }
 
 // Next returns the stream's next bytes, at most limit of them, and whether they
-// are the last. The caller owns the chunk.
+// are the last. The caller owns the chunk. There may be none though they are not:
+// of large values it is found out first how long they become.
 func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
 	n.buf = slices.Grow(n.buf, max(limit+limit/4-len(n.buf), 0)) // at once, rather than by doubling
-	for len(n.buf) < limit && len(n.parts) > 0 {
-		p := n.parts[0]
-		if p.next == 0 && p.database > 0 {
-			n.buf = appendDatabase(n.buf, p.database)
-		}
-		slot := uint16(p.next)
-		n.appendRecord(p, slot)
-		delete(p.saved, slot)
-		if p.next++; p.next == Slots {
-			n.parts = n.parts[1:]
+	for measured := 0; len(n.buf) < limit && measured < limit && (n.large != nil || len(n.parts) > 0); {
+		if n.large != nil {
+			measured += n.appendPiece(limit)
+		} else {
+			n.appendSlot()
 		}
 	}
-	if len(n.parts) == 0 && !n.ended {
+	if len(n.parts) == 0 && n.large == nil && !n.ended {
 		n.buf = binary.LittleEndian.AppendUint16(n.buf, endSlot)
 		n.buf = binary.LittleEndian.AppendUint64(n.buf, n.keys)
 		n.ended = true
@@ -133,7 +133,10 @@ func (n *Snapshot) Close() {
 			n.all.at[i].saving = nil
 		}
 	}
-	n.all, n.parts, n.sorted = nil, nil, nil
+	for _, s := range n.held {
+		s.release()
+	}
+	n.all, n.parts, n.sorted, n.large, n.held = nil, nil, nil, nil, nil
 	n.ended = true
 }
 
@@ -160,34 +163,47 @@ func (s *Store) beforeWrite(p *place, key []byte) {
 	}
 	old := p.entry
 	if _, ok := old.apart.(String); !ok && old.apart != nil {
-		old.apart = frozen{old.apart, form(old.apart), old.apart.appendTo(nil)}
+		f := frozen{Value: old.apart, form: form(old.apart), still: n.of.hold(old.apart)}
+		if f.still == nil {
+			f.encoded = old.apart.appendTo(nil)
+		}
+		old.apart = f
 	}
 	values[old.key] = &old
 }
 
-// appendRecord encodes a slot as it was when the snapshot began.
-func (n *Snapshot) appendRecord(p *part, slot uint16) {
-	const head = 2 + 8
-	begin := len(n.buf)
-	n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
-	n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
-	n.buf, n.sorted = encodeSlot(p.slots[slot], p.saved[slot], n.buf, n.sorted)
-	if len(n.sorted) == 0 {
-		n.buf = n.buf[:begin]
-		return
+// appendSlot encodes the next slot as it was when the snapshot began, or begins to.
+func (n *Snapshot) appendSlot() {
+	p := n.parts[0]
+	if p.next == 0 && p.database > 0 {
+		n.buf = appendDatabase(n.buf, p.database)
 	}
-	binary.LittleEndian.PutUint64(n.buf[begin+2:], uint64(len(n.buf)-begin-head))
+	slot := uint16(p.next)
+	n.sorted = sortedEntries(p.slots[slot], p.saved[slot], n.sorted)
+	if r := n.largeSlotOf(slot, n.sorted); r != nil {
+		n.large = r
+	} else if len(n.sorted) > 0 {
+		const head = 2 + 8
+		begin := len(n.buf)
+		n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
+		n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
+		n.buf = encodeEntries(n.buf, n.sorted)
+		binary.LittleEndian.PutUint64(n.buf[begin+2:], uint64(len(n.buf)-begin-head))
+	}
+	delete(p.saved, slot)
+	if p.next++; p.next == Slots {
+		n.parts = n.parts[1:]
+	}
 }
 
 // EncodeSlot appends the payload of a slot to dst.
 func (s *Store) EncodeSlot(slot uint16, dst []byte) []byte {
-	dst, _ = encodeSlot(s.slots[slot], nil, dst, nil)
-	return dst
+	return encodeEntries(dst, sortedEntries(s.slots[slot], nil, nil))
 }
 
-// encodeSlot appends the payload of a slot in which some keys hold what was
-// saved. It returns its entries as well, in the slice given for them.
-func encodeSlot(t *table, saved savedValues, dst []byte, entries []entry) ([]byte, []entry) {
+// sortedEntries are those of a slot in which some keys hold what was saved, in the
+// slice given for them.
+func sortedEntries(t *table, saved savedValues, entries []entry) []entry {
 	entries = entries[:0]
 	for e := range t.all() {
 		if _, ok := saved[e.key]; !ok {
@@ -200,19 +216,27 @@ func encodeSlot(t *table, saved savedValues, dst []byte, entries []entry) ([]byt
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	return entries
+}
+
+// encodeEntries appends the payload of a slot that has those.
+func encodeEntries(dst []byte, entries []entry) []byte {
 	dst = appendUint(dst, uint64(len(entries)))
 	for i := range entries {
 		dst = entries[i].appendTo(dst)
 	}
-	return dst, entries
+	return dst
 }
 
 func (e *entry) appendTo(dst []byte) []byte {
-	dst = appendBytes(dst, e.key)
-	dst = appendUint(dst, uint64(e.deadline))
 	if e.apart == nil && !e.compact {
-		return appendBytes(append(dst, byte(KindString)), e.text)
+		return appendBytes(e.appendHead(dst, KindString), e.text)
 	}
 	v := e.value()
-	return v.appendTo(append(dst, byte(form(v))))
+	return v.appendTo(e.appendHead(dst, form(v)))
+}
+
+// appendHead appends what stands before the value.
+func (e *entry) appendHead(dst []byte, form Kind) []byte {
+	return append(appendUint(appendBytes(dst, e.key), uint64(e.deadline)), byte(form))
 }

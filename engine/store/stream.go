@@ -83,6 +83,7 @@ type streamNode struct {
 	deleted int   // entries deleted from it, which still count towards NodeEntries
 	bytes   int64 // the sum of the entries' packed
 	end     ID    // of the entry added last, deleted or not: none behind it is here
+	lent    bool  // to a snapshot: its entries are copied before one is deleted
 }
 
 // Stream is an append-only log of entries with ascending IDs. The zero value
@@ -221,6 +222,9 @@ func (n *streamNode) cut(i, j int) {
 	for k := range n.entries[i:j] {
 		n.bytes -= n.entries[i+k].packed()
 	}
+	if n.lent {
+		n.entries, n.lent = slices.Clone(n.entries), false
+	}
 	n.entries = slices.Delete(n.entries, i, j)
 	n.deleted += j - i
 	if len(n.entries) < cap(n.entries)/4 {
@@ -333,19 +337,29 @@ func (s *Stream) descend(first, last ID, visit func(*StreamEntry) bool) {
 func appendID(dst []byte, id ID) []byte { return appendUint(appendUint(dst, id.Ms), id.Seq) }
 
 func (s *Stream) appendTo(dst []byte) []byte {
-	dst = appendID(appendID(dst, s.lastID), s.maxDeleted)
-	dst = appendUint(appendUint(dst, s.added), uint64(len(s.nodes)))
+	dst = s.appendHead(dst)
 	for _, node := range s.nodes {
-		dst = appendUint(appendUint(dst, uint64(node.deleted)), uint64(len(node.entries)))
-		for _, e := range node.entries {
-			dst = appendUint(appendID(dst, e.ID), uint64(len(e.Fields)))
-			for _, f := range e.Fields {
-				dst = appendBytes(dst, f)
-			}
-		}
+		dst = node.appendTo(dst)
 	}
 	if s.groups.Len() > 0 {
 		return s.appendGroups(dst)
+	}
+	return dst
+}
+
+// appendHead appends what stands before the nodes.
+func (s *Stream) appendHead(dst []byte) []byte {
+	dst = appendID(appendID(dst, s.lastID), s.maxDeleted)
+	return appendUint(appendUint(dst, s.added), uint64(len(s.nodes)))
+}
+
+func (n *streamNode) appendTo(dst []byte) []byte {
+	dst = appendUint(appendUint(dst, uint64(n.deleted)), uint64(len(n.entries)))
+	for _, e := range n.entries {
+		dst = appendUint(appendID(dst, e.ID), uint64(len(e.Fields)))
+		for _, f := range e.Fields {
+			dst = appendBytes(dst, f)
+		}
 	}
 	return dst
 }

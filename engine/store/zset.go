@@ -153,10 +153,11 @@ func (z *ZSet) Set(member []byte, score float64) (added bool) {
 		return !found
 	}
 	if found {
-		e := &z.members.entries[z.members.position(member)]
-		z.tree.Delete(zmember{old, e.key})
-		e.value = score
-		z.tree.Set(zmember{score, e.key})
+		i := z.members.position(member)
+		key := z.members.entries[i].key
+		z.tree.Delete(zmember{old, key})
+		z.members.set(i, score)
+		z.tree.Set(zmember{score, key})
 		return false
 	}
 	z.tree.Set(zmember{score, z.members.add(member, score)})

@@ -36,8 +36,8 @@ var imports = strings.Fields(`bufio bytes cmp crypto/sha1 crypto/sha256 encoding
 // excused are the places where what is otherwise forbidden does not reach the
 // state, and why. One that is no longer needed is an error too.
 var excused = map[string]string{
-	"engine/store encodeSlot: map range":           "the entries are sorted by their keys before they are used",
-	"engine/store encodeSlot: unstable sort":       "no two entries have the same key",
+	"engine/store sortedEntries: map range":        "the entries are sorted by their keys before they are used",
+	"engine/store sortedEntries: unstable sort":    "no two entries have the same key",
 	"engine/store Flush: map range":                "tells those who wait, who are no part of the state",
 	"engine/store Succeed: map range":              "tells those who watch, each of them whatever the order",
 	"engine/command debugSleep: floating point":    "how long a port sleeps, which is no part of the state",
