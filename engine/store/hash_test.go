@@ -22,15 +22,15 @@ var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[List]():               {"base": covered, "head": "says where base begins", "length": "counts base", "text": "memory, derived from base"},
 	reflect.TypeFor[Hash]():               {"pairs": covered, "fields": covered, "text": "memory, derived from fields"},
 	reflect.TypeFor[ZSet]():               {"items": covered, "members": covered, "tree": "an index of members"},
-	reflect.TypeFor[packed]():             {"data": covered, "ends": covered},
-	reflect.TypeFor[dict[float64]]():      {"entries": covered, "index": "an index of entries", "text": "memory, derived from entries"},
+	reflect.TypeFor[packed]():             {"data": covered, "ends": covered, "lent": "whether a snapshot has it"},
+	reflect.TypeFor[dict[float64]]():      {"entries": covered, "index": "an index of entries", "text": "memory, derived from entries", "still": "what a snapshot has of it"},
 	reflect.TypeFor[dictEntry[float64]](): {"key": covered, "value": covered},
 	reflect.TypeFor[Stream](): {"nodes": covered, "lastID": covered, "maxDeleted": covered, "added": covered, "length": "counts nodes' entries",
 		"groups": covered, "size": "memory, derived from nodes and groups"},
 	reflect.TypeFor[Group]():       {"Name": covered, "LastID": covered, "Read": covered, "consumers": covered, "pending": covered, "stream": "leads back"},
 	reflect.TypeFor[Consumer]():    {"Name": covered, "Seen": covered, "pending": "an index of the group's"},
 	reflect.TypeFor[Pending]():     {"ID": covered, "Consumer": covered, "Delivered": covered, "Deliveries": covered},
-	reflect.TypeFor[streamNode]():  {"entries": covered, "deleted": covered, "bytes": "derived from entries", "end": "not before any entry; finds the same entries whatever it is"},
+	reflect.TypeFor[streamNode]():  {"entries": covered, "deleted": covered, "bytes": "derived from entries", "end": "not before any entry; finds the same entries whatever it is", "lent": "whether a snapshot has it"},
 	reflect.TypeFor[StreamEntry](): {"ID": covered, "Fields": covered},
 }
 
