@@ -43,7 +43,7 @@ var differences = map[string]string{
 	"evalsha_ro":        "[Lua scripts](scripts.md)",
 	"flushall":          "for users that may write every key",
 	"flushdb":           "for users that may write every key",
-	"georadius":         "the last digit of a distance that `STOREDIST` stores may be another; asks for every key that it may write",
+	"georadius":         "the last digit of a distance that `STOREDIST` stores may be another, and a score of -0, which is no place's, is stored as 0; asks for every key that it may write",
 	"georadiusbymember": "as `GEORADIUS`",
 	"geosearchstore":    "as `GEORADIUS`",
 	"hello":             "not within a transaction",

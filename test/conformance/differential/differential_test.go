@@ -247,7 +247,7 @@ func (p *pair) random(seed uint64, count int) {
 	p.t.Logf("seed %d", seed)
 	g := &commands.Generator{Rand: rand.New(rand.NewPCG(seed, seed)), Keys: generatedKeys}
 	for i := range count {
-		if argv := g.Command(); !p.sortsZSet(argv) && !saturatesUpwards(argv) {
+		if argv := g.Command(); !p.sortsZSet(argv) && !saturatesUpwards(argv) && !p.storesNoPlaces(argv) {
 			p.do(argv)
 		}
 		if i%5000 == 4999 || i == count-1 {
@@ -267,6 +267,13 @@ func (p *pair) sortsZSet(argv [][]byte) bool {
 func saturatesUpwards(argv [][]byte) bool {
 	text := strings.ToLower(string(bytes.Join(argv, []byte{' '})))
 	return strings.HasPrefix(text, "bitfield ") && strings.Contains(text, " sat ") && strings.Contains(text, strconv.Itoa(math.MinInt64))
+}
+
+// storesNoPlaces tells of a search that may store a score of -0, which is that of no
+// place: ours becomes 0, as docs/commands.md says.
+func (p *pair) storesNoPlaces(argv [][]byte) bool {
+	source := map[string]int{"geosearchstore": 2, "georadius": 1, "georadiusbymember": 1}[strings.ToLower(string(argv[0]))]
+	return source > 0 && source < len(argv) && bytes.Contains(p.theirs.do(args("ZRANGE", string(argv[source]), "0", "-1", "WITHSCORES")), []byte("\r\n-0\r\n"))
 }
 
 func sorts(argv [][]byte) bool {
