@@ -99,11 +99,17 @@ func (b *bench) open(text string) Value {
 
 // leave takes a collection off the bench, which is to stand apart.
 func (b *bench) leave(v Value) {
-	p, ok := compact(v)
-	if l, isList := v.(*List); isList && !ok {
-		p, ok = &l.nodes()[0], true
+	if l, isList := v.(*List); isList {
+		for i := range l.nodes() {
+			l.nodes()[i].leave()
+		}
+	} else if p, ok := compact(v); ok {
+		p.leave()
 	}
-	if ok {
+}
+
+func (p *packed) leave() {
+	if cap(p.data) == mostBench || cap(p.ends) == mostBench {
 		p.data, p.ends = bytes.Clone(p.data), bytes.Clone(p.ends)
 	}
 }

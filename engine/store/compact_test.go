@@ -176,3 +176,46 @@ func TestWeightsAreFrozen(t *testing.T) {
 		t.Errorf("the weights are %d, were %d", weights, want)
 	}
 }
+
+// TestWhatLeavesTheBenchIsItsOwn: a list that becomes several nodes by one change is
+// not touched by the next change of another, wherever its former node stands then.
+func TestWhatLeavesTheBenchIsItsOwn(t *testing.T) {
+	of := func(element string, n int) *List {
+		l := &List{}
+		for range n {
+			l.Insert(0, []byte(element))
+		}
+		return l
+	}
+	for name, one := range map[string]struct {
+		before int
+		insert []byte
+		times  int
+		at     func(l *List) int
+	}{
+		"a long one in front":   {1, bytes.Repeat([]byte("a"), 5000), 1, func(*List) int { return 0 }},
+		"a long one behind":     {1, bytes.Repeat([]byte("a"), 5000), 1, (*List).Len},
+		"a long one between":    {100, bytes.Repeat([]byte("a"), 5000), 1, func(l *List) int { return l.Len() / 2 }},
+		"many short in front":   {150, []byte("a"), 150, func(*List) int { return 0 }},
+		"many short behind":     {150, []byte("a"), 150, (*List).Len},
+		"many short in between": {150, []byte("a"), 150, func(l *List) int { return l.Len() / 2 }},
+	} {
+		s := New().At(0)
+		s.Put([]byte("list"), of("a", one.before), 0)
+		s.Put([]byte("other"), of("b", 150), 0)
+		Edit(s, []byte("list"), func(l *List) bool {
+			for range one.times {
+				l.Insert(one.at(l), one.insert)
+			}
+			return true
+		})
+		Edit(s, []byte("other"), func(l *List) bool { l.Insert(0, []byte("bbb")); return true })
+		l, _, _ := Read[*List](s, []byte("list"), 0)
+		for i := range l.Len() {
+			if got := l.At(i); len(bytes.Trim(got, "a")) > 0 || len(got) != 1 && len(got) != len(one.insert) {
+				t.Errorf("%s: element %d is %q", name, i, got)
+				break
+			}
+		}
+	}
+}

@@ -130,8 +130,6 @@ var members = []safeguard{
 		old: "		p.data, p.ends = bytes.Clone(p.data), bytes.Clone(p.ends)\n", new: "_ = bytes.Clone(p.data)\n"},
 	{name: "that a run gives back the room of what is gone", file: "engine/store/packed.go", test: "TestCollectionsTakeWhatIsCounted",
 		old: "len(p.data) < cap(p.data)/2", new: "len(p.data) < cap(p.data)/4"},
-	{name: "that nodes of a list leave the bench", file: "engine/store/compact.go", test: "TestCollectionsInCells",
-		old: "p, ok = &l.nodes()[0], true", new: "_ = l"},
 	{name: "that weights are the same in all versions", file: "engine/store/value.go", test: "TestWeightsAreFrozen",
 		old: "return v.weight()\n	case *ZSet", new: "return v.Size()\n	case *ZSet"},
 	{name: "keys that stay findable when one before them goes", file: "engine/store/table.go", test: "TestTableIsAMap",
