@@ -13,7 +13,7 @@ const largeValue = 32 << 10
 
 // still is a large value as it was when a snapshot came to it, which goes on
 // changing. It is encoded piece by piece, under the owner's lock. What is about to
-// change is kept for it, until it is released.
+// change is kept for it.
 type still interface {
 	// piece appends what comes next of the encoding, about limit bytes, and tells
 	// whether that was all.
@@ -21,6 +21,7 @@ type still interface {
 	// rewind goes back to the beginning: a snapshot has the length in front. What is
 	// given out from then on is not kept any more.
 	rewind()
+	// release lets go of it, however far it came; again it does nothing.
 	release()
 }
 
@@ -99,10 +100,10 @@ func (s *stillDict[V]) piece(dst []byte, limit int) ([]byte, bool) {
 func (s *stillDict[V]) rewind() { s.next, s.giving = 0, true }
 
 func (s *stillDict[V]) release() {
-	if s.dict.still == s {
+	if s.dict != nil && s.dict.still == s {
 		s.dict.still = nil
 	}
-	s.kept = nil
+	s.dict, s.kept = nil, nil
 }
 
 // stillNodes are runs that nobody changes any more.
@@ -145,7 +146,7 @@ func holdList(l *List) still {
 }
 
 // holdStream has the stream copy a node before it deletes from it; what it adds to
-// one is behind what is held. Groups, which are small beside entries, are encoded.
+// one is behind what is held. Its groups are encoded at once.
 func holdStream(s *Stream) still {
 	nodes := make([]streamNode, len(s.nodes))
 	for i, node := range s.nodes {

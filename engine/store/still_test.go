@@ -182,6 +182,41 @@ func TestAbandonedSnapshotHoldsNothing(t *testing.T) {
 	}
 }
 
+// TestWhatIsGoneIsNotHeld: what a snapshot has given out of a large value is not in
+// memory for it any more.
+func TestWhatIsGoneIsNotHeld(t *testing.T) {
+	s := New().At(0)
+	for now := range int64(4000) {
+		mutateLarge(s, rand.New(rand.NewPCG(uint64(now), 5)), now)
+	}
+	snapshot, err := s.all.BeginSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(snapshot.parts) > 0 || snapshot.large != nil {
+		if _, done := snapshot.Next(16); done {
+			t.Fatal("done, and nothing is to be seen")
+		}
+	}
+	dicts := 0
+	for _, held := range snapshot.held {
+		switch held := held.(type) {
+		case *stillDict[[]byte]:
+			if dicts++; held.dict != nil || held.kept != nil {
+				t.Error("a hash that is given out is held")
+			}
+		case *stillNodes:
+			if held.encode != nil {
+				t.Error("a list or stream that is given out is held")
+			}
+		}
+	}
+	if dicts == 0 {
+		t.Error("there was no hash")
+	}
+	snapshot.Close()
+}
+
 // at is what a key holds, whatever it is.
 func (s *Store) at(t *testing.T, key []byte) Value {
 	t.Helper()
