@@ -8,10 +8,12 @@ import (
 )
 
 const (
-	// briskRun is how long the latest run of a script took at most that is brisk,
-	// and briskReply how many bytes its reply had.
+	// briskRun is how long a run of a script takes at most that is short, and
+	// briskReply how many bytes its reply has; briskAfter such runs, one behind the
+	// other, make the script brisk.
 	briskRun   = 200 * time.Microsecond
 	briskReply = 4 << 10
+	briskAfter = 16
 	// briskTogether is how many calls of such scripts a connection has in a batch.
 	briskTogether = 16
 	// maxBrisk is how many scripts are remembered.
@@ -19,37 +21,45 @@ const (
 	shaBytes = 40
 )
 
-// brisk are scripts by their SHA-1 whose latest run was short. A script is a heavy
-// command, since nobody can tell what it will do; but most, those of job libraries
+// brisk counts the latest runs of scripts that were short, by their SHA-1, up to
+// briskAfter. A script is a heavy command, since nobody can tell what it will do; but most, those of job libraries
 // above all, take microseconds, and a client that pipelines fifty of them had fifty
 // entries of the log written for it, one after the other.
-type brisk map[string]struct{}
+type brisk map[string]uint8
 
 // has tells whether the command is a call of a brisk script.
 func (b brisk) has(cmd *command.Command, argv [][]byte) bool {
-	if !callsScript(cmd, argv) {
-		return false
-	}
-	_, known := b[string(argv[1])]
-	return known
+	return callsScript(cmd, argv) && b[string(argv[1])] >= briskAfter
 }
 
-// note remembers of scripts that have run whether they were brisk.
+// note counts runs.
 func (b brisk) note(items []machine.Item) {
 	for i := range items {
-		t, timed := items[i].Timing.(*timing)
-		if !timed || !callsScript(t.cmd, t.argv) {
-			continue
-		}
-		if t.took > briskRun || items[i].Reply.Size() > briskReply {
-			delete(b, string(t.argv[1]))
-		} else if !b.has(t.cmd, t.argv) {
-			if len(b) >= maxBrisk {
+		if t := ran(&items[i]); t != nil && !wasLong(t, &items[i]) && !b.has(t.cmd, t.argv) {
+			if _, known := b[string(t.argv[1])]; !known && len(b) >= maxBrisk {
 				clear(b)
 			}
-			b[string(t.argv[1])] = struct{}{}
+			b[string(t.argv[1])]++
 		}
 	}
+	for i := range items { // one that was not counts for all beside it
+		if t := ran(&items[i]); t != nil && wasLong(t, &items[i]) {
+			delete(b, string(t.argv[1]))
+		}
+	}
+}
+
+// ran is the timing of a script that ran, nil for anything else.
+func ran(item *machine.Item) *timing {
+	t, timed := item.Timing.(*timing)
+	if !timed || t.began.IsZero() || !callsScript(t.cmd, t.argv) {
+		return nil
+	}
+	return t
+}
+
+func wasLong(t *timing, item *machine.Item) bool {
+	return t.took > briskRun || item.Reply.Size() > briskReply
 }
 
 func callsScript(cmd *command.Command, argv [][]byte) bool {

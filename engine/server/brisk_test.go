@@ -32,7 +32,7 @@ func load(t *testing.T, c io.Writer, r *bufio.Reader, script string) (call strin
 	return "EVALSHA " + strings.TrimSpace(sha) + " 0\r\n"
 }
 
-// TestBriskScriptsGoTogether, up to so many, once one of them was seen to be short.
+// TestBriskScriptsGoTogether, up to so many, once some were seen to be short.
 func TestBriskScriptsGoTogether(t *testing.T) {
 	f := start(t)
 	c, r := f.login(t)
@@ -71,22 +71,79 @@ func TestSlowScriptsRunAlone(t *testing.T) {
 	}
 }
 
-// TestWhatABriskScriptIs: only the latest run counts, and how much is remembered is
+// TestOneLongRunCountsForItsBatch: of a script that is long for some arguments the
+// calls do not go together because the last one was short.
+func TestOneLongRunCountsForItsBatch(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	call := strings.TrimSpace(load(t, c, r, "for i = 1, tonumber(ARGV[1]) do end return 1"))
+	short, long := call+" 1\r\n", call+" 300000\r\n"
+	for range 2 * briskAfter {
+		exchange(t, c, r, short, ":1\r\n")
+	}
+	f.executor.mu.Lock()
+	f.executor.batches = nil
+	f.executor.mu.Unlock()
+	exchange(t, c, r, strings.Repeat(strings.Repeat(long, 15)+short, 5), strings.Repeat(":1\r\n", 80))
+	f.executor.mu.Lock()
+	defer f.executor.mu.Unlock()
+	if got := f.executor.batches; len(got) < 40 {
+		t.Errorf("batches %d", got)
+	}
+}
+
+// TestScriptsOfAReplicaLetOthersIn, although they are carried out at once.
+func TestScriptsOfAReplicaLetOthersIn(t *testing.T) {
+	f := start(t)
+	c, r := f.login(t)
+	call := load(t, c, r, "for i = 1, 1500 do end return 1")
+	replica := f.replica(t)
+	c, r = replica.login(t)
+	other, replies := replica.login(t)
+	for range 2 * briskAfter {
+		exchange(t, c, r, call, ":1\r\n")
+	}
+	ran := func() (n int) {
+		f.executor.mu.Lock()
+		defer f.executor.mu.Unlock()
+		for _, batch := range f.executor.batches {
+			n += batch
+		}
+		return n
+	}
+	const calls = 1000
+	before := ran()
+	if _, err := io.WriteString(c, strings.Repeat(call, calls)); err != nil {
+		t.Fatal(err)
+	}
+	replica.until(t, "the first one runs", func() bool { return ran() > before })
+	exchange(t, other, replies, "PING\r\n", "+PONG\r\n")
+	if n := ran() - before; n >= calls {
+		t.Errorf("answered behind all of %d", n)
+	}
+	exchange(t, c, r, "", strings.Repeat(":1\r\n", calls))
+}
+
+// TestWhatABriskScriptIs: one whose latest runs were short, and how much is remembered is
 // bounded.
 func TestWhatABriskScriptIs(t *testing.T) {
 	evalsha, b := command.Of([][]byte{[]byte("evalsha")}), brisk{}
 	argv := func(n int) [][]byte { return [][]byte{[]byte("evalsha"), fmt.Appendf(nil, "%040x", n)} }
 	run := func(n int, took time.Duration, replied int) {
-		b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: argv(n), took: took}, Reply: reply.Bulk(make([]byte, replied))}})
+		b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: argv(n), began: time.Now(), took: took}, Reply: reply.Bulk(make([]byte, replied))}})
 	}
 	for _, one := range []struct {
+		runs    int
 		took    time.Duration
 		replied int
 		want    bool
-	}{{briskRun, 10, true}, {briskRun + 1, 10, false}, {1, 10, true}, {1, briskReply + 1, false}, {1, 10, true}} {
-		run(1, one.took, one.replied)
+	}{{briskAfter - 1, briskRun, 10, false}, {1, briskRun, briskReply / 2, true}, {1, briskRun + 1, 10, false}, {briskAfter, 1, 10, true},
+		{1, 1, briskReply + 1, false}, {briskAfter - 1, 1, 10, false}, {briskAfter, 1, 10, true}} {
+		for range one.runs {
+			run(1, one.took, one.replied)
+		}
 		if got := b.has(evalsha, argv(1)); got != one.want {
-			t.Errorf("after %s and %d bytes: %t", one.took, one.replied, got)
+			t.Errorf("after %d times %s and %d bytes: %t", one.runs, one.took, one.replied, got)
 		}
 	}
 	for n := range 2 * maxBrisk {
@@ -96,9 +153,18 @@ func TestWhatABriskScriptIs(t *testing.T) {
 		t.Errorf("%d scripts are remembered", len(b))
 	}
 	long := [][]byte{[]byte("evalsha"), make([]byte, 1<<20)}
-	b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: long, took: 1}}})
+	for range briskAfter {
+		b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: long, began: time.Now(), took: 1}}})
+	}
 	if b.has(evalsha, long) {
 		t.Error("what is no SHA-1 is remembered")
+	}
+	refused := argv(-1)
+	for range briskAfter {
+		b.note([]machine.Item{{Timing: &timing{cmd: evalsha, argv: refused}, Reply: reply.Error("OOM")}})
+	}
+	if b.has(evalsha, refused) {
+		t.Error("what never ran is remembered")
 	}
 }
 

@@ -99,11 +99,10 @@ func newLoop(s *Server) (*loop, error) {
 // anywhere; once the loop has stopped f is not called any more.
 func (l *loop) post(f func()) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.posted = append(l.posted, f)
-	wake := l.asleep
-	l.asleep = false
-	l.mu.Unlock()
-	if wake {
+	if l.asleep { // the poller is not closed yet
+		l.asleep = false
 		l.poller.wake()
 	}
 }
@@ -117,6 +116,9 @@ func (l *loop) run() {
 			runtime.Gosched()
 		}
 		block := l.idle()
+		if block && l.writing > 0 {
+			runtime.Gosched() // to whom the batch was given
+		}
 		ready := l.poller.wait(block)
 		l.now = time.Now()
 		for _, c := range ready {

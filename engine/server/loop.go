@@ -72,7 +72,7 @@ func (c *session) serveMore() {
 				c.end()
 			}
 			return
-		case served >= maxTurn || c.input >= turnInput:
+		case served >= maxTurn || c.input >= turnInput || c.spent >= heavyTurn:
 			c.yield()
 			return
 		default:
@@ -256,7 +256,7 @@ func (c *session) pass() (long bool) {
 		c.park(b)
 	default:
 		// Alone: others get their turn in between, unless it was short, and one such
-		// reply is in memory at a time.
+		// reply that is large is in memory at a time.
 		if b.item.Timing != nil { // the first one went with what was in front
 			b.item.Timing = c.timed(b.cmd, b.argv)
 		}

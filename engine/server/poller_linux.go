@@ -19,20 +19,28 @@ const pollEvents = 256
 // poller tells the loop which sockets have something to read, or take output
 // again.
 //
-// It waits in epoll_wait itself, which costs a thread for as long, and not in
-// Go's own poller: a goroutine that waits there gives up its processor, and when
-// none is left at work the runtime's watchdog begins anew to look every 20 µs
-// what they do. Under load the waits are short and many.
+// It waits in epoll_wait itself for a moment, and only then in Go's own poller,
+// which watches the epoll descriptor. A goroutine that waits there gives up its
+// processor, and when none is left at work the runtime's watchdog begins anew to
+// look every 20 µs what they do: under load the waits are short and many. But one
+// that waits in a system call keeps its processor from others until the watchdog
+// takes it away, up to 20 ms later, so a long wait is not for that.
 //
 // Sockets are watched edge-triggered: an event comes once for each change, and
 // a session that waits for something else is not told again and again.
 type poller struct {
+	file     *os.File // of the epoll descriptor
+	raw      syscall.RawConn
 	epoll    int
 	bell     int // eventfd
 	sessions map[int32]*session
 	events   [pollEvents]unix.EpollEvent
 	ready    []*session
+	lookup   func(fd uintptr) bool
 }
+
+// moment is how many ms a wait takes at most in the system call.
+const moment = 1
 
 func newPoller() (*poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -43,10 +51,19 @@ func newPoller() (*poller, error) {
 	if err == nil {
 		err = watch(epoll, bell, unix.EPOLLIN)
 	}
+	if err == nil {
+		err = unix.SetNonblock(epoll, true) // or Go would not watch it
+	}
+	p := &poller{epoll: epoll, bell: bell, sessions: map[int32]*session{}}
+	p.lookup = func(uintptr) bool { return p.look(0) }
+	if err == nil {
+		p.file = os.NewFile(uintptr(epoll), "epoll")
+		p.raw, err = p.file.SyscallConn()
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("epoll: %w", err), unix.Close(epoll), unix.Close(bell))
 	}
-	return &poller{epoll: epoll, bell: bell, sessions: map[int32]*session{}}, nil
+	return p, nil
 }
 
 func watch(epoll, fd int, events uint32) error {
@@ -56,15 +73,22 @@ func watch(epoll, fd int, events uint32) error {
 // wait returns the sessions whose sockets have changed; with block it waits
 // until there is one, or until the poller is woken.
 func (p *poller) wait(block bool) []*session {
-	timeout := 0
-	if block {
-		timeout = -1
-	}
-	n, err := unix.EpollWait(p.epoll, p.events[:], timeout)
-	for err == unix.EINTR {
-		n, err = unix.EpollWait(p.epoll, p.events[:], timeout)
-	}
 	p.ready = p.ready[:0]
+	switch {
+	case !block:
+		p.look(0)
+	case !p.look(moment):
+		_ = p.raw.Read(p.lookup) // again and again, until it answers true
+	}
+	return p.ready
+}
+
+// look waits so many ms for changes, and tells whether there were any.
+func (p *poller) look(ms int) bool {
+	n, err := unix.EpollWait(p.epoll, p.events[:], ms)
+	for err == unix.EINTR {
+		n, err = unix.EpollWait(p.epoll, p.events[:], ms)
+	}
 	for _, e := range p.events[:max(n, 0)] {
 		if c := p.sessions[e.Fd]; c != nil {
 			c.wire.dry, c.wire.full = false, false
@@ -72,7 +96,7 @@ func (p *poller) wait(block bool) []*session {
 			p.ready = append(p.ready, c)
 		}
 	}
-	return p.ready
+	return n != 0
 }
 
 // wake ends a wait. The bell need not be read: each ring is a change.
@@ -81,7 +105,7 @@ func (p *poller) wake() {
 }
 
 func (p *poller) close() {
-	_ = unix.Close(p.epoll)
+	_ = p.file.Close()
 	_ = unix.Close(p.bell)
 }
 

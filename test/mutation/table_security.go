@@ -150,7 +150,7 @@ var permissions = []safeguard{
 	{name: "that the command at hand is answered before", file: serverLoop, test: "TestRevokedBetweenTwoCommands",
 		old: "if c.flush() {\n\t\t\t\tc.end()\n\t\t\t}", new: "c.end()"},
 	{name: "that a long pipeline lets others in", file: serverLoop, test: "TestALongPipelineLetsOthersIn",
-		old: "case served >= maxTurn || c.input >= turnInput:", new: "case false:"},
+		old: "case served >= maxTurn || c.input >= turnInput || c.spent >= heavyTurn:", new: "case false:"},
 	{name: "that the end of a connection is seen behind its last bytes", file: "engine/server/poller_linux.go", test: "TestHalfClosed",
 		old: "w.dry = n < len(p) && !w.last", new: "w.dry = n < len(p)"},
 	{name: "that TLS goes on where a record was cut", file: "engine/server/wire.go", test: "TestRecordsInPieces",
