@@ -19,24 +19,27 @@ const pollEvents = 256
 // poller tells the loop which sockets have something to read, or take output
 // again.
 //
-// It waits in epoll_wait itself for a moment, and only then in Go's own poller,
-// which watches the epoll descriptor. A goroutine that waits there gives up its
-// processor, and when none is left at work the runtime's watchdog begins anew to
-// look every 20 µs what they do: under load the waits are short and many. But one
-// that waits in a system call keeps its processor from others until the watchdog
-// takes it away, up to 20 ms later, so a long wait is not for that.
+// It waits in epoll_wait itself for a moment, and only then in Go's own poller. A
+// goroutine that waits there gives up its processor, and when none is left at work
+// the runtime's watchdog begins anew to look every 20 µs what they do: under load
+// the waits are short and many. But one that waits in a system call keeps its
+// processor from others until the watchdog takes it away, up to 20 ms later: a long
+// wait is not for that.
 //
 // Sockets are watched edge-triggered: an event comes once for each change, and
 // a session that waits for something else is not told again and again.
 type poller struct {
-	file     *os.File // of the epoll descriptor
-	raw      syscall.RawConn
 	epoll    int
 	bell     int // eventfd
 	sessions map[int32]*session
 	events   [pollEvents]unix.EpollEvent
 	ready    []*session
-	lookup   func(fd uintptr) bool
+
+	// Go's poller watches another epoll, which watches this one during a long wait
+	// alone: else every event would wake two threads.
+	outer  *os.File
+	raw    syscall.RawConn
+	asleep func(outer uintptr) bool
 }
 
 // moment is how many ms a wait takes at most in the system call.
@@ -51,19 +54,39 @@ func newPoller() (*poller, error) {
 	if err == nil {
 		err = watch(epoll, bell, unix.EPOLLIN)
 	}
-	if err == nil {
-		err = unix.SetNonblock(epoll, true) // or Go would not watch it
-	}
 	p := &poller{epoll: epoll, bell: bell, sessions: map[int32]*session{}}
-	p.lookup = func(uintptr) bool { return p.look(0) }
 	if err == nil {
-		p.file = os.NewFile(uintptr(epoll), "epoll")
-		p.raw, err = p.file.SyscallConn()
+		err = p.openOuter()
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("epoll: %w", err), unix.Close(epoll), unix.Close(bell))
 	}
 	return p, nil
+}
+
+func (p *poller) openOuter() error {
+	outer, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(unix.SetNonblock(outer, true), // or Go would not watch it
+		unix.EpollCtl(outer, unix.EPOLL_CTL_ADD, p.epoll, &unix.EpollEvent{}))
+	p.outer = os.NewFile(uintptr(outer), "epoll")
+	if err == nil {
+		p.raw, err = p.outer.SyscallConn()
+	}
+	p.asleep = func(outer uintptr) bool {
+		_, _ = unix.EpollWait(int(outer), p.events[:1], 0) // takes the event, and with it the watch
+		if p.look(0) {
+			return true
+		}
+		p.watchOnce(int(outer))
+		return false
+	}
+	if err != nil {
+		return errors.Join(err, p.outer.Close())
+	}
+	return nil
 }
 
 func watch(epoll, fd int, events uint32) error {
@@ -78,9 +101,17 @@ func (p *poller) wait(block bool) []*session {
 	case !block:
 		p.look(0)
 	case !p.look(moment):
-		_ = p.raw.Read(p.lookup) // again and again, until it answers true
+		p.sleep()
 	}
 	return p.ready
+}
+
+// sleep waits in Go's poller, which asks again whenever there was an event.
+func (p *poller) sleep() { _ = p.raw.Read(p.asleep) }
+
+// watchOnce has the outer epoll tell of the next event, or of one that there is.
+func (p *poller) watchOnce(outer int) {
+	_ = unix.EpollCtl(outer, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
 }
 
 // look waits so many ms for changes, and tells whether there were any.
@@ -105,7 +136,8 @@ func (p *poller) wake() {
 }
 
 func (p *poller) close() {
-	_ = p.file.Close()
+	_ = p.outer.Close()
+	_ = unix.Close(p.epoll)
 	_ = unix.Close(p.bell)
 }
 
