@@ -61,9 +61,8 @@ func TestSlowScriptsRunAlone(t *testing.T) {
 	f := start(t)
 	c, r := f.login(t)
 	call := load(t, c, r, "for i = 1, 300000 do end return 1")
-	for range 3 {
-		exchange(t, c, r, strings.Repeat(call, 5), strings.Repeat(":1\r\n", 5))
-	}
+	const calls = 2 * briskAfter
+	exchange(t, c, r, strings.Repeat(call, calls), strings.Repeat(":1\r\n", calls))
 	f.executor.mu.Lock()
 	defer f.executor.mu.Unlock()
 	if got := f.executor.batches; slices.Max(got) > 1 {
@@ -96,7 +95,7 @@ func TestOneLongRunCountsForItsBatch(t *testing.T) {
 func TestScriptsOfAReplicaLetOthersIn(t *testing.T) {
 	f := start(t)
 	c, r := f.login(t)
-	call := load(t, c, r, "for i = 1, 1500 do end return 1")
+	call := load(t, c, r, "for i = 1, 200 do end return 1")
 	replica := f.replica(t)
 	c, r = replica.login(t)
 	other, replies := replica.login(t)

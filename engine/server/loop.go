@@ -263,7 +263,7 @@ func (c *session) pass() (long bool) {
 		from := len(c.loop.batch.items)
 		c.loop.batch.items = append(c.loop.batch.items, b.item)
 		c.execute(from, sizeOf(b.argv), b.item.Write)
-		long = c.spent >= heavyTurn || len(c.out) >= heavyReplies
+		long = len(c.out) >= heavyReplies
 	}
 	if c.unauthenticated && c.free() {
 		c.flush() // a stranger's replies do not gather

@@ -23,7 +23,7 @@ var administration = []safeguard{
 	{name: "the number of scripts that are remembered", file: "engine/server/brisk.go", test: "TestWhatABriskScriptIs",
 		old: "!known && len(b) >= maxBrisk {", new: "!known && len(b) < 0 {"},
 	{name: "that others have their turn behind what took long", file: "engine/server/loop.go", test: "TestLongHeavyCommandsLetOthersIn",
-		old: "long = c.spent >= heavyTurn || ", new: "long = "},
+		old: "c.input >= turnInput || c.spent >= heavyTurn:", new: "c.input >= turnInput:"},
 	{name: "that what is scraped does not begin again", file: "engine/server/parameters.go", test: "TestResetStatistics",
 		old: "s.forgotten[f.name] = f.count", new: "s.forgotten[f.name] = f.count\n\t\ts.counters.Accepted.Store(0)"},
 	{name: "that what a pause held is judged behind it", file: "engine/server/loop.go", test: "TestWhatWaitsForAPauseIsJudgedBehindIt",
