@@ -465,6 +465,7 @@ func TestClockNeverRunsBackwards(t *testing.T) {
 func snapshotted(t *testing.T, fs vfs.FS) []string {
 	t.Helper()
 	g := startGroup(t, groupOptions(fs))
+	begun := g.Stats().LastSnapshot
 	stop := make(chan struct{})
 	wg := writers(g, 4, stop, func(string, string) {})
 	list := func() (files []string) {
@@ -480,7 +481,7 @@ func snapshotted(t *testing.T, fs vfs.FS) []string {
 		slices.Sort(files)
 		return files
 	}
-	for len(list()) == 0 {
+	for g.Stats().LastSnapshot == begun { // until the log before one is gone too
 		time.Sleep(5 * time.Millisecond)
 	}
 	close(stop)
