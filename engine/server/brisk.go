@@ -32,34 +32,23 @@ func (b brisk) has(cmd *command.Command, argv [][]byte) bool {
 	return callsScript(cmd, argv) && b[string(argv[1])] >= briskAfter
 }
 
-// note counts runs.
+// note counts runs. One that was not short is not made up for by those beside it in
+// a batch, of which there are fewer than briskAfter.
 func (b brisk) note(items []machine.Item) {
 	for i := range items {
-		if t := ran(&items[i]); t != nil && !wasLong(t, &items[i]) && !b.has(t.cmd, t.argv) {
+		t, timed := items[i].Timing.(*timing)
+		if !timed || t.began.IsZero() || !callsScript(t.cmd, t.argv) {
+			continue // it is none, or never ran
+		}
+		if t.took > briskRun || items[i].Reply.Size() > briskReply {
+			delete(b, string(t.argv[1]))
+		} else if !b.has(t.cmd, t.argv) {
 			if _, known := b[string(t.argv[1])]; !known && len(b) >= maxBrisk {
 				clear(b)
 			}
 			b[string(t.argv[1])]++
 		}
 	}
-	for i := range items { // one that was not counts for all beside it
-		if t := ran(&items[i]); t != nil && wasLong(t, &items[i]) {
-			delete(b, string(t.argv[1]))
-		}
-	}
-}
-
-// ran is the timing of a script that ran, nil for anything else.
-func ran(item *machine.Item) *timing {
-	t, timed := item.Timing.(*timing)
-	if !timed || t.began.IsZero() || !callsScript(t.cmd, t.argv) {
-		return nil
-	}
-	return t
-}
-
-func wasLong(t *timing, item *machine.Item) bool {
-	return t.took > briskRun || item.Reply.Size() > briskReply
 }
 
 func callsScript(cmd *command.Command, argv [][]byte) bool {

@@ -15,7 +15,7 @@ var administration = []safeguard{
 	{name: "the number of codes of errors that are counted", file: "engine/server/statistics.go", test: "TestErrorCodesAreBounded",
 		old: "!known && len(s.errors) >= maxErrorKinds", new: "!known && false"},
 	{name: "that scripts which were slow run alone", file: "engine/server/brisk.go", test: "TestSlowScriptsRunAlone",
-		old: "return t.took > briskRun || ", new: "return "},
+		old: "if t.took > briskRun || ", new: "if "},
 	{name: "that scripts of a replica's port let others in", file: "engine/server/loop.go", test: "TestScriptsOfAReplicaLetOthersIn",
 		old: "c.input >= turnInput || c.spent >= heavyTurn:", new: "c.input >= turnInput:"},
 	{name: "that one long run of a script counts for its batch", file: "engine/server/brisk.go", test: "TestOneLongRunCountsForItsBatch",
