@@ -46,11 +46,14 @@ test-disk: ## Real small file systems that fill up: refused, read on, healed, no
 test-integration: assets ## API rules and controllers against a real kube-apiserver and etcd
 	KUBEBUILDER_ASSETS=$(CURDIR)/.cluster/bin $(GOTEST) -race -parallel 6 -timeout 25m ./test/integration/...
 
+# The differential's engine is a process of its own, which the detector does not see,
+# but for that of one test.
 .PHONY: test-conformance
 test-conformance: ## The engine beside redis-server, under redis-cli, redis-benchmark and ioredis
 	@hack/preflight conformance
-	$(GOTEST) -timeout 25m $$($(GO) list ./test/conformance/... | grep -v /jobsgo)
-	$(GOTEST) -race -timeout 25m ./test/conformance/jobsgo
+	$(GOTEST) -race -timeout 25m $$($(GO) list ./test/conformance/... | grep -v /differential)
+	$(GOTEST) -timeout 25m ./test/conformance/differential
+	$(GOTEST) -race -timeout 25m -run '^TestReplica$$' ./test/conformance/differential
 
 .PHONY: test-e2e
 test-e2e: assets ## The product on a real local cluster, installed by its chart (root)
