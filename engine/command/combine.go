@@ -25,18 +25,22 @@ func init() {
 // Every member is visited once, but of a union once for each set that has it.
 // What it takes is bounded by the sizes of the sets, however many are named.
 func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byte) bool) error {
-	sets := make([]*store.Set, 0, len(keys))
+	sets := make([]namedSet, 0, len(keys))
 	for _, key := range keys {
-		s, _, err := readSet(tx, key)
+		s, found, err := readSet(tx, key)
 		if err != nil {
 			return err
 		}
-		sets = append(sets, s)
+		name := identity{absent: !found}
+		if found {
+			name.key = string(key)
+		}
+		sets = append(sets, namedSet{name, s})
 	}
 	if o == intersection {
-		slices.SortStableFunc(sets, func(a, b *store.Set) int { return a.Len() - b.Len() })
+		slices.SortStableFunc(sets, func(a, b namedSet) int { return a.set.Len() - b.set.Len() })
 	}
-	first, others := sets[0], distinct(sets[1:])
+	first, others := sets[0].set, distinct(sets[1:])
 	switch o {
 	case union:
 		for _, s := range append([]*store.Set{first}, others...) {
@@ -52,14 +56,29 @@ func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byt
 	return nil
 }
 
-// distinct leaves out sets that are named again, which add nothing.
-func distinct(sets []*store.Set) []*store.Set {
-	seen := map[*store.Set]bool{}
-	return slices.DeleteFunc(sets, func(s *store.Set) bool {
-		again := seen[s]
-		seen[s] = true
-		return again
-	})
+// identity tells sets apart; all that are absent are one.
+type identity struct {
+	key    string // empty if absent
+	absent bool
+}
+
+type namedSet struct {
+	identity
+	set *store.Set
+}
+
+// distinct leaves out sets that are named again, which add nothing: a small one that
+// is read again is another place in memory.
+func distinct(sets []namedSet) []*store.Set {
+	seen := make(map[identity]bool, len(sets))
+	var once []*store.Set
+	for _, n := range sets {
+		if !seen[n.identity] {
+			seen[n.identity] = true
+			once = append(once, n.set)
+		}
+	}
+	return once
 }
 
 // merged makes one set of many small ones, of what they have in common with the
@@ -98,7 +117,7 @@ func combineOne(tx *machine.Tx, o operation, s *store.Set, others []*store.Set, 
 	}
 	for i := range s.Len() {
 		looked++
-		member = append(member[:0], s.At(i)...)
+		member = s.AppendAt(member[:0], i)
 		if !slices.ContainsFunc(others, objects) && !visit(member) {
 			return false
 		}

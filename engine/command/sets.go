@@ -80,7 +80,11 @@ func smembers(tx *machine.Tx, argv [][]byte) reply.Reply {
 		return fail(err)
 	}
 	members := gatherTexts(tx, s.Size())
-	for i := 0; i < s.Len() && members.addString(s.At(i)); i++ {
+	var member []byte
+	for i := range s.Len() {
+		if member = s.AppendAt(member[:0], i); !members.add(member) {
+			break
+		}
 	}
 	return members.reply(reply.KindSet)
 }
@@ -125,8 +129,10 @@ const maxIntegers = 512
 
 // integers reports whether a set is what redis-server keeps compact.
 func integers(s *store.Set) bool {
+	var member []byte
 	for i := range min(s.Len(), maxIntegers) {
-		if _, ok := parseInt([]byte(s.At(i))); !ok {
+		member = s.AppendAt(member[:0], i)
+		if _, ok := parseInt(member); !ok {
 			return false
 		}
 	}
@@ -139,7 +145,7 @@ func openSet(tx *machine.Tx, key []byte) (collection, bool, error) {
 	c.each = func(i, j int, visit func(name, value []byte) bool) {
 		var member []byte
 		for ; i < j; i++ {
-			if member = append(member[:0], s.At(i)...); !visit(member, nil) {
+			if member = s.AppendAt(member[:0], i); !visit(member, nil) {
 				return
 			}
 		}
@@ -206,7 +212,7 @@ func (op spop) Apply(tx *machine.Tx) reply.Reply {
 	popped, r := answers(), tx.Random()
 	edit(tx, op.key, keyevent.Set, "spop", func(s *store.Set) bool {
 		for n := max(op.count, -op.count); n > 0 && s.Len() > 0; n-- {
-			member := []byte(s.At(r.Below(s.Len())))
+			member := s.AppendAt(nil, r.Below(s.Len()))
 			s.Remove(member)
 			popped.add(reply.Bulk(member))
 		}

@@ -123,8 +123,10 @@ func (op *sorting) elements(tx *machine.Tx) (all []sortable, isSet bool, err err
 	case *store.ZSet:
 		v.Range(0, v.Len(), op.unsorted && op.descending, func(member []byte, _ float64) bool { return take(member) })
 	case *store.Set:
+		var member []byte
 		for i := range v.Len() {
-			take([]byte(v.At(i)))
+			member = v.AppendAt(member[:0], i)
+			take(member)
 		}
 		return all, true, nil
 	default:

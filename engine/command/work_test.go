@@ -112,3 +112,33 @@ func TestReadsMakeNoMoreThanAnybodyGets(t *testing.T) {
 		t.Errorf("%d are stored of %d", got.Int, elements)
 	}
 }
+
+// TestWorkOfSetsIsFrozen: what a script may do depends on it, and must not differ
+// between members of two versions, whatever form sets are kept in.
+func TestWorkOfSetsIsFrozen(t *testing.T) {
+	tx := &machine.Tx{Store: store.New().At(0)}
+	apply(t, tx, "SADD", "a", "1", "2", "3", "4", "5")
+	apply(t, tx, "SADD", "b", "2", "3", "4")
+	apply(t, tx, "SADD", "c", "4", "x")
+	for call, want := range map[string]int64{
+		"SINTER a b b":                  36,
+		"SINTER a b a b c":              20,
+		"SINTER b b b b":                24,
+		"SINTER none a none":            0,
+		"SUNION a b a b c c":            60,
+		"SUNION a none none":            20,
+		"SDIFF a b c b":                 80,
+		"SDIFF a a a":                   40,
+		"SDIFF a none c none":           56,
+		"SDIFF a none none none none c": 56,
+		"SINTERSTORE d b c b":           16,
+		"SMEMBERS a":                    0,
+		"COPY a d REPLACE":              7,
+	} {
+		before := tx.Work
+		apply(t, tx, strings.Fields(call)...)
+		if got := tx.Work - before; got != want {
+			t.Errorf("%s takes %d, took %d", call, got, want)
+		}
+	}
+}

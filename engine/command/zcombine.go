@@ -202,7 +202,7 @@ func (s scored) each(visit func(member []byte, score float64) bool) {
 	}
 	var buf []byte
 	for i := range s.members.Len() {
-		if buf = append(buf[:0], s.members.At(i)...); !visit(buf, s.weight) {
+		if buf = s.members.AppendAt(buf[:0], i); !visit(buf, s.weight) {
 			return
 		}
 	}

@@ -27,6 +27,8 @@ func compact(v Value) (p *packed, ok bool) {
 		return &v.pairs, v.fields == nil
 	case *ZSet:
 		return &v.items, v.members == nil
+	case *Set:
+		return &v.packed, v.members == nil && v.numbers == nil
 	case *List:
 		switch nodes := v.nodes(); len(nodes) {
 		case 0:
@@ -65,6 +67,8 @@ func collect(kind Kind, p packed) Value {
 		return &Hash{pairs: p}
 	case KindZSet:
 		return &ZSet{items: p}
+	case KindSet:
+		return &Set{packed: p}
 	}
 	small := &struct {
 		List

@@ -33,6 +33,12 @@ var collections = map[string]collection{
 		func(v Value, i int) { v.(*ZSet).Delete(element(i)) },
 		func(v Value) int { return v.(*ZSet).Len() },
 	},
+	"set": {
+		func() Value { return &Set{} },
+		func(v Value, i int, text string) { v.(*Set).Add(append(element(i), text...)) },
+		func(v Value, i int) { s := v.(*Set); s.Remove(s.AppendAt(nil, i%s.Len())) },
+		func(v Value) int { return v.(*Set).Len() },
+	},
 	"list": {
 		func() Value { return &List{} },
 		func(v Value, _ int, text string) { l := v.(*List); l.Insert(l.Len()/2, []byte(text)) },
@@ -165,14 +171,15 @@ func TestCollectionsTakeWhatIsCounted(t *testing.T) {
 // TestWeightsAreFrozen: what a script may do depends on them, and must not differ
 // between members of two versions.
 func TestWeightsAreFrozen(t *testing.T) {
-	h, z, l := &Hash{}, &ZSet{}, &List{}
+	h, z, l, s := &Hash{}, &ZSet{}, &List{}, &Set{}
 	for i, text := range []string{"a", "bc", "def"} {
 		h.Set([]byte(text), []byte("value"))
 		z.Set([]byte(text), float64(i)*1e9)
 		l.Insert(i, []byte(text))
+		s.Add([]byte(text))
 	}
-	weights := []int64{Weight(h), Weight(z), Weight(l), Weight(String("text"))}
-	if want := []int64{147, 156, 124, 28}; !slices.Equal(weights, want) {
+	weights := []int64{Weight(h), Weight(z), Weight(l), Weight(s), Weight(String("text"))}
+	if want := []int64{147, 156, 124, 198, 28}; !slices.Equal(weights, want) {
 		t.Errorf("the weights are %d, were %d", weights, want)
 	}
 }

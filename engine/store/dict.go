@@ -26,12 +26,15 @@ type dictEntry[V any] struct {
 	key   string
 }
 
-func (d *dict[V]) size() int64 {
+func (d *dict[V]) size() int64 { return dictSize(len(d.entries), d.text) }
+
+// dictSize is what a dict of so many keys takes, whose text is so many bytes.
+func dictSize(keys int, text int64) int64 {
 	per := int64(dictEntryOverhead)
-	if len(d.entries) > smallDict {
+	if keys > smallDict {
 		per += indexOverhead
 	}
-	return d.text + per*int64(len(d.entries)) + 120
+	return text + per*int64(keys) + 120
 }
 
 func (d *dict[V]) position(key []byte) int {

@@ -58,12 +58,7 @@ func (h *Hash) position(field []byte) int {
 	if h.fields != nil {
 		return h.fields.position(field)
 	}
-	for i := 0; i < h.pairs.len(); i += 2 {
-		if bytes.Equal(h.pairs.at(i), field) {
-			return i / 2
-		}
-	}
-	return -1
+	return h.pairs.find(field, 2) >> 1 // -1 stays
 }
 
 // Get is the value of a field.

@@ -18,7 +18,8 @@ var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[contents]():           {"slots": covered, "keys": "counts slots", "bytes": "memory, derived from slots", "expiries": "an index of slots", "saving": "not state"},
 	reflect.TypeFor[table]():              {"cells": covered, "apart": covered, "tags": "an index of cells", "few": "those of a few", "count": "counts cells", "marks": "of the leader alone", "seed": "as the store's"},
 	reflect.TypeFor[entry]():              {"key": covered, "text": covered, "compact": covered, "apart": covered, "deadline": covered},
-	reflect.TypeFor[Set]():                {"members": covered},
+	reflect.TypeFor[Set]():                {"packed": covered, "numbers": covered, "members": covered},
+	reflect.TypeFor[numbers]():            {"narrow": covered, "wide": covered, "text": "memory, derived from both"},
 	reflect.TypeFor[List]():               {"base": covered, "head": "says where base begins", "length": "counts base", "text": "memory, derived from base"},
 	reflect.TypeFor[Hash]():               {"pairs": covered, "fields": covered, "text": "memory, derived from fields"},
 	reflect.TypeFor[ZSet]():               {"items": covered, "members": covered, "tree": "an index of members"},
@@ -76,16 +77,20 @@ func example(change func(*Store)) *Store {
 		return true
 	})
 	for name, n := range map[string]int{"": 3, "large ": 200} {
-		l, h, z := &List{}, &Hash{}, &ZSet{}
+		l, h, z, texts, integers := &List{}, &Hash{}, &ZSet{}, &Set{}, &Set{}
 		for i := range n {
 			text := fmt.Append(nil, i)
 			l.Insert(i, text)
 			h.Set(text, []byte("v"))
 			z.Set(text, float64(i))
+			integers.Add(text)
+			texts.Add(append([]byte("text "), text...))
 		}
 		s.Put([]byte(name+"list"), l, 0)
 		s.Put([]byte(name+"hash"), h, 0)
 		s.Put([]byte(name+"zset"), z, 0)
+		s.Put([]byte(name+"set of integers"), integers, 0)
+		s.Put([]byte(name+"set of texts"), texts, 0)
 	}
 	if change != nil {
 		change(s)
@@ -112,9 +117,6 @@ func alter[T Value](s *Store, key string, change func(T)) {
 // hash, and what a snapshot restores must have the altered hash: what is not in
 // the snapshot would be lost by a restart.
 func TestHashCoversEveryReply(t *testing.T) {
-	set := func(change func(*Set)) func(*Store) {
-		return func(s *Store) { change(s.Get([]byte("set"), 0).(*Set)) }
-	}
 	stream := func(change func(*Stream)) func(*Store) {
 		return func(s *Store) { change(s.Get([]byte("stream"), 0).(*Stream)) }
 	}
@@ -151,9 +153,7 @@ func TestHashCoversEveryReply(t *testing.T) {
 			s.Put([]byte("string"), b, 0)
 			s.Put([]byte("set"), a, 0)
 		},
-		"a member":            set(func(v *Set) { v.members.entries[1].key = "B" }),
-		"the members' order":  set(func(v *Set) { e := v.members.entries; e[0], e[1] = e[1], e[0] }),
-		"where members end":   set(func(v *Set) { *v = *setOf("ab", "c") }),
+		"where members end":   func(s *Store) { s.Put([]byte("set"), setOf("ab", "c"), 0) },
 		"the last ID":         stream(func(v *Stream) { v.lastID.Seq++ }),
 		"the last ID's ms":    stream(func(v *Stream) { v.lastID.Ms++ }),
 		"the highest deleted": stream(func(v *Stream) { v.maxDeleted.Seq++ }),
@@ -182,6 +182,14 @@ func TestHashCoversEveryReply(t *testing.T) {
 		zset := func(change func(*ZSet)) func(*Store) {
 			return func(s *Store) { alter(s, size+"zset", change) }
 		}
+		set := func(of string, change func(*Set)) func(*Store) {
+			return func(s *Store) { alter(s, size+"set of "+of, change) }
+		}
+		changes[size+"set: a member"] = set("texts", func(v *Set) { v.Remove([]byte("text 2")); v.Add([]byte("text B")) })
+		changes[size+"set: the order"] = set("texts", func(v *Set) { v.Remove([]byte("text 1")); v.Add([]byte("text 1")) })
+		changes[size+"set: an integer"] = set("integers", func(v *Set) { v.Remove([]byte("2")); v.Add([]byte("1000")) })
+		changes[size+"set: a large integer"] = set("integers", func(v *Set) { v.Remove([]byte("2")); v.Add([]byte("9999999999")) })
+		changes[size+"set: the integers' order"] = set("integers", func(v *Set) { v.Remove([]byte("1")); v.Add([]byte("1")) })
 		changes[size+"list: an element"] = list(func(v *List) { v.Set(1, []byte("B")) })
 		changes[size+"list: one less"] = list(func(v *List) { v.Delete(2, 3) })
 		changes[size+"list: the order"] = list(func(v *List) { v.Set(1, []byte("2")); v.Set(2, []byte("1")) })

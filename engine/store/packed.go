@@ -50,6 +50,20 @@ func (p *packed) at(i int) []byte {
 	return p.data[from:to:to]
 }
 
+// find is the place of a string among every one (1) or every second (2), -1 if it is
+// not there.
+func (p *packed) find(text []byte, every int) int {
+	begin := 0
+	for i := range p.len() {
+		end := p.end(i)
+		if end-begin == len(text) && i&(every-1) == 0 && string(p.data[begin:end]) == string(text) {
+			return i
+		}
+		begin = end
+	}
+	return -1
+}
+
 // splice puts strings in the place of n others from place i on.
 func (p *packed) splice(i, n int, items ...[]byte) {
 	if p.lent {

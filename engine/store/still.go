@@ -44,9 +44,11 @@ func hold(v Value) still {
 			})
 		}
 	case *Set:
-		return holdDict(&v.members, appendUint(nil, uint64(v.Len())), func(dst []byte, e dictEntry[struct{}]) []byte {
-			return appendBytes(dst, e.key)
-		})
+		if v.members != nil {
+			return holdDict(v.members, appendUint(nil, uint64(v.Len())), func(dst []byte, e dictEntry[struct{}]) []byte {
+				return appendBytes(dst, e.key)
+			})
+		}
 	case *List:
 		return holdList(v)
 	case *Stream:

@@ -154,7 +154,7 @@ func released(t *testing.T, s *Store) {
 		case *ZSet:
 			held = v.members != nil && v.members.still != nil
 		case *Set:
-			held = v.members.still != nil
+			held = v.members != nil && v.members.still != nil
 		}
 		if held {
 			t.Errorf("%s is held", largeKey(i))

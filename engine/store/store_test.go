@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -285,42 +284,6 @@ func TestExpiredIsAbsent(t *testing.T) {
 	}
 	if n := s.all.Sweep(105, 100); n != 2 || s.Expiring() != 4 {
 		t.Errorf("swept %d, %d left; want 2 and 4", n, s.Expiring())
-	}
-}
-
-func TestSetAgainstMap(t *testing.T) {
-	r := rand.New(rand.NewPCG(9, 9))
-	s, model := &Set{}, map[string]struct{}{}
-	for range 20_000 {
-		m := fmt.Appendf(nil, "%d", r.IntN(60))
-		_, had := model[string(m)]
-		if s.Has(m) != had {
-			t.Fatalf("Has(%s) = %v", m, !had)
-		}
-		if r.IntN(2) == 0 {
-			if s.Add(m) == had {
-				t.Fatalf("Add(%s) said new = %v", m, had)
-			}
-			model[string(m)] = struct{}{}
-		} else {
-			if s.Remove(m) != had {
-				t.Fatalf("Remove(%s) said removed = %v", m, !had)
-			}
-			delete(model, string(m))
-		}
-	}
-	if got, want := slices.Sorted(allOf(s)), slices.Sorted(maps.Keys(model)); !slices.Equal(got, want) {
-		t.Fatalf("members %v, want %v", got, want)
-	}
-}
-
-func allOf(s *Set) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for i := range s.Len() {
-			if !yield(s.At(i)) {
-				return
-			}
-		}
 	}
 }
 

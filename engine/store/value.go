@@ -64,6 +64,8 @@ func Weight(v Value) int64 {
 		return int64(len(v)) + 24
 	case *Hash:
 		return v.weight()
+	case *Set:
+		return v.weight()
 	case *ZSet:
 		return v.weight()
 	case *List:
