@@ -50,8 +50,12 @@ func (s *Set) Len() int {
 	return s.packed.len()
 }
 
-// AppendAt appends the member at a position.
+// AppendAt appends the member at a position. What it returns is not nil, as what has no
+// value is, although a member may be empty.
 func (s *Set) AppendAt(dst []byte, i int) []byte {
+	if dst == nil {
+		dst = []byte{}
+	}
 	switch {
 	case s.members != nil:
 		return append(dst, s.members.entries[i].key...)

@@ -34,7 +34,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 		"integers":         func(i int) string { return fmt.Sprint(i - 100) },
 		"large integers":   func(i int) string { return fmt.Sprint((i - 100) << 50) },
 		"a few large":      func(i int) string { return fmt.Sprint(i << (i % 90 / 89 * 40)) },
-		"strings":          func(i int) string { return fmt.Sprint("member ", i) },
+		"strings":          func(i int) string { return strings.Repeat(fmt.Sprint("member ", i), min(i, 1)) },
 		"a few strings":    func(i int) string { return strings.Repeat("x", i%90/89) + fmt.Sprint(i) },
 		"a few long":       func(i int) string { return strings.Repeat("1", i%90/89*(PackedBytes+1)) + fmt.Sprint(i) },
 		"a few not as one": func(i int) string { return strings.Repeat("0", i%90/89) + fmt.Sprint(i) },
@@ -92,6 +92,9 @@ func same(t *testing.T, name string, s *Set, model order) {
 		t.Fatalf("%s: %d members that weigh %d, want %d and %d", name, s.Len(), s.weight(), len(model), weight)
 	}
 	for i, m := range model {
+		if s.AppendAt(nil, i) == nil {
+			t.Fatalf("%s: member %q is none", name, m)
+		}
 		if got := s.AppendAt([]byte("before "), i); string(got) != "before "+m {
 			t.Fatalf("%s of %d: member %d is %q, want %q", name, len(model), i, got, m)
 		}
@@ -113,8 +116,8 @@ func TestSetsOfIntegersTakeWhatIsCounted(t *testing.T) {
 	for name, one := range map[string]struct {
 		elements, factor int
 		most             int64 // bytes each
-	}{"narrow": {400, 1000, 6}, "wide": {400, 1 << 40, 11}, "packed": {100, 1000, 10}} {
-		const keys = 8000
+	}{"narrow": {400, 1000, 6}, "wide": {400, 1 << 40, 11}, "packed": {100, 1000, 12}} {
+		const keys = 3000
 		before := heap()
 		s := New().At(0)
 		for i := range keys {
@@ -128,7 +131,7 @@ func TestSetsOfIntegersTakeWhatIsCounted(t *testing.T) {
 			})
 		}
 		taken := heap() - before
-		if ratio := float64(s.Bytes()) / float64(taken); ratio < 0.9 || ratio > 1.1 {
+		if ratio := float64(s.Bytes()) / float64(taken); ratio < 0.85 || ratio > 1.15 {
 			t.Errorf("%s: counted as %d bytes, %d are taken", name, s.Bytes()/keys, taken/keys)
 		}
 		if each := taken / keys / int64(one.elements); each > one.most {

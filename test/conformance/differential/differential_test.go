@@ -273,7 +273,11 @@ func saturatesUpwards(argv [][]byte) bool {
 // place: ours becomes 0, as docs/commands.md says.
 func (p *pair) storesNoPlaces(argv [][]byte) bool {
 	source := map[string]int{"geosearchstore": 2, "georadius": 1, "georadiusbymember": 1}[strings.ToLower(string(argv[0]))]
-	return source > 0 && source < len(argv) && bytes.Contains(p.theirs.do(args("ZRANGE", string(argv[source]), "0", "-1", "WITHSCORES")), []byte("\r\n-0\r\n"))
+	if source == 0 || source >= len(argv) {
+		return false
+	}
+	scores := p.theirs.do(args("ZRANGE", string(argv[source]), "0", "-1", "WITHSCORES"))
+	return bytes.Contains(scores, []byte("\n-0\r\n")) || bytes.Contains(scores, []byte("\n,-0\r\n"))
 }
 
 func sorts(argv [][]byte) bool {
