@@ -12,7 +12,10 @@ func TestGCPercent(t *testing.T) {
 		{16 << 20, 0, mostGCPercent},
 		{64 << 20, 0, 200},
 		{128 << 20, 0, 100},
-		{1 << 30, 0, leastGCPercent},
+		{1 << 30, 0, 100},
+		{1 << 30, 8 << 30, 100},
+		{1 << 30, 3 << 30, 75},
+		{1 << 30, 3 << 29, leastGCPercent},
 		{64 << 20, 256 << 20, 100}, // a quarter of the limit
 		{64 << 20, 1 << 40, 200},
 	} {

@@ -12,6 +12,10 @@ const (
 	listNodeElements = 256
 )
 
+// nodeRoomShare of a list's bytes is what a new node has room for, up to all of it: one
+// that grew with every element would be copied as often.
+const nodeRoomShare = 8
+
 // elementWeight is what an element weighs beside its text.
 const elementWeight = 6
 
@@ -85,7 +89,11 @@ func (l *List) Insert(i int, element []byte) {
 	} else {
 		l.insertNode(0)
 	}
-	l.nodes()[node].splice(place, 0, element)
+	p := &l.nodes()[node]
+	if size := min(listNodeBytes, int(l.text/nodeRoomShare)); p.len() == 0 && len(element) <= size {
+		p.data = make([]byte, 0, size)
+	}
+	p.splice(place, 0, element)
 	l.length++
 	l.text += int64(len(element))
 }

@@ -20,6 +20,9 @@ const (
 	// roomShare of what a run holds is the room that it gets for more: there are
 	// many short ones.
 	roomShare = 16
+	// longRoomShare is that of one longer than longRun bytes.
+	longRoomShare = 4
+	longRun       = 512
 )
 
 func (p *packed) len() int { return len(p.ends) / endBytes }
@@ -77,13 +80,16 @@ func (p *packed) splice(i, n int, items ...[]byte) {
 		end := binary.LittleEndian.Uint16(behind)
 		binary.LittleEndian.PutUint16(behind, end+uint16(size-(to-from)))
 	}
+	shorter := size < to-from
 	p.data = resize(p.data, from, to, size)
 	p.ends = resize(p.ends, endBytes*i, endBytes*(i+n), endBytes*len(items))
 	for j, item := range items {
 		from += copy(p.data[from:], item)
 		p.setEnd(i+j, from)
 	}
-	p.shrink()
+	if shorter {
+		p.shrink()
+	}
 }
 
 func (p *packed) setEnd(i, end int) {
@@ -103,10 +109,19 @@ func resize(b []byte, from, to, size int) []byte {
 		copy(b[from+size:], was[to:])
 		return b
 	}
-	grown := slices.Grow([]byte(nil), n+n/roomShare)[:n]
+	grown := slices.Grow([]byte(nil), n+room(n))[:n]
 	copy(grown, b[:from])
 	copy(grown[from+size:], b[to:])
 	return grown
+}
+
+// room is how much more than n bytes a run gets that grows to n. A long one is a
+// list's node that goes on growing, most likely, up to listNodeBytes.
+func room(n int) int {
+	if n > longRun && n <= listNodeBytes {
+		return min(n/longRoomShare, listNodeBytes-n)
+	}
+	return n / roomShare
 }
 
 // shrink gives back the room of what is gone, once that is half of it, unless it is a

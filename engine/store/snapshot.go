@@ -39,7 +39,8 @@ type Snapshot struct {
 	all    *Databases
 	parts  []*part // that are not handed out, the one at hand first
 	keys   uint64
-	buf    []byte     // encoded, not handed out
+	buf    []byte     // encoded, not handed out; in room, unless it became longer
+	room   []byte     // used again and again
 	sorted []entry    // of the slot being encoded
 	large  *largeSlot // at hand
 	held   []still    // all values that are, or were
@@ -95,10 +96,10 @@ func (d *Databases) BeginSnapshot() (*Snapshot, error) {
 }
 
 // Next returns the stream's next bytes, at most limit of them, and whether they
-// are the last. The caller owns the chunk. There may be none though they are not:
+// are the last. The chunk holds until the next call. There may be none though they are not:
 // of large values it is found out first how long they become.
 func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
-	n.buf = slices.Grow(n.buf, max(limit+limit/4-len(n.buf), 0)) // at once, rather than by doubling
+	n.makeRoom(limit)
 	for measured := 0; len(n.buf) < limit && measured < limit && (n.large != nil || len(n.parts) > 0); {
 		if n.large != nil {
 			measured += n.appendPiece(limit)
@@ -117,6 +118,17 @@ func (n *Snapshot) Next(limit int) (chunk []byte, done bool) {
 		n.Close()
 	}
 	return chunk, done
+}
+
+// makeRoom takes back what was handed out, once more is to be encoded.
+func (n *Snapshot) makeRoom(limit int) {
+	if len(n.buf) >= limit {
+		return
+	}
+	if want := limit + limit/4; cap(n.room) < want || cap(n.room) > 4*want {
+		n.room = make([]byte, 0, want)
+	}
+	n.buf = append(n.room[:0], n.buf...)
 }
 
 // appendDatabase appends the record that says whose those behind it are.
