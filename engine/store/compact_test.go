@@ -182,6 +182,21 @@ func TestWeightsAreFrozen(t *testing.T) {
 	if want := []int64{147, 156, 124, 198, 28}; !slices.Equal(weights, want) {
 		t.Errorf("the weights are %d, were %d", weights, want)
 	}
+	for i := range 200 {
+		text := fmt.Append(nil, "text ", i)
+		h.Set(text, []byte("value"))
+		z.Set(text, float64(i))
+		s.Add(text)
+	}
+	for _, text := range []string{"a", "bc", "def"} {
+		h.Delete([]byte(text))
+		z.Delete([]byte(text))
+		s.Remove([]byte(text))
+	}
+	weights = []int64{Weight(h), Weight(z), Weight(s)}
+	if want := []int64{26674, 30570, 20810}; !slices.Equal(weights, want) {
+		t.Errorf("the weights of large ones are %d, were %d", weights, want)
+	}
 }
 
 // TestWhatLeavesTheBenchIsItsOwn: a list that becomes several nodes by one change is

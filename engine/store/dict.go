@@ -1,13 +1,18 @@
 package store
 
-// smallDict is up to how many keys a dict is searched without an index.
-const smallDict = 16
+const (
+	// smallDict is up to how many keys a dict is searched without an index.
+	smallDict = 16
+	// dictBlock is how many entries stand in one piece of memory: more of them are
+	// not copied when one is added, for which all would wait.
+	dictBlock = 256
+)
 
 // dictEntryOverhead approximates the bytes of an entry beside its key,
-// indexOverhead those of its cell in the index.
+// indexOverhead those of its place in the index.
 const (
 	dictEntryOverhead = 24
-	indexOverhead     = 72
+	indexOverhead     = 13
 )
 
 // dict is a map in a deterministic order: keys stand in the order in which they
@@ -15,10 +20,11 @@ const (
 // history are the same, which a Go map alone would not be. (A scan from the end
 // to the start therefore misses no key that stays.)
 type dict[V any] struct {
-	entries []dictEntry[V]
-	index   map[string]int // nil while small
-	text    int64          // bytes of all keys
-	still   *stillDict[V]  // for a snapshot; nil for none
+	blocks [][]dictEntry[V] // full but for the last ones
+	length int
+	index  *index        // nil while small
+	text   int64         // bytes of all keys
+	still  *stillDict[V] // for a snapshot; nil for none
 }
 
 type dictEntry[V any] struct {
@@ -26,27 +32,49 @@ type dictEntry[V any] struct {
 	key   string
 }
 
-func (d *dict[V]) size() int64 { return dictSize(len(d.entries), d.text) }
-
-// dictSize is what a dict of so many keys takes, whose text is so many bytes.
-func dictSize(keys int, text int64) int64 {
+// size approximates the memory of the dict, in bytes.
+func (d *dict[V]) size() int64 {
 	per := int64(dictEntryOverhead)
-	if keys > smallDict {
+	if d.index != nil {
 		per += indexOverhead
+	}
+	return d.text + per*int64(d.length) + 120
+}
+
+// dictWeight is what size was when semantics 8 came, of so many keys of so many bytes,
+// for Weight.
+func dictWeight(keys int, text int64) int64 {
+	const entry, large = 24, 72
+	per := int64(entry)
+	if keys > smallDict {
+		per += large
 	}
 	return text + per*int64(keys) + 120
 }
 
+func (d *dict[V]) weight() int64 { return dictWeight(d.length, d.text) }
+
+func (d *dict[V]) len() int { return d.length }
+
+// at is the entry at a position, which set alone changes.
+func (d *dict[V]) at(i int) *dictEntry[V] { return &d.blocks[i/dictBlock][i%dictBlock] }
+
 func (d *dict[V]) position(key []byte) int {
-	if d.index != nil {
-		if i, ok := d.index[string(key)]; ok {
-			return i
+	if d.index == nil {
+		for i := range d.length {
+			if d.at(i).key == string(key) {
+				return i
+			}
 		}
 		return -1
 	}
-	for i := range d.entries {
-		if d.entries[i].key == string(key) {
-			return i
+	hash := indexHash(key)
+	p := d.index.piece(hash)
+	for at := p.home(hash); p.places[at] != 0; at = p.after(at) {
+		if place := p.places[at]; uint32(place>>32) == hash {
+			if i := int(uint32(place)) - 1; d.at(i).key == string(key) {
+				return i
+			}
 		}
 	}
 	return -1
@@ -54,13 +82,23 @@ func (d *dict[V]) position(key []byte) int {
 
 // add appends a key that is not there, and returns its text.
 func (d *dict[V]) add(key []byte, value V) string {
-	k := string(key)
-	d.entries = append(d.entries, dictEntry[V]{value, k})
+	k, block := string(key), d.length/dictBlock
+	if block == len(d.blocks) {
+		d.blocks = append(d.blocks, nil)
+		if block > 0 {
+			d.blocks[block] = make([]dictEntry[V], 0, dictBlock)
+		}
+	}
+	d.blocks[block] = append(d.blocks[block], dictEntry[V]{value, k})
+	d.length++
 	d.text += int64(len(k))
 	if d.index != nil {
-		d.index[k] = len(d.entries) - 1
-	} else if len(d.entries) > smallDict {
-		d.reindex()
+		d.index.insert(indexHash(key), d.length-1)
+	} else if d.length > smallDict {
+		d.index = newIndex()
+		for i := range d.length {
+			d.index.insert(indexHashString(d.at(i).key), i)
+		}
 	}
 	return k
 }
@@ -70,43 +108,45 @@ func (d *dict[V]) set(i int, value V) {
 	if d.still != nil {
 		d.still.keep(i)
 	}
-	d.entries[i].value = value
+	d.at(i).value = value
 }
 
 // remove takes out the key at a position, which the last one takes.
 func (d *dict[V]) remove(i int) {
-	last := len(d.entries) - 1
+	last := d.length - 1
 	if d.still != nil {
 		d.still.keep(i)
 		d.still.keep(last)
 	}
-	gone, moved := d.entries[i].key, d.entries[last]
-	d.entries[i] = moved
-	d.entries[last] = dictEntry[V]{}
-	d.entries = d.entries[:last]
-	d.text -= int64(len(gone))
+	gone, moved := d.at(i).key, *d.at(last)
 	if d.index != nil {
-		d.index[moved.key] = i
-		delete(d.index, gone)
+		d.index.remove(indexHashString(gone), i)
+		if i != last {
+			d.index.move(indexHashString(moved.key), last, i)
+		}
 	}
-	if cap(d.entries) > 4*smallDict && len(d.entries) < cap(d.entries)/4 {
-		d.shrink()
-	}
+	*d.at(i) = moved
+	*d.at(last) = dictEntry[V]{}
+	block := last / dictBlock
+	d.blocks[block] = d.blocks[block][:last%dictBlock]
+	d.length--
+	d.text -= int64(len(gone))
+	d.shrink()
 }
 
-// shrink gives back the room of keys that are gone, of which size knows
-// nothing. A map never does by itself.
+// shrink gives back the room of keys that are gone, of which size knows nothing.
 func (d *dict[V]) shrink() {
-	d.entries = append(make([]dictEntry[V], 0, 2*len(d.entries)), d.entries...)
-	d.index = nil
-	if len(d.entries) > smallDict {
-		d.reindex()
+	if d.length <= smallDict/2 {
+		d.index = nil
 	}
-}
-
-func (d *dict[V]) reindex() {
-	d.index = make(map[string]int, 2*len(d.entries))
-	for i := range d.entries {
-		d.index[d.entries[i].key] = i
+	if used := d.length / dictBlock; len(d.blocks) > used+2 { // one is kept for what comes
+		d.blocks[used+2] = nil
+		d.blocks = d.blocks[:used+2]
+		if cap(d.blocks) > dictBlock && len(d.blocks) < cap(d.blocks)/4 {
+			d.blocks = append(make([][]dictEntry[V], 0, 2*len(d.blocks)), d.blocks...)
+		}
+	}
+	if first := d.blocks[0]; cap(first) > 4*smallDict && len(first) < cap(first)/4 {
+		d.blocks[0] = append(make([]dictEntry[V], 0, 2*len(first)), first...)
 	}
 }

@@ -28,7 +28,7 @@ func (*Hash) Kind() Kind { return KindHash }
 // Size implements Value.
 func (h *Hash) Size() int64 {
 	if h.fields != nil {
-		return h.text + 24*int64(len(h.fields.entries)) + h.fields.size() + 64
+		return h.text + 24*int64(h.fields.len()) + h.fields.size() + 64
 	}
 	return h.pairs.size() + 64
 }
@@ -36,7 +36,7 @@ func (h *Hash) Size() int64 {
 // weight is what Size was when semantics 8 came, for Weight.
 func (h *Hash) weight() int64 {
 	if h.fields != nil {
-		return h.Size()
+		return h.text + 24*int64(h.fields.len()) + h.fields.weight() + 64
 	}
 	return int64(len(h.pairs.data)) + pairWeight*int64(h.Len()) + 96
 }
@@ -49,7 +49,7 @@ func (h *Hash) Packed() bool { return h.fields == nil }
 // Len is the number of fields.
 func (h *Hash) Len() int {
 	if h.fields != nil {
-		return len(h.fields.entries)
+		return h.fields.len()
 	}
 	return h.pairs.len() / 2
 }
@@ -68,7 +68,7 @@ func (h *Hash) Get(field []byte) (value []byte, found bool) {
 	case i < 0:
 		return nil, false
 	case h.fields != nil:
-		return h.fields.entries[i].value, true
+		return h.fields.at(i).value, true
 	}
 	return h.pairs.at(2*i + 1), true
 }
@@ -87,7 +87,7 @@ func (h *Hash) Set(field, value []byte) (added bool) {
 	case i < 0:
 		h.pairs.splice(h.pairs.len(), 0, field, value)
 	case h.fields != nil:
-		h.text += int64(len(value) - len(h.fields.entries[i].value))
+		h.text += int64(len(value) - len(h.fields.at(i).value))
 		h.fields.set(i, bytes.Clone(value))
 	default:
 		h.pairs.splice(2*i+1, 1, value)
@@ -111,7 +111,7 @@ func (h *Hash) Delete(field []byte) bool {
 	case i < 0:
 		return false
 	case h.fields != nil:
-		h.text -= int64(len(h.fields.entries[i].value))
+		h.text -= int64(len(h.fields.at(i).value))
 		h.fields.remove(i)
 		return true
 	}
@@ -130,7 +130,7 @@ func (h *Hash) Range(i, j int, visit func(field, value []byte) bool) {
 	for ; i < j; i++ {
 		value := []byte(nil)
 		if h.fields != nil {
-			e := &h.fields.entries[i]
+			e := h.fields.at(i)
 			field, value = append(field[:0], e.key...), e.value
 		} else {
 			field, value = h.pairs.at(2*i), h.pairs.at(2*i+1)

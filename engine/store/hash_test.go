@@ -24,7 +24,7 @@ var fields = map[reflect.Type]map[string]string{
 	reflect.TypeFor[Hash]():               {"pairs": covered, "fields": covered, "text": "memory, derived from fields"},
 	reflect.TypeFor[ZSet]():               {"items": covered, "members": covered, "tree": "an index of members"},
 	reflect.TypeFor[packed]():             {"data": covered, "ends": covered, "lent": "whether a snapshot has it"},
-	reflect.TypeFor[dict[float64]]():      {"entries": covered, "index": "an index of entries", "text": "memory, derived from entries", "still": "what a snapshot has of it"},
+	reflect.TypeFor[dict[float64]]():      {"blocks": covered, "length": "counts blocks' entries", "index": "an index of entries", "text": "memory, derived from entries", "still": "what a snapshot has of it"},
 	reflect.TypeFor[dictEntry[float64]](): {"key": covered, "value": covered},
 	reflect.TypeFor[Stream](): {"nodes": covered, "lastID": covered, "maxDeleted": covered, "added": covered, "length": "counts nodes' entries",
 		"groups": covered, "size": "memory, derived from nodes and groups"},

@@ -30,11 +30,11 @@ func (s *Set) Size() int64 {
 func (s *Set) weight() int64 {
 	switch {
 	case s.members != nil:
-		return s.members.size()
+		return s.members.weight()
 	case s.numbers != nil:
-		return dictSize(s.Len(), s.numbers.text)
+		return dictWeight(s.Len(), s.numbers.text)
 	}
-	return dictSize(s.Len(), int64(len(s.packed.data)))
+	return dictWeight(s.Len(), int64(len(s.packed.data)))
 }
 
 func (s *Set) vanished() bool { return s.Len() == 0 }
@@ -43,7 +43,7 @@ func (s *Set) vanished() bool { return s.Len() == 0 }
 func (s *Set) Len() int {
 	switch {
 	case s.members != nil:
-		return len(s.members.entries)
+		return s.members.len()
 	case s.numbers != nil:
 		return s.numbers.len()
 	}
@@ -58,7 +58,7 @@ func (s *Set) AppendAt(dst []byte, i int) []byte {
 	}
 	switch {
 	case s.members != nil:
-		return append(dst, s.members.entries[i].key...)
+		return append(dst, s.members.at(i).key...)
 	case s.numbers != nil:
 		return s.numbers.appendAt(dst, i)
 	}

@@ -73,7 +73,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 			for _, m := range slices.Clone(model) {
 				s.Remove([]byte(m))
 			}
-			if !s.vanished() || s.weight() != dictSize(0, 0) {
+			if !s.vanished() || s.weight() != dictWeight(0, 0) {
 				t.Fatalf("%s: %d members are left, which weigh %d", name, s.Len(), s.weight())
 			}
 		}
@@ -87,7 +87,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 
 func same(t *testing.T, name string, s *Set, model order) {
 	t.Helper()
-	weight := dictSize(len(model), int64(len(strings.Join(model, ""))))
+	weight := dictWeight(len(model), int64(len(strings.Join(model, ""))))
 	if s.Len() != len(model) || s.weight() != weight {
 		t.Fatalf("%s: %d members that weigh %d, want %d and %d", name, s.Len(), s.weight(), len(model), weight)
 	}

@@ -217,6 +217,9 @@ func (s *Store) EncodeSlot(slot uint16, dst []byte) []byte {
 // slice given for them.
 func sortedEntries(t *table, saved savedValues, entries []entry) []entry {
 	entries = entries[:0]
+	if t != nil {
+		t.fetch()
+	}
 	for e := range t.all() {
 		if _, ok := saved[e.key]; !ok {
 			entries = append(entries, e)

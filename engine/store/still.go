@@ -69,7 +69,7 @@ type stillDict[V any] struct {
 }
 
 func holdDict[V any](d *dict[V], head []byte, encode func([]byte, dictEntry[V]) []byte) still {
-	d.still = &stillDict[V]{dict: d, head: head, encode: encode, length: len(d.entries), kept: map[int]dictEntry[V]{}}
+	d.still = &stillDict[V]{dict: d, head: head, encode: encode, length: d.len(), kept: map[int]dictEntry[V]{}}
 	return d.still
 }
 
@@ -79,7 +79,7 @@ func (s *stillDict[V]) keep(i int) {
 		return
 	}
 	if _, kept := s.kept[i]; !kept {
-		s.kept[i] = s.dict.entries[i]
+		s.kept[i] = *s.dict.at(i)
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *stillDict[V]) piece(dst []byte, limit int) ([]byte, bool) {
 	for end := len(dst) + limit; s.next < s.length && len(dst) < end; s.next++ {
 		e, kept := s.kept[s.next]
 		if !kept {
-			e = s.dict.entries[s.next]
+			e = *s.dict.at(s.next)
 		} else if s.giving {
 			delete(s.kept, s.next)
 		}

@@ -186,7 +186,7 @@ func TestAbandonedSnapshotHoldsNothing(t *testing.T) {
 // memory for it any more.
 func TestWhatIsGoneIsNotHeld(t *testing.T) {
 	s := New().At(0)
-	for now := range int64(4000) {
+	for now := range int64(12_000) {
 		mutateLarge(s, rand.New(rand.NewPCG(uint64(now), 5)), now)
 	}
 	snapshot, err := s.all.BeginSnapshot()

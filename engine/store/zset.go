@@ -59,7 +59,8 @@ func (z *ZSet) Size() int64 {
 // weight is what Size was when semantics 8 came, for Weight.
 func (z *ZSet) weight() int64 {
 	if z.members != nil {
-		return z.Size()
+		const entry = 8 + 40 // score, and its place in the tree
+		return entry*int64(z.Len()) + z.members.weight() + 160
 	}
 	weight := (pairWeight+scoreBytes)*int64(z.Len()) + 96
 	for i := range z.items.len() {
@@ -77,7 +78,7 @@ func (z *ZSet) Packed() bool { return z.members == nil }
 // Len is the number of members.
 func (z *ZSet) Len() int {
 	if z.members != nil {
-		return len(z.members.entries)
+		return z.members.len()
 	}
 	return z.items.len()
 }
@@ -106,7 +107,7 @@ func appendScore(dst []byte, score float64) []byte {
 func (z *ZSet) Score(member []byte) (score float64, found bool) {
 	if z.members != nil {
 		if i := z.members.position(member); i >= 0 {
-			return z.members.entries[i].value, true
+			return z.members.at(i).value, true
 		}
 		return 0, false
 	}
@@ -154,7 +155,7 @@ func (z *ZSet) Set(member []byte, score float64) (added bool) {
 	}
 	if found {
 		i := z.members.position(member)
-		key := z.members.entries[i].key
+		key := z.members.at(i).key
 		z.tree.Delete(zmember{old, key})
 		z.members.set(i, score)
 		z.tree.Set(zmember{score, key})
@@ -201,7 +202,7 @@ func (z *ZSet) Delete(member []byte) bool {
 		z.items.splice(z.Rank(member, score), 1)
 	default:
 		i := z.members.position(member)
-		z.tree.Delete(zmember{score, z.members.entries[i].key})
+		z.tree.Delete(zmember{score, z.members.at(i).key})
 		z.members.remove(i)
 	}
 	return found
@@ -264,7 +265,7 @@ func (z *ZSet) Slots(i, j int, visit func(member []byte, score float64) bool) {
 	}
 	var buf []byte
 	for ; i < j; i++ {
-		e := &z.members.entries[i]
+		e := z.members.at(i)
 		if buf = append(buf[:0], e.key...); !visit(buf, e.value) {
 			return
 		}

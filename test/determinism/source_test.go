@@ -60,7 +60,6 @@ var excused = map[string]string{
 	"engine/store hash: import hash/maphash":       "decides the order within a slot: a snapshot sorts, SCAN's is nobody's to rely on, and no write visits keys",
 	"engine/store hashString: import hash/maphash": "decides the order within a slot: a snapshot sorts, SCAN's is nobody's to rely on, and no write visits keys",
 	"engine/store Each: word size":                 "a number of keys beyond all that fit into memory",
-	"engine/store remove: capacity":                "decides how much room to keep, not what is in it",
 	"engine/store makeRoom: capacity":              "decides how much room to make, not what is in it",
 	"engine/store withRoom: capacity":              "decides how much room to make, not what is in it",
 	"engine/store size: capacity":                  "memory accounting, which only the leader looks at, before anything is logged",
