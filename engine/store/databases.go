@@ -131,7 +131,7 @@ func (d *Databases) Sweep(now int64, limit int) (n int) {
 func (d *Databases) Hash() uint64 {
 	h := fnv.New64a()
 	var buf []byte
-	var sorted []entry
+	var sorted order
 	for number := range d.at {
 		s := &d.at[number]
 		if s.keys == 0 {
@@ -144,8 +144,8 @@ func (d *Databases) Hash() uint64 {
 			if t == nil {
 				continue
 			}
-			sorted = sortedEntries(t, nil, sorted)
-			buf = encodeEntries(binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)), sorted)
+			sorted.arrange(t, nil)
+			buf = sorted.appendTo(binary.LittleEndian.AppendUint16(buf[:0], uint16(slot)))
 			_, _ = h.Write(buf)
 		}
 	}

@@ -20,35 +20,28 @@ type segment struct {
 }
 
 // largeSlotOf begins a slot that has large values; nil for any other.
-func (n *Snapshot) largeSlotOf(slot uint16, entries []entry) *largeSlot {
+func (n *Snapshot) largeSlotOf(slot uint16) *largeSlot {
 	var r *largeSlot
 	from := 0 // the entries from there on are in no segment
-	for i := range entries {
-		s := n.still(entries[i].apart)
+	for i := range n.order.len() {
+		e := n.order.at(i)
+		s := n.still(e.apart)
 		if s == nil {
 			continue
 		}
 		if r == nil {
-			r = &largeSlot{slot: slot, segments: []segment{{bytes: appendUint(nil, uint64(len(entries)))}}}
+			r = &largeSlot{slot: slot, segments: []segment{{bytes: appendUint(nil, uint64(n.order.len()))}}}
 		}
-		r.append(entries[from:i])
 		last := &r.segments[len(r.segments)-1]
-		last.bytes = entries[i].appendHead(last.bytes, form(entries[i].apart))
+		last.bytes = e.appendHead(n.order.appendEntries(last.bytes, from, i), form(e.apart))
 		r.segments = append(r.segments, segment{still: s}, segment{})
 		from = i + 1
 	}
 	if r != nil {
-		r.append(entries[from:])
+		last := &r.segments[len(r.segments)-1]
+		last.bytes = n.order.appendEntries(last.bytes, from, n.order.len())
 	}
 	return r
-}
-
-// append adds entries without large values.
-func (r *largeSlot) append(entries []entry) {
-	last := &r.segments[len(r.segments)-1]
-	for i := range entries {
-		last.bytes = entries[i].appendTo(last.bytes)
-	}
 }
 
 // still is a large value of an entry, nil for any other: held when it was about to

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// order is a set as every version of the engine has it: a new member is the last, and
+// members is a set as every version of the engine has it: a new member is the last, and
 // the last takes the place of one that is removed.
-type order []string
+type members []string
 
-func (o *order) change(member string, add bool) (changed bool) {
+func (o *members) change(member string, add bool) (changed bool) {
 	i := slices.Index(*o, member)
 	switch {
 	case add && i < 0:
@@ -43,7 +43,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 	for name, member := range kinds {
 		for _, most := range []int{10, 100, 200, 400, 700} {
 			random := rand.New(rand.NewPCG(1, uint64(most)))
-			s, model := &Set{}, order{}
+			s, model := &Set{}, members{}
 			for range 6 * most {
 				m, add := member(random.IntN(most)), random.IntN(4) > 0
 				if changed := model.change(m, add); add && s.Add([]byte(m)) != changed || !add && s.Remove([]byte(m)) != changed {
@@ -85,7 +85,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 	}
 }
 
-func same(t *testing.T, name string, s *Set, model order) {
+func same(t *testing.T, name string, s *Set, model members) {
 	t.Helper()
 	weight := dictWeight(len(model), int64(len(strings.Join(model, ""))))
 	if s.Len() != len(model) || s.weight() != weight {

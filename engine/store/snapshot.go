@@ -3,8 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
-	"strings"
 )
 
 // SnapshotVersion is the highest version of the snapshot stream that is written
@@ -36,15 +34,15 @@ var (
 // does not. It costs the memory of what is written meanwhile and before its
 // turn: the old values of those keys.
 type Snapshot struct {
-	all    *Databases
-	parts  []*part // that are not handed out, the one at hand first
-	keys   uint64
-	buf    []byte     // encoded, not handed out; in room, unless it became longer
-	room   []byte     // used again and again
-	sorted []entry    // of the slot being encoded
-	large  *largeSlot // at hand
-	held   []still    // all values that are, or were
-	ended  bool       // the end record is in buf
+	all   *Databases
+	parts []*part // that are not handed out, the one at hand first
+	keys  uint64
+	buf   []byte     // encoded, not handed out; in room, unless it became longer
+	room  []byte     // used again and again
+	order order      // of the slot being encoded
+	large *largeSlot // at hand
+	held  []still    // all values that are, or were
+	ended bool       // the end record is in buf
 }
 
 // part is what a snapshot has of a database, of one that had keys.
@@ -59,6 +57,11 @@ type part struct {
 // savedValues are what keys held when the snapshot began, for those that were
 // written to since; nil for a key that was not there.
 type savedValues map[string]*entry
+
+func (s savedValues) has(key string) bool {
+	_, ok := s[key]
+	return ok
+}
 
 // frozen is a value that is changed in place, as it was.
 type frozen struct {
@@ -148,7 +151,7 @@ func (n *Snapshot) Close() {
 	for _, s := range n.held {
 		s.release()
 	}
-	n.all, n.parts, n.sorted, n.large, n.held = nil, nil, nil, nil, nil
+	n.all, n.parts, n.order, n.large, n.held = nil, nil, order{}, nil, nil
 	n.ended = true
 }
 
@@ -191,15 +194,15 @@ func (n *Snapshot) appendSlot() {
 		n.buf = appendDatabase(n.buf, p.database)
 	}
 	slot := uint16(p.next)
-	n.sorted = sortedEntries(p.slots[slot], p.saved[slot], n.sorted)
-	if r := n.largeSlotOf(slot, n.sorted); r != nil {
+	n.order.arrange(p.slots[slot], p.saved[slot])
+	if r := n.largeSlotOf(slot); r != nil {
 		n.large = r
-	} else if len(n.sorted) > 0 {
+	} else if n.order.len() > 0 {
 		const head = 2 + 8
 		begin := len(n.buf)
 		n.buf = binary.LittleEndian.AppendUint16(n.buf, slot)
 		n.buf = append(n.buf, 0, 0, 0, 0, 0, 0, 0, 0)
-		n.buf = encodeEntries(n.buf, n.sorted)
+		n.buf = n.order.appendTo(n.buf)
 		binary.LittleEndian.PutUint64(n.buf[begin+2:], uint64(len(n.buf)-begin-head))
 	}
 	delete(p.saved, slot)
@@ -210,37 +213,9 @@ func (n *Snapshot) appendSlot() {
 
 // EncodeSlot appends the payload of a slot to dst.
 func (s *Store) EncodeSlot(slot uint16, dst []byte) []byte {
-	return encodeEntries(dst, sortedEntries(s.slots[slot], nil, nil))
-}
-
-// sortedEntries are those of a slot in which some keys hold what was saved, in the
-// slice given for them.
-func sortedEntries(t *table, saved savedValues, entries []entry) []entry {
-	entries = entries[:0]
-	if t != nil {
-		t.fetch()
-	}
-	for e := range t.all() {
-		if _, ok := saved[e.key]; !ok {
-			entries = append(entries, e)
-		}
-	}
-	for _, e := range saved {
-		if e != nil {
-			entries = append(entries, *e)
-		}
-	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
-	return entries
-}
-
-// encodeEntries appends the payload of a slot that has those.
-func encodeEntries(dst []byte, entries []entry) []byte {
-	dst = appendUint(dst, uint64(len(entries)))
-	for i := range entries {
-		dst = entries[i].appendTo(dst)
-	}
-	return dst
+	var o order
+	o.arrange(s.slots[slot], nil)
+	return o.appendTo(dst)
 }
 
 func (e *entry) appendTo(dst []byte) []byte {
