@@ -110,7 +110,7 @@ type Member struct {
 // Open reads a member's state back, or begins it.
 func Open(opts Options) (*Member, error) {
 	if opts.SnapshotAfter == 0 {
-		opts.SnapshotAfter = LeastSnapshotAfter
+		opts.SnapshotAfter = snapshotAfter
 	}
 	m := &Member{opts: opts, number: opts.Number}
 	m.machine = m.empty()

@@ -32,10 +32,10 @@ type Snapshot struct {
 	size   int64        // of the file, once it is written
 }
 
-// LeastSnapshotAfter is how much log there is at least before a snapshot, in bytes,
-// unless Options say more. A database of less than about as much takes more than
-// twice its size on the volume, for the sake of fewer snapshots.
-const LeastSnapshotAfter = 8 << 20
+// snapshotAfter is how much log there is at least before a snapshot. A database
+// of less than about as much takes more than twice its size on the volume, for
+// the sake of fewer snapshots.
+const snapshotAfter = 8 << 20
 
 // logWanted is how much log there may be before a snapshot is due. The newest
 // snapshot and the log behind it take 1.4 times what a snapshot of the present

@@ -285,7 +285,7 @@ func (g *Group) open() (err error) {
 	g.member, err = member.Open(member.Options{
 		FS: g.opts.FS, Dir: g.opts.Dir, ID: g.opts.ID, Voters: []uint64{memberID}, Alone: alone,
 		Parse: g.opts.Parse, Log: g.opts.Log, Keys: g.opts.Keys, MaxReply: g.opts.MaxReply,
-		Lazy: g.opts.Durability == config.EverySecond, Unsynced: g.tellUnsynced, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.snapshotAfter(),
+		Lazy: g.opts.Durability == config.EverySecond, Unsynced: g.tellUnsynced, SegmentSize: g.opts.SegmentSize, SnapshotAfter: g.opts.SnapshotAfter,
 		Number: rand.Uint64(), DigestEvery: g.digestEvery(),
 	})
 	if err != nil {

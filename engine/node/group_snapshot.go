@@ -20,12 +20,6 @@ const (
 	// long as the one before took. A lock that is given up and taken again at
 	// once is never free to others; they had it after a millisecond of starving.
 	snapshotPause = 5 * time.Millisecond
-	// mostSnapshotAfter is how much log there is at least before a snapshot, on a volume
-	// that has snapshotShare times as much room: redis-server's
-	// auto-aof-rewrite-min-size. A small database that is overwritten all the time
-	// would be written anew several times a second.
-	mostSnapshotAfter = 64 << 20
-	snapshotShare     = 32
 	// snapshotRetry is how long to wait after one found no space.
 	snapshotRetry = 10 * time.Second
 	// erasePause is between two snapshots that take away what was erased: each
@@ -64,20 +58,6 @@ func (g *Group) snapshotDue() bool {
 	}
 	_, log := g.member.SnapshotSize()
 	return g.member.SnapshotDue() || g.member.SnapshotWanted() || g.full.Load() && log > 0 && g.member.Log().Releasable()
-}
-
-// snapshotAfter is how much log there is at least before a snapshot, in bytes; 0 for
-// the member's choice, which is for the smallest volumes.
-func (g *Group) snapshotAfter() int64 {
-	if g.opts.SnapshotAfter > 0 {
-		return g.opts.SnapshotAfter
-	}
-	usage, err := g.opts.FS.GetDiskUsage(g.opts.Dir)
-	if err != nil { // there is no volume
-		return 0
-	}
-	share := min(usage.TotalBytes/snapshotShare, mostSnapshotAfter)
-	return max(int64(share), member.LeastSnapshotAfter) //nolint:gosec // the share is small
 }
 
 // eraseFiles begins a snapshot when files have what was erased.
