@@ -12,10 +12,10 @@
 // # Aliasing
 //
 // Bytes that the store hands out are never overwritten while somebody may
-// still be rendering them: strings are replaced or grown behind their end, set
-// members and stream fields are immutable. Lists, hashes and sorted sets are
-// the exception: what they hand out holds until their next change, and whoever
-// answers with it copies it. A small one is read in its key's cell, and a change
+// still be rendering them: strings are replaced or grown behind their end, stream
+// fields are immutable. Lists, hashes and sorted sets are the exception: what they
+// hand out holds until their next change, and whoever answers with it copies it; a
+// set gives copies. A small one is read in its key's cell, and a change
 // makes another cell: what was read before an Edit of the same key is not what it
 // made, so nobody looks at it any more. They copy what is handed in; for the other kinds
 // the caller does where it outlives the call.
