@@ -31,9 +31,9 @@ func combine(tx *machine.Tx, o operation, keys [][]byte, visit func(member []byt
 		if err != nil {
 			return err
 		}
-		name := identity{absent: !found}
+		name := identity{absent: true}
 		if found {
-			name.key = string(key)
+			name = identity{key: string(key)}
 		}
 		sets = append(sets, namedSet{name, s})
 	}

@@ -54,7 +54,7 @@ func init() {
 func encodings() []Parameter {
 	number := func(name string, n int) Parameter { return Parameter{Name: name, Value: strconv.Itoa(n)} }
 	all := []Parameter{
-		number("hll-sparse-max-bytes", hllSparseBytes), number("set-max-intset-entries", maxIntegers),
+		number("hll-sparse-max-bytes", hllSparseBytes), number("set-max-intset-entries", store.MaxNumbers),
 		number("stream-node-max-bytes", store.NodeBytes), number("stream-node-max-entries", store.NodeEntries),
 	}
 	for _, kind := range []string{"hash", "zset"} {

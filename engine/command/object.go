@@ -49,7 +49,7 @@ func encoding(v store.Value) string {
 	case *store.List:
 		return "quicklist"
 	case *store.Set:
-		if integers(v) {
+		if v.Integers() {
 			return "intset"
 		}
 	case *store.Hash:

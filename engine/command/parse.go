@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/coffer-dev/coffer/engine/store"
 )
 
 // is compares an argument with an option's name in capitals, in any case.
@@ -37,38 +39,8 @@ func appendLower(dst, b []byte) []byte {
 
 func lower(b []byte) string { return string(appendLower(nil, b)) }
 
-// parseInt reads an integer as redis-server's string2ll: decimal, 64 bits, no
-// plus, no blanks, no leading zeros.
-func parseInt(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	digits, negative := b, false
-	if b[0] == '-' {
-		digits, negative = b[1:], true
-	}
-	if len(digits) == 0 || digits[0] == '0' && len(b) > 1 {
-		return 0, false
-	}
-	var n uint64
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		d := uint64(c - '0')
-		if n > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		n = n*10 + d
-	}
-	switch {
-	case negative && n <= 1<<63:
-		return -int64(n), true
-	case !negative && n <= math.MaxInt64:
-		return int64(n), true
-	}
-	return 0, false
-}
+// parseInt reads an integer that an argument is.
+func parseInt(b []byte) (int64, bool) { return store.ParseInteger(b) }
 
 // integer is parseInt with the error that most commands answer.
 func integer(b []byte) (int64, error) {

@@ -124,24 +124,9 @@ func scard(tx *machine.Tx, argv [][]byte) reply.Reply {
 	return reply.Integer(int64(s.Len()))
 }
 
-// maxIntegers is up to how many integers redis-server keeps a set compact.
-const maxIntegers = 512
-
-// integers reports whether a set is what redis-server keeps compact.
-func integers(s *store.Set) bool {
-	var member []byte
-	for i := range min(s.Len(), maxIntegers) {
-		member = s.AppendAt(member[:0], i)
-		if _, ok := parseInt(member); !ok {
-			return false
-		}
-	}
-	return s.Len() <= maxIntegers
-}
-
 func openSet(tx *machine.Tx, key []byte) (collection, bool, error) {
 	s, found, err := readSet(tx, key)
-	c := collection{size: s.Len(), compact: integers(s)}
+	c := collection{size: s.Len(), compact: s.Integers()}
 	c.each = func(i, j int, visit func(name, value []byte) bool) {
 		var member []byte
 		for ; i < j; i++ {

@@ -120,6 +120,10 @@ func TestWorkOfSetsIsFrozen(t *testing.T) {
 	apply(t, tx, "SADD", "a", "1", "2", "3", "4", "5")
 	apply(t, tx, "SADD", "b", "2", "3", "4")
 	apply(t, tx, "SADD", "c", "4", "x")
+	apply(t, tx, "SADD", "", "3")
+	if got := apply(t, tx, "SDIFFSTORE", "d", "b", "none", ""); got.Int != 2 {
+		t.Errorf("without the set of the empty key there are %d, want 2", got.Int)
+	}
 	for call, want := range map[string]int64{
 		"SINTER a b b":                  36,
 		"SINTER a b a b c":              20,

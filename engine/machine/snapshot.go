@@ -62,7 +62,7 @@ func (m *Machine) BeginSnapshot() (*Snapshot, error) {
 }
 
 // Next returns the snapshot's next bytes, at most limit, and whether they are
-// the last. The caller owns the chunk.
+// the last. The chunk holds until the next call.
 func (s *Snapshot) Next(limit int) (chunk []byte, done bool) {
 	if n := min(limit, len(s.header)); n > 0 {
 		chunk, s.header = s.header[:n:n], s.header[n:]

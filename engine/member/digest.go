@@ -35,8 +35,8 @@ func (m *Member) beginDigest(r *Result) error {
 }
 
 // Next returns the next bytes of the state, at most limit, and whether they are
-// the last. It looks at the machine, the bytes are the caller's, who gives them
-// to Add.
+// the last. It looks at the machine; the bytes hold until the next call, before
+// which the caller gives them to Add.
 func (d *Digest) Next(limit int) (chunk []byte, done bool) { return d.source.Next(limit) }
 
 // Add takes bytes into account.

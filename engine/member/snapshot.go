@@ -102,7 +102,7 @@ func (m *Member) BeginSnapshot() (*Snapshot, error) {
 func (m *Member) Forget() error { return m.log.Forget() }
 
 // Next returns the next bytes of the state, at most limit, and whether they are
-// the last. It looks at the machine, the bytes are the caller's.
+// the last. It looks at the machine; the bytes hold until the next call.
 func (s *Snapshot) Next(limit int) (chunk []byte, done bool) { return s.source.Next(limit) }
 
 // Write writes a snapshot's file, whose bytes are what next gives: it

@@ -10,10 +10,11 @@ import (
 
 const (
 	// collectorRoom is how many bytes are allocated between two collections at
-	// least, as far as the percentages below and the memory limit let it. At the
-	// runtime's usual 100 % of what lives a small database is collected many times a
-	// second. For a large one less than that is too little: a collection looks at all
-	// that lives, and with 300 MB took a third of the processors' time under writes.
+	// least, or as many as live if that is more, as far as the percentages below and
+	// the memory limit let it. At the runtime's usual 100 % of what lives a small
+	// database is collected many times a second. For a large one less than what lives
+	// is too little: a collection looks at all of it, and with 300 MB took a third of
+	// the processors' time under writes.
 	collectorRoom = 128 << 20
 	// roomShare of the memory limit is the most that is given to that.
 	roomShare = 4 // a quarter

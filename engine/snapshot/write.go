@@ -29,7 +29,7 @@ type writer struct {
 }
 
 // Write writes a snapshot from the chunks that next returns until it says
-// done, and makes it durable under its name. It returns the file's size in
+// done, each of which holds until the next, and makes it durable under its name. It returns the file's size in
 // bytes. The snapshots before it stay: see Prune.
 func (d Dir) Write(meta Meta, next func() (chunk []byte, done bool, err error)) (int64, error) {
 	temp := d.join(tempName)

@@ -56,7 +56,7 @@ func (d *dict[V]) weight() int64 { return dictWeight(d.length, d.text) }
 
 func (d *dict[V]) len() int { return d.length }
 
-// at is the entry at a position, which set alone changes.
+// at is the entry at a position, for reading; set changes its value.
 func (d *dict[V]) at(i int) *dictEntry[V] { return &d.blocks[i/dictBlock][i%dictBlock] }
 
 func (d *dict[V]) position(key []byte) int {
@@ -95,12 +95,16 @@ func (d *dict[V]) add(key []byte, value V) string {
 	if d.index != nil {
 		d.index.insert(indexHash(key), d.length-1)
 	} else if d.length > smallDict {
-		d.index = newIndex()
-		for i := range d.length {
-			d.index.insert(indexHashString(d.at(i).key), i)
-		}
+		d.reindex()
 	}
 	return k
+}
+
+func (d *dict[V]) reindex() {
+	d.index = newIndex()
+	for i := range d.length {
+		d.index.insert(indexHashString(d.at(i).key), i)
+	}
 }
 
 // set changes the value at a position.
@@ -136,17 +140,20 @@ func (d *dict[V]) remove(i int) {
 
 // shrink gives back the room of keys that are gone, of which size knows nothing.
 func (d *dict[V]) shrink() {
-	if d.length <= smallDict/2 {
+	switch {
+	case d.length <= smallDict/2:
 		d.index = nil
+	case d.index != nil && d.length%dictBlock == 0 && d.index.sparse(d.length):
+		d.reindex()
 	}
-	if used := d.length / dictBlock; len(d.blocks) > used+2 { // one is kept for what comes
-		d.blocks[used+2] = nil
-		d.blocks = d.blocks[:used+2]
+	if kept := (d.length+dictBlock/2)/dictBlock + 1; len(d.blocks) > kept { // half a block for what comes
+		clear(d.blocks[kept:])
+		d.blocks = d.blocks[:kept]
 		if cap(d.blocks) > dictBlock && len(d.blocks) < cap(d.blocks)/4 {
 			d.blocks = append(make([][]dictEntry[V], 0, 2*len(d.blocks)), d.blocks...)
 		}
 	}
-	if first := d.blocks[0]; cap(first) > 4*smallDict && len(first) < cap(first)/4 {
+	if first := d.blocks[0]; cap(first) > smallDict && len(first) < cap(first)/4 {
 		d.blocks[0] = append(make([]dictEntry[V], 0, 2*len(first)), first...)
 	}
 }

@@ -4,7 +4,8 @@ package store
 // open addressing in pieces, each of which grows, splits and shrinks by itself: nobody
 // waits for all of it, which for a million keys takes half a second.
 //
-// A place holds half of a hash and a position plus one; 0 is an empty one. So the
+// A place holds half of a hash and a position plus one; 0 is an empty one. There are up
+// to 2^32-2 positions: no machine has the memory for more. So the
 // collector has nothing to look for in it, and no key is looked at to move a place.
 type index struct {
 	// pieces by the first bits of the hash, as many as depth says. One that knows of
@@ -42,6 +43,11 @@ func newPiece(places int, depth uint8) *piece {
 }
 
 func (x *index) piece(hash uint32) *piece { return x.pieces[hash>>(32-x.depth)] }
+
+// sparse tells that there are many pieces for so few positions: they do not join.
+func (x *index) sparse(positions int) bool {
+	return len(x.pieces) > 1 && positions < leastPlaces/4*len(x.pieces)
+}
 
 // insert adds a position that is not there.
 func (x *index) insert(hash uint32, position int) {

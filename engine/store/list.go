@@ -12,8 +12,9 @@ const (
 	listNodeElements = 256
 )
 
-// nodeRoomShare of a list's bytes is what a new node has room for, up to all of it: one
-// that grew with every element would be copied as often.
+// nodeRoomShare of a list's bytes is what a new node has room for, up to all of it, if
+// it is one of as many elements: one that grew with every element would be copied as
+// often.
 const nodeRoomShare = 8
 
 // elementWeight is what an element weighs beside its text.
@@ -90,12 +91,20 @@ func (l *List) Insert(i int, element []byte) {
 		l.insertNode(0)
 	}
 	p := &l.nodes()[node]
-	if size := min(listNodeBytes, int(l.text/nodeRoomShare)); p.len() == 0 && len(element) <= size {
-		p.data = make([]byte, 0, size)
+	if p.len() == 0 && l.fills(node, element) {
+		p.data = slices.Grow([]byte(nil), min(listNodeBytes, int(l.text/nodeRoomShare)))
 	}
 	p.splice(place, 0, element)
 	l.length++
 	l.text += int64(len(element))
+}
+
+// fills tells whether a new node is going to have many elements: as many as a
+// neighbour, which is why it is there.
+func (l *List) fills(node int, element []byte) bool {
+	nodes := l.nodes()
+	return nodeRoomShare*len(element) <= listNodeBytes &&
+		(node > 0 && nodes[node-1].len() >= nodeRoomShare || node+1 < len(nodes) && nodes[node+1].len() >= nodeRoomShare)
 }
 
 // place finds or makes room for an element before element i.

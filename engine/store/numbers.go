@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// maxNumbers is up to how many integers a set holds as numbers: redis-server's
+// MaxNumbers is up to how many integers a set holds as numbers: redis-server's
 // set-max-intset-entries. They are looked through one after the other.
-const maxNumbers = 512
+const MaxNumbers = 512
 
 // numbers are integers in the order of a dict: as they came, the last in the place of
 // one that is removed. Each takes four bytes, until one of them needs eight.
@@ -32,7 +32,7 @@ func (n *numbers) at(i int) int64 {
 func (n *numbers) appendAt(dst []byte, i int) []byte { return strconv.AppendInt(dst, n.at(i), 10) }
 
 func (n *numbers) position(member []byte) int {
-	v, integer := parseInteger(member)
+	v, integer := ParseInteger(member)
 	switch {
 	case !integer:
 		return -1
@@ -46,7 +46,7 @@ func (n *numbers) position(member []byte) int {
 
 // add appends an integer that is not there.
 func (n *numbers) add(member []byte) {
-	v, _ := parseInteger(member)
+	v, _ := ParseInteger(member)
 	n.text += int64(len(member))
 	if n.wide == nil && !isNarrow(v) {
 		n.widen()
@@ -89,12 +89,35 @@ func withRoom[V int32 | int64](s []V) []V {
 
 func isNarrow(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }
 
-// parseInteger reads an integer that is written as one would write it.
-func parseInteger(text []byte) (v int64, ok bool) {
-	var again [20]byte // bytes of the longest
-	if len(text) > len(again) {
+// ParseInteger reads an integer as redis-server's string2ll: decimal, 64 bits, no
+// plus, no blanks, no leading zeros.
+func ParseInteger(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 20 {
 		return 0, false
 	}
-	v, err := strconv.ParseInt(string(text), 10, 64)
-	return v, err == nil && string(strconv.AppendInt(again[:0], v, 10)) == string(text)
+	digits, negative := b, false
+	if b[0] == '-' {
+		digits, negative = b[1:], true
+	}
+	if len(digits) == 0 || digits[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		d := uint64(c - '0')
+		if n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	switch {
+	case negative && n <= 1<<63:
+		return -int64(n), true
+	case !negative && n <= math.MaxInt64:
+		return int64(n), true
+	}
+	return 0, false
 }

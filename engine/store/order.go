@@ -27,7 +27,7 @@ func (o *order) arrange(t *table, saved savedValues) {
 		t.fetch()
 	}
 	for e := range t.all() {
-		if len(saved) == 0 || !saved.has(e.key) {
+		if _, ok := saved[e.key]; !ok {
 			o.entries = append(o.entries, e)
 		}
 	}
@@ -67,8 +67,9 @@ func (o *order) sortByKey(keys []orderKey, common int) {
 	}
 }
 
-// sortRun orders those that have the eight bytes behind in common, too; unless some end
-// before, and seem to.
+// sortRun orders keys whose next eight bytes are the same, with zeros for what a key
+// lacks. Where one ends within them they are compared whole: a zero in a key is not
+// its end.
 func (o *order) sortRun(keys []orderKey, common int) {
 	const few = 4
 	ends := func(k orderKey) bool { return len(o.key(k)) < common+8 }

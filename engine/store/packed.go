@@ -27,7 +27,8 @@ const (
 
 func (p *packed) len() int { return len(p.ends) / endBytes }
 
-// size approximates the memory of both, in bytes, by what they hold.
+// size approximates the memory of both, in bytes, by what they hold. Of a long run
+// of many strings it may be an eighth more.
 func (p *packed) size() int64 {
 	n := int64(len(p.data) + len(p.ends))
 	return n + n/roomShare
@@ -80,9 +81,10 @@ func (p *packed) splice(i, n int, items ...[]byte) {
 		end := binary.LittleEndian.Uint16(behind)
 		binary.LittleEndian.PutUint16(behind, end+uint16(size-(to-from)))
 	}
-	shorter := size < to-from
-	p.data = resize(p.data, from, to, size)
-	p.ends = resize(p.ends, endBytes*i, endBytes*(i+n), endBytes*len(items))
+	shorter := size < to-from // what grows has room on purpose
+	many := p.len() >= nodeRoomShare
+	p.data = resize(p.data, from, to, size, many)
+	p.ends = resize(p.ends, endBytes*i, endBytes*(i+n), endBytes*len(items), many)
 	for j, item := range items {
 		from += copy(p.data[from:], item)
 		p.setEnd(i+j, from)
@@ -96,8 +98,9 @@ func (p *packed) setEnd(i, end int) {
 	binary.LittleEndian.PutUint16(p.ends[endBytes*i:], uint16(end))
 }
 
-// resize makes size bytes of those from one place to another.
-func resize(b []byte, from, to, size int) []byte {
+// resize makes size bytes of those from one place to another, of a run of many strings
+// or of few.
+func resize(b []byte, from, to, size int, many bool) []byte {
 	n := len(b) + size - (to - from)
 	switch {
 	case n <= len(b):
@@ -109,16 +112,16 @@ func resize(b []byte, from, to, size int) []byte {
 		copy(b[from+size:], was[to:])
 		return b
 	}
-	grown := slices.Grow([]byte(nil), n+room(n))[:n]
+	grown := slices.Grow([]byte(nil), n+room(n, many))[:n]
 	copy(grown, b[:from])
 	copy(grown[from+size:], b[to:])
 	return grown
 }
 
-// room is how much more than n bytes a run gets that grows to n. A long one is a
-// list's node that goes on growing, most likely, up to listNodeBytes.
-func room(n int) int {
-	if n > longRun && n <= listNodeBytes {
+// room is how much more than n bytes a run gets that grows to n. A long one of many
+// strings is a list's node that goes on growing, most likely, up to listNodeBytes.
+func room(n int, many bool) int {
+	if many && n > longRun && n <= listNodeBytes {
 		return min(n/longRoomShare, listNodeBytes-n)
 	}
 	return n / roomShare

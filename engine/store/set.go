@@ -98,20 +98,28 @@ func (s *Set) Add(member []byte) bool {
 // makeRoom gives the set a form that takes a further member up.
 func (s *Set) makeRoom(member []byte) {
 	small := s.members == nil && s.numbers == nil
-	_, integer := parseInteger(member)
-	switch {
-	case s.members != nil, small && len(member) <= PackedBytes && s.packed.len() < PackedEntries:
+	if s.members != nil || small && len(member) <= PackedBytes && s.packed.len() < PackedEntries {
+		return
+	}
+	switch _, integer := ParseInteger(member); {
 	case small && integer && s.onlyIntegers():
 		s.number()
-	case small || !integer || s.numbers.len() == maxNumbers:
+	case small || !integer || s.numbers.len() == MaxNumbers:
 		s.unpack()
 	}
 }
 
-// onlyIntegers says so of the members of a packed set.
+// Integers tells whether a set is what redis-server keeps as integers.
+func (s *Set) Integers() bool {
+	return s.numbers != nil || s.Len() <= MaxNumbers && s.onlyIntegers()
+}
+
+// onlyIntegers says so of the members of a set that are not numbers.
 func (s *Set) onlyIntegers() bool {
-	for i := range s.packed.len() {
-		if _, integer := parseInteger(s.packed.at(i)); !integer {
+	var member []byte
+	for i := range s.Len() {
+		member = s.AppendAt(member[:0], i)
+		if _, integer := ParseInteger(member); !integer {
 			return false
 		}
 	}

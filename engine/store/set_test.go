@@ -37,6 +37,7 @@ func TestSetsHaveOneOrder(t *testing.T) {
 		"strings":          func(i int) string { return strings.Repeat(fmt.Sprint("member ", i), min(i, 1)) },
 		"a few strings":    func(i int) string { return strings.Repeat("x", i%90/89) + fmt.Sprint(i) },
 		"a few long":       func(i int) string { return strings.Repeat("1", i%90/89*(PackedBytes+1)) + fmt.Sprint(i) },
+		"a few very long":  func(i int) string { return strings.Repeat("1", i%90/89*70_000) + fmt.Sprint(i) },
 		"a few not as one": func(i int) string { return strings.Repeat("0", i%90/89) + fmt.Sprint(i) },
 	}
 	forms := map[string]int{}
@@ -105,7 +106,7 @@ func TestIntegersAreWrittenAsOneWritesThem(t *testing.T) {
 	for text, want := range map[string]bool{"0": true, "-1": true, "12": true, "9223372036854775807": true, "-9223372036854775808": true,
 		"": false, "-": false, "-0": false, "+1": false, "01": false, "1 ": false, "1_0": false, "0x1": false, "9223372036854775808": false, "-9223372036854775809": false,
 		"123456789012345678901": false} {
-		if _, ok := parseInteger([]byte(text)); ok != want {
+		if _, ok := ParseInteger([]byte(text)); ok != want {
 			t.Errorf("%q is an integer: %t", text, ok)
 		}
 	}

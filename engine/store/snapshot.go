@@ -58,11 +58,6 @@ type part struct {
 // written to since; nil for a key that was not there.
 type savedValues map[string]*entry
 
-func (s savedValues) has(key string) bool {
-	_, ok := s[key]
-	return ok
-}
-
 // frozen is a value that is changed in place, as it was.
 type frozen struct {
 	Value
@@ -128,7 +123,7 @@ func (n *Snapshot) makeRoom(limit int) {
 	if len(n.buf) >= limit {
 		return
 	}
-	if want := limit + limit/4; cap(n.room) < want || cap(n.room) > 4*want {
+	if want := limit + limit/4; cap(n.room) < want {
 		n.room = make([]byte, 0, want)
 	}
 	n.buf = append(n.room[:0], n.buf...)

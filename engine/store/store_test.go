@@ -370,7 +370,7 @@ func TestWhatIsDeletedGivesItsRoomBack(t *testing.T) {
 			stream.Delete(ID{1, uint64(i + 1)})
 		}
 	}
-	if set.Len() != 100 || len(set.members.blocks) > 2 || stream.Len() != 100 || room() > 800 {
+	if set.Len() != 100 || len(set.members.blocks) > 1 || stream.Len() != 100 || room() > 800 {
 		t.Errorf("a set of %d has room for %d, a stream of %d for %d", set.Len(), dictBlock*len(set.members.blocks), stream.Len(), room())
 	}
 	for i := range 10_000 {

@@ -6,7 +6,7 @@ const (
 	commandCopy   = "engine/command/copy.go"
 )
 
-// collections: what keeps lists, hashes and sorted sets alike on all members,
+// collections: what keeps lists, hashes, sets and sorted sets alike on all members,
 // and within bounds.
 var collections = []safeguard{
 	{name: "one seed for the leader and for who replays", file: "engine/machine/machine.go", in: "test/determinism", test: "TestMachinesAgree",
