@@ -16,8 +16,8 @@ func again[T Value](t *testing.T, v T) T {
 	t.Helper()
 	d := &decoder{rest: append([]byte{byte(v.Kind())}, v.appendTo(nil)...)}
 	restored := d.value()
-	if d.err != nil || len(d.rest) > 0 || restored.Size() != v.Size() || !bytes.Equal(restored.appendTo(nil), v.appendTo(nil)) {
-		t.Fatalf("restored: %v, %d bytes left, size %d, was %d", d.err, len(d.rest), restored.Size(), v.Size())
+	if d.err != nil || len(d.rest) > 0 || Weight(restored) != Weight(v) || !bytes.Equal(restored.appendTo(nil), v.appendTo(nil)) {
+		t.Fatalf("restored: %v, %d bytes left, weight %d, was %d", d.err, len(d.rest), Weight(restored), Weight(v))
 	}
 	return restored.(T)
 }

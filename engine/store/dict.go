@@ -8,12 +8,9 @@ const (
 	dictBlock = 256
 )
 
-// dictEntryOverhead approximates the bytes of an entry beside its key,
-// indexOverhead those of its place in the index.
-const (
-	dictEntryOverhead = 24
-	indexOverhead     = 13
-)
+// keyOverhead approximates what a key takes beside its text and its entry: its
+// allocation's end.
+const keyOverhead = 6
 
 // dict is a map in a deterministic order: keys stand in the order in which they
 // came, and the last takes the place of one that is removed. Two with the same
@@ -32,13 +29,16 @@ type dictEntry[V any] struct {
 	key   string
 }
 
-// size approximates the memory of the dict, in bytes.
-func (d *dict[V]) size() int64 {
-	per := int64(dictEntryOverhead)
-	if d.index != nil {
-		per += indexOverhead
+// size approximates the memory of the dict, in bytes; an entry takes so many.
+func (d *dict[V]) size(entry int64) int64 {
+	size := d.text + keyOverhead*int64(d.length) + 120
+	if n := len(d.blocks); n > 0 {
+		size += entry*int64(cap(d.blocks[0])+(n-1)*dictBlock) + 24*int64(cap(d.blocks))
 	}
-	return d.text + per*int64(d.length) + 120
+	if d.index != nil {
+		size += d.index.size()
+	}
+	return size
 }
 
 // dictWeight is what size was when semantics 8 came, of so many keys of so many bytes,

@@ -28,7 +28,8 @@ func (*Hash) Kind() Kind { return KindHash }
 // Size implements Value.
 func (h *Hash) Size() int64 {
 	if h.fields != nil {
-		return h.text + 24*int64(h.fields.len()) + h.fields.size() + 64
+		const entry = 24 + 16 // value and field
+		return h.text + keyOverhead*int64(h.fields.len()) + h.fields.size(entry) + 64
 	}
 	return h.pairs.size() + 64
 }

@@ -12,6 +12,7 @@ type index struct {
 	// fewer bits is there several times in a row.
 	pieces []*piece
 	depth  uint8
+	places int // of all pieces
 }
 
 type piece struct {
@@ -36,7 +37,15 @@ func indexHash(key []byte) uint32 { return uint32(indexSeed.hash(key) >> 32) }
 
 func indexHashString(key string) uint32 { return uint32(indexSeed.hashString(key) >> 32) }
 
-func newIndex() *index { return &index{pieces: []*piece{newPiece(leastPlaces, 0)}} }
+func newIndex() *index {
+	return &index{pieces: []*piece{newPiece(leastPlaces, 0)}, places: leastPlaces}
+}
+
+// size approximates the memory of the index, in bytes.
+func (x *index) size() int64 {
+	const place, pointer, header = 8, 8, 48
+	return place*int64(x.places) + pointer*int64(len(x.pieces)) + header*int64(x.places/mostPlaces+1)
+}
 
 func newPiece(places int, depth uint8) *piece {
 	return &piece{places: make([]uint64, places), depth: depth}
@@ -53,6 +62,7 @@ func (x *index) sparse(positions int) bool {
 func (x *index) insert(hash uint32, position int) {
 	p := x.piece(hash)
 	for 8*(p.count+1) > 7*len(p.places) {
+		x.places += len(p.places)
 		if len(p.places) < mostPlaces || p.depth == mostDepth {
 			p.resize(2 * len(p.places))
 		} else {
@@ -93,7 +103,9 @@ func (x *index) move(hash uint32, from, to int) {
 
 func (x *index) remove(hash uint32, position int) {
 	p := x.piece(hash)
+	before := len(p.places)
 	p.remove(p.find(hash, position))
+	x.places += len(p.places) - before
 }
 
 // find is the place of a position that is there.

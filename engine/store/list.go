@@ -12,9 +12,8 @@ const (
 	listNodeElements = 256
 )
 
-// nodeRoomShare of a list's bytes is what a new node has room for, up to all of it, if
-// it is one of as many elements: one that grew with every element would be copied as
-// often.
+// nodeRoomShare of a list's bytes is what a new node has room for at most; and how many
+// elements a run has at least that is taken for one of many.
 const nodeRoomShare = 8
 
 // elementWeight is what an element weighs beside its text.
@@ -91,20 +90,28 @@ func (l *List) Insert(i int, element []byte) {
 		l.insertNode(0)
 	}
 	p := &l.nodes()[node]
-	if p.len() == 0 && l.fills(node, element) {
-		p.data = slices.Grow([]byte(nil), min(listNodeBytes, int(l.text/nodeRoomShare)))
+	if p.len() == 0 {
+		l.makeRoom(node)
 	}
 	p.splice(place, 0, element)
 	l.length++
 	l.text += int64(len(element))
 }
 
-// fills tells whether a new node is going to have many elements: as many as a
-// neighbour, which is why it is there.
-func (l *List) fills(node int, element []byte) bool {
+// makeRoom gives a new node as much room as a neighbour takes that has many elements: to
+// grow with every element it would be copied as often.
+func (l *List) makeRoom(node int) {
 	nodes := l.nodes()
-	return nodeRoomShare*len(element) <= listNodeBytes &&
-		(node > 0 && nodes[node-1].len() >= nodeRoomShare || node+1 < len(nodes) && nodes[node+1].len() >= nodeRoomShare)
+	for _, beside := range []int{node - 1, node + 1} {
+		if beside < 0 || beside >= len(nodes) || nodes[beside].len() < nodeRoomShare {
+			continue
+		}
+		if full := &nodes[beside]; int64(len(full.data)) <= l.text/nodeRoomShare {
+			nodes[node].data = slices.Grow([]byte(nil), len(full.data))
+			nodes[node].ends = slices.Grow([]byte(nil), len(full.ends))
+		}
+		return
+	}
 }
 
 // place finds or makes room for an element before element i.

@@ -19,7 +19,8 @@ func (*Set) Kind() Kind { return KindSet }
 func (s *Set) Size() int64 {
 	switch {
 	case s.members != nil:
-		return s.members.size() + 64
+		const entry = 16
+		return s.members.size(entry) + 64
 	case s.numbers != nil:
 		return s.numbers.size() + 64
 	}

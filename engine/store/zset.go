@@ -51,7 +51,8 @@ func (*ZSet) Kind() Kind { return KindZSet }
 // Size implements Value.
 func (z *ZSet) Size() int64 {
 	if z.members != nil {
-		return (8+treeOverhead)*int64(z.Len()) + z.members.size() + 160
+		const entry = 8 + 16 // score and member
+		return treeOverhead*int64(z.Len()) + z.members.size(entry) + 160
 	}
 	return z.items.size() + 64
 }
