@@ -16,6 +16,8 @@ var updateCommands = flag.Bool("update-commands", false, "write docs/commands.md
 
 const commandsPage = "docs/commands.md"
 
+const minusZero = "a score of -0 that is stored in a sorted set of more than 128 members, or of one longer than 64 bytes, is 0"
+
 // differences are those of commands that are served, by the name or by that of
 // the container. What else differs is not meant to: tell us.
 var differences = map[string]string{
@@ -46,6 +48,10 @@ var differences = map[string]string{
 	"georadius":         "the last digit of a distance that `STOREDIST` stores may be another, and a score of -0, which is no place's, is stored as 0; asks for every key that it may write",
 	"georadiusbymember": "as `GEORADIUS`",
 	"geosearchstore":    "as `GEORADIUS`",
+	"zdiffstore":        minusZero,
+	"zinterstore":       minusZero,
+	"zrangestore":       minusZero,
+	"zunionstore":       minusZero,
 	"hello":             "not within a transaction",
 	"info":              "sections and fields that mean something here; of commands whose work does not grow with the data every 16th call is timed, and what a script runs counts as its `EVAL`",
 	"keys":              "for users that may read every key",

@@ -139,7 +139,7 @@ var members = []safeguard{
 	{name: "that an added key copies no others", file: "engine/store/dict.go", test: "TestNoAddCopiesAllOthers",
 		old: "dictBlock = 256", new: "dictBlock = 1 << 20"},
 	{name: "that a piece of an index has few places", file: "engine/store/index.go", test: "TestNoAddCopiesAllOthers",
-		old: "len(p.places) < mostPlaces || ", new: ""},
+		old: "mostPlaces  = 1024", new: "mostPlaces  = 1 << 30"},
 	{name: "that a key is not another of the same hash", file: "engine/store/dict.go", test: "TestOneHashForTwoKeys",
 		old: "i := int(uint32(place)) - 1; d.at(i).key == string(key)", new: "i := int(uint32(place)) - 1; i >= 0"},
 	{name: "that an index gives its room back", file: "engine/store/dict.go", test: "TestAnIndexGivesItsRoomBack",

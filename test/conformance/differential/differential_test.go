@@ -247,7 +247,7 @@ func (p *pair) random(seed uint64, count int) {
 	p.t.Logf("seed %d", seed)
 	g := &commands.Generator{Rand: rand.New(rand.NewPCG(seed, seed)), Keys: generatedKeys}
 	for i := range count {
-		if argv := g.Command(); !p.sortsZSet(argv) && !saturatesUpwards(argv) && !p.storesNoPlaces(argv) {
+		if argv := g.Command(); !p.sortsZSet(argv) && !saturatesUpwards(argv) && !p.storesMinusZero(argv) {
 			p.do(argv)
 		}
 		if i%5000 == 4999 || i == count-1 {
@@ -269,15 +269,18 @@ func saturatesUpwards(argv [][]byte) bool {
 	return strings.HasPrefix(text, "bitfield ") && strings.Contains(text, " sat ") && strings.Contains(text, strconv.Itoa(math.MinInt64))
 }
 
-// storesNoPlaces tells of a search that may store a score of -0, which is that of no
-// place: ours becomes 0, as docs/commands.md says.
-func (p *pair) storesNoPlaces(argv [][]byte) bool {
-	source := map[string]int{"geosearchstore": 2, "georadius": 1, "georadiusbymember": 1}[strings.ToLower(string(argv[0]))]
-	if source == 0 || source >= len(argv) {
+// storesMinusZero tells of a command that may store a score of -0 as 0, as
+// docs/commands.md says.
+func (p *pair) storesMinusZero(argv [][]byte) bool {
+	switch strings.ToLower(string(argv[0])) {
+	case "geosearchstore", "georadius", "georadiusbymember", "zunionstore", "zinterstore", "zdiffstore", "zrangestore":
+	default:
 		return false
 	}
-	scores := p.theirs.do(args("ZRANGE", string(argv[source]), "0", "-1", "WITHSCORES"))
-	return bytes.Contains(scores, []byte("\n-0\r\n")) || bytes.Contains(scores, []byte("\n,-0\r\n"))
+	return slices.ContainsFunc(argv[1:], func(key []byte) bool {
+		scores := p.theirs.do(args("ZRANGE", string(key), "0", "-1", "WITHSCORES"))
+		return bytes.Contains(scores, []byte("\n-0\r\n")) || bytes.Contains(scores, []byte("\n,-0\r\n"))
+	})
 }
 
 func sorts(argv [][]byte) bool {
