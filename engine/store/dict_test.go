@@ -133,7 +133,7 @@ func TestDictsTakeWhatIsCounted(t *testing.T) {
 	for name, fill := range kinds {
 		for _, n := range []int{130, 200, 257, 520, 1000, 5000} {
 			before := heap()
-			values, counted := make([]Value, 100_000/n), int64(0)
+			values, counted := make([]Value, 40_000/n), int64(0)
 			for i := range values {
 				values[i] = fill(n)
 				counted += values[i].Size()
@@ -256,7 +256,7 @@ func TestWhatIsLeftTakesWhatIsCounted(t *testing.T) {
 		"a list of long and short": {lists(4097, 1), 1.3}, "a list of many short and a long": {lists(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 5000), 1.3},
 		"one field of 300": {hash(1), 4}, "60 fields of 300": {hash(60), 2.3}, "one member of 300": {set(1), 4}, "60 members of 300": {set(60), 2.3},
 	} {
-		const n = 200
+		const n = 80
 		before, values, counted := heap(), make([]Value, n), int64(0)
 		for i := range values {
 			values[i] = one.fill()

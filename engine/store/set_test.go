@@ -117,15 +117,16 @@ func TestIntegersAreWrittenAsOneWritesThem(t *testing.T) {
 
 // TestSetsOfIntegersTakeWhatIsCounted, which is little.
 func TestSetsOfIntegersTakeWhatIsCounted(t *testing.T) {
+	const keys = 1200
+	names := crowded(100, keys) // a table weighs little
 	for name, one := range map[string]struct {
 		elements, factor int
 		most             int64 // bytes each
 	}{"narrow": {400, 1000, 6}, "wide": {400, 1 << 40, 11}, "packed": {100, 1000, 12}} {
-		const keys = 3000
 		before := heap()
 		s := New().At(0)
-		for i := range keys {
-			key := fmt.Appendf(nil, "%010d", i)
+		for _, name := range names {
+			key := []byte(name)
 			s.Put(key, &Set{}, 0)
 			Edit(s, key, func(v *Set) bool {
 				for j := range one.elements {
