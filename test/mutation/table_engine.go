@@ -144,7 +144,7 @@ var members = []safeguard{
 		old: "i := int(uint32(place)) - 1; d.at(i).key == string(key)", new: "i := int(uint32(place)) - 1; i >= 0"},
 	{name: "that an index gives its room back", file: "engine/store/dict.go", test: "TestAnIndexGivesItsRoomBack",
 		old: " && d.index.sparse(d.length)", new: " && d.index.sparse(d.length) && false"},
-	{name: "that blocks without entries are given back", file: "engine/store/dict.go", test: "TestWhatIsLeftTakesWhatIsCounted",
+	{name: "that blocks without entries are given back", file: "engine/store/dict.go", test: "TestDictAgainstSlice",
 		old: "(d.length+dictBlock/2)/dictBlock + 1", new: "(d.length+dictBlock/2)/dictBlock + 3"},
 	{name: "that a list of long elements has no room for many", file: "engine/store/list.go", test: "TestWhatIsLeftTakesWhatIsCounted",
 		old: " || nodes[beside].len() < nodeRoomShare {", new: " {"},
