@@ -75,15 +75,15 @@ func TestAPausedMemberShowsNothingTooOld(t *testing.T) {
 	paused := g.Member(left).(*replicas.Process)
 	paused.Pause()
 	time.Sleep(100 * time.Millisecond) // until no thread of it runs
-	asked := time.Now()
 	write := func(key, value string) { // again, when the others elect another leader meanwhile
 		g.Until("a write", func() bool { return w.Set(ctx, key, value, 0).Err() == nil })
 	}
 	write("k", "new")
+	replaced := time.Now()
 	for n := range 40 {
 		write(fmt.Sprint("fill", n), strings.Repeat(fmt.Sprintf("%08d", n), 128<<10))
 	}
-	time.Sleep(time.Until(asked.Add(10*time.Second + 500*time.Millisecond)))
+	time.Sleep(time.Until(replaced.Add(10*time.Second + 500*time.Millisecond)))
 	got := make(chan string, 1)
 	go func() {
 		value, err := conn.Get(ctx, "k").Result()
