@@ -4,9 +4,9 @@ package store
 // open addressing in pieces, each of which grows, splits and shrinks by itself: nobody
 // waits for all of it, which for a million keys takes half a second.
 //
-// A place holds half of a hash and a position plus one; 0 is an empty one. There are up
-// to 2^32-2 positions: no machine has the memory for more. So the
-// collector has nothing to look for in it, and no key is looked at to move a place.
+// A place holds half of a hash and a position plus one; 0 is an empty one. So the
+// collector has nothing to look for in it, and no key is looked at to move a place. There
+// are up to 2^32-2 positions: no machine has the memory for as many entries.
 type index struct {
 	// pieces by the first bits of the hash, as many as depth says. One that knows of
 	// fewer bits is there several times in a row.
