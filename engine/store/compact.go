@@ -101,8 +101,8 @@ func (b *bench) open(text string) Value {
 	return v
 }
 
-// leave takes a collection off the bench, which is to stand apart.
-func (b *bench) leave(v Value) {
+// leave takes a collection off a bench, which is to stand apart.
+func leave(v Value) {
 	if l, isList := v.(*List); isList {
 		for i := range l.nodes() {
 			l.nodes()[i].leave()

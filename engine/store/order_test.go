@@ -66,22 +66,3 @@ func TestOrderIsThatOfKeys(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkSnapshot(b *testing.B) {
-	const keys = 500_000
-	s := New()
-	for i := range keys {
-		s.At(0).Put(fmt.Appendf(nil, "key:%012d", i), String(strings.Repeat("v", 100)), 0)
-		s.At(0).Put(fmt.Appendf(nil, "counter:%012d", i), String("12"), 0)
-	}
-	for b.Loop() {
-		n, err := s.BeginSnapshot()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for done := false; !done; {
-			_, done = n.Next(64 << 10)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*keys), "ns/key")
-}

@@ -196,7 +196,7 @@ func (s *Store) keep(p *place, v Value) {
 	case p.apart != nil:
 		return
 	default:
-		s.bench.leave(v)
+		leave(v)
 		s.buf = appendHead(s.buf[:0], p.key, p.deadline, 0)
 	}
 	c := cell(s.buf)
